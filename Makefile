@@ -1,0 +1,44 @@
+# Short names for long commands; nothing here is needed on a machine without make.
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+
+.PHONY: help up down status test test-all lint format lock relock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## start the local cluster: Kafka, Cassandra, Elasticsearch, Storm
+	./oda up
+
+down: ## end the local cluster; its data stays
+	./oda down
+
+status: ## show the servers of the local cluster
+	./oda status
+
+test: .venv/made-from ## unit tests: no server needed
+	$(PYTHON) -m pytest tests/unit
+
+test-all: .venv/made-from ## all tests; starts servers, takes a while
+	$(PYTHON) -m pytest
+
+lint: .venv/made-from ## style and types
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+
+format: .venv/made-from ## put the source in the project's style
+	$(PYTHON) -m ruff check --fix
+	$(PYTHON) -m ruff format
+
+lock: ## pin the Python packages of pyproject.toml anew, in requirements.lock
+	env -u PIP_FIND_LINKS -u PIP_INDEX_URL CUSTOM_COMPILE_COMMAND="make lock" $(PYTHON) -m piptools compile --quiet \
+		--generate-hashes --extra dev --allow-unsafe --strip-extras --no-emit-options \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--output-file requirements.lock pyproject.toml
+
+relock: .venv/made-from ## pin the servers of cluster/pom.xml anew, in cluster/artifacts.lock
+	$(PYTHON) -m oda.cluster.relock
+
+.venv/made-from: requirements.lock pyproject.toml
+	./oda --help >/dev/null
