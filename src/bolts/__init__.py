@@ -1,0 +1,1 @@
+"""Storm bolts, one a file."""

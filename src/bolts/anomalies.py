@@ -1,0 +1,58 @@
+"""The anomaly bolt: joins a batch with its baselines and judges all its readings at once."""
+
+import time
+
+import msgspec
+from streamparse import Bolt, Stream
+
+from oda.core.baselines import Baselines, judge
+from oda.core.batch import Batch
+from oda.settings import Settings
+
+
+class AnomalyBolt(Bolt):
+    """Emits `anomalies`. Keeps only halves of joins, which a replay brings again."""
+
+    auto_ack = False
+    outputs = [Stream(name="anomalies", fields=["partition", "clock", "rows"])]
+
+    def initialize(self, storm_conf, context):
+        """Read the settings."""
+        self.rules = Settings.from_options(storm_conf).judge
+        self.timeout = storm_conf["topology.message.timeout.secs"]
+        self.halves = {}
+
+    def process(self, tup):
+        """Keep a half, or judge when the other one is there."""
+        if tup.stream == "readings":
+            partition, epoch, seq, start, end, *_ = tup.values
+            if start == end:  # a clock batch: nothing to judge
+                self.ack(tup)
+                return
+        else:
+            partition, epoch, seq, _ = tup.values
+        # A replay is another emission (`seq`), so halves of different attempts never meet.
+        key = (partition, epoch, seq)
+        other, _ = self.halves.pop(key, (None, 0))
+        if other is None:
+            self._forget_old()
+            self.halves[key] = (tup, time.monotonic())
+        elif tup.stream == "readings":
+            self._judge(tup, other)
+        else:
+            self._judge(other, tup)
+
+    def _judge(self, batch_tuple, baselines_tuple):
+        batch = Batch.from_tuple(batch_tuple.values)
+        rows = judge(batch.readings, Baselines.from_text(baselines_tuple.values[-1]), self.rules)
+        if rows:
+            values = [batch.partition, batch.clock, msgspec.to_builtins(rows)]
+            self.emit(values, stream="anomalies", anchors=[batch_tuple, baselines_tuple])
+        self.ack(batch_tuple)
+        self.ack(baselines_tuple)
+
+    def _forget_old(self):
+        """Drop halves that Storm has given up on; insertion order is order of age."""
+        limit = time.monotonic() - self.timeout
+        while self.halves and next(iter(self.halves.values()))[1] < limit:
+            del self.halves[next(iter(self.halves))]

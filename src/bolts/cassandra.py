@@ -1,0 +1,29 @@
+"""The Cassandra sink: windows, anomalies and the archive of readings into the online store."""
+
+import msgspec
+
+from bolts.sink import SinkBolt
+from oda.core.batch import Batch
+from oda.core.rows import Anomaly, ClosedWindow
+from oda.stores.cassandra import CassandraWriter
+
+
+class CassandraSink(SinkBolt):
+    """Writes the streams `readings`, `windows` and `anomalies`."""
+
+    linger_seconds = 0.2
+
+    def open(self):
+        """Connect to Cassandra."""
+        return CassandraWriter(self.settings.cassandra)
+
+    def add(self, store, tup):
+        """Add a tuple of any of the three streams."""
+        if tup.stream == "readings":
+            store.readings(Batch.from_tuple(tup.values))
+        elif tup.stream == "windows":
+            partition, clock, rows = tup.values
+            store.windows(partition, clock, msgspec.convert(rows, list[ClosedWindow]))
+        else:
+            partition, clock, rows = tup.values
+            store.anomalies(partition, clock, msgspec.convert(rows, list[Anomaly]))

@@ -1,0 +1,25 @@
+"""The Elasticsearch sink: windows and anomalies as documents to search and aggregate."""
+
+import msgspec
+
+from bolts.sink import SinkBolt
+from oda.core.rows import Anomaly, ClosedWindow
+from oda.stores.elasticsearch import ElasticsearchWriter
+
+
+class ElasticsearchSink(SinkBolt):
+    """Writes the streams `windows` and `anomalies`."""
+
+    linger_seconds = 0.2
+
+    def open(self):
+        """Connect to Elasticsearch."""
+        return ElasticsearchWriter(self.settings.elasticsearch, self.settings.kafka.readings)
+
+    def add(self, store, tup):
+        """Add a tuple of either stream."""
+        partition, clock, rows = tup.values
+        if tup.stream == "windows":
+            store.windows(partition, clock, msgspec.convert(rows, list[ClosedWindow]))
+        else:
+            store.anomalies(partition, clock, msgspec.convert(rows, list[Anomaly]))

@@ -1,0 +1,45 @@
+"""What the three sink bolts share: tuples go to a background writer and are acknowledged when durable."""
+
+from streamparse import Bolt
+
+from oda.settings import Settings
+from oda.stores.background import BackgroundWriter
+
+
+class SinkBolt(Bolt):
+    """A bolt that writes to a store. A subclass says how to open it and how a tuple is added."""
+
+    auto_ack = False
+    auto_fail = False
+    linger_seconds = 0.0
+    """How long a tuple waits for others to be written with it, where that is cheaper."""
+
+    def initialize(self, storm_conf, context):
+        """Start the writer; the store is opened by it, so that one that is down does not stop the bolt."""
+        self.settings = Settings.from_options(storm_conf)
+        self.store = None
+        timeout = storm_conf["topology.message.timeout.secs"]
+        self.writer = BackgroundWriter(self._write, self._done, timeout, self.linger_seconds, self.logger)
+
+    def process(self, tup):
+        """Queue a tuple."""
+        self.writer.put(tup)
+
+    def open(self):
+        """Connect to the store: something with `flush()` that returns when all is durable."""
+        raise NotImplementedError
+
+    def add(self, store, tup):
+        """Add a tuple's rows to the store's next flush."""
+        raise NotImplementedError
+
+    def _write(self, tuples):
+        if self.store is None:
+            self.store = self.open()
+        for tup in tuples:
+            self.add(self.store, tup)
+        self.store.flush()
+
+    def _done(self, tuples):
+        for tup in tuples:
+            self.ack(tup)

@@ -1,0 +1,132 @@
+"""The window bolt: runs each partition's state machine and keeps its snapshots durable."""
+
+import threading
+import time
+from typing import NamedTuple
+
+import msgspec
+from streamparse import Bolt, Stream
+
+from oda.core import snapshot
+from oda.core.batch import Batch
+from oda.core.partition import Ack, Partition
+from oda.core.windows import PartitionWindows
+from oda.settings import Settings
+from oda.stores.background import BackgroundWriter
+from oda.stores.snapshots import SnapshotStore
+
+
+class Load(NamedTuple):
+    """Ask for a partition's newest snapshot."""
+
+    partition: int
+
+
+class Save(NamedTuple):
+    """Make a snapshot durable."""
+
+    partition: int
+    version: int
+    data: bytes
+
+
+class WindowBolt(Bolt):
+    """Emits `windows` (closed ones, to the sinks) and `baselines` (of a batch, to the anomaly bolt)."""
+
+    auto_ack = False
+    config = {"topology.tick.tuple.freq.secs": 1}
+    outputs = [
+        Stream(name="windows", fields=["partition", "clock", "rows"]),
+        Stream(name="baselines", fields=["partition", "epoch", "seq", "rows"]),
+    ]
+
+    def initialize(self, storm_conf, context):
+        """Start the snapshot writer; partitions are loaded when their first batch comes."""
+        self.settings = Settings.from_options(storm_conf)
+        self.partitions = {}
+        self.early = {}  # partition -> tuples that wait for its snapshot to be loaded
+        self.saving = {}  # partition -> when the newest save was begun
+        self.in_flight = set()
+        self.lock = threading.Lock()  # the store's thread emits and acknowledges, too
+        self.store = None
+        self.loaded = {}
+        self.writer = BackgroundWriter(self._store, self._stored, float("inf"), 0.0, self.logger)
+
+    def process(self, tup):
+        """Apply a batch, or keep it until the snapshot of its partition is there."""
+        with self.lock:
+            number = tup.values[0]
+            if number in self.partitions:
+                self._receive(number, tup)
+            elif number in self.early:
+                self.early[number].append(tup)
+            else:
+                self.early[number] = [tup]
+                self.writer.put(Load(number))
+
+    def process_tick(self, tup):
+        """Save what is due even when no batch comes, as when the spout is held back."""
+        with self.lock:
+            for number in self.partitions:
+                self._save_if_due(number)
+        self.ack(tup)
+
+    def _receive(self, number, tup):
+        partition = self.partitions[number]
+        lost = partition.lost
+        self._do(partition.receive(Batch.from_tuple(tup.values), tup))
+        if partition.lost > lost:
+            self.logger.warning("partition %d: no snapshot, starts at offset %d", number, partition.windows.position)
+        self._save_if_due(number)
+
+    def _do(self, actions):
+        for action in actions:
+            if isinstance(action, Ack):
+                self.ack(action.handle)
+                continue
+            tup, batch, rows, baselines = action
+            if rows:
+                values = [batch.partition, batch.clock, msgspec.to_builtins(rows)]
+                self.emit(values, stream="windows", anchors=[tup])
+            if not batch.is_clock:
+                values = [batch.partition, batch.epoch, batch.seq, baselines.to_text()]
+                self.emit(values, stream="baselines", anchors=[tup])
+
+    def _save_if_due(self, number):
+        partition = self.partitions[number]
+        if number in self.in_flight or not partition.is_dirty:
+            return
+        now = time.monotonic()
+        if partition.is_urgent or now >= self.saving.get(number, 0) + self.settings.snapshots.interval_ms / 1000:
+            self.saving[number] = now
+            self.in_flight.add(number)
+            self.writer.put(Save(number, partition.windows.version, snapshot.encode(partition.windows)))
+
+    def _store(self, requests):
+        """In the writer's thread: talk to Cassandra."""
+        if self.store is None:
+            self.store = SnapshotStore(self.settings)
+        for request in requests:
+            if isinstance(request, Load):
+                self.loaded[request.partition] = self.store.load(request.partition)
+            else:
+                self.store.save(*request)
+
+    def _stored(self, requests):
+        """In the writer's thread: go on with what waited for Cassandra."""
+        with self.lock:
+            for request in requests:
+                if isinstance(request, Load):
+                    self._begin(request.partition, self.loaded.pop(request.partition))
+                else:
+                    self.in_flight.discard(request.partition)
+                    self._do(self.partitions[request.partition].saved(request.version))
+                    self._save_if_due(request.partition)
+
+    def _begin(self, number, data):
+        rules = self.settings.window
+        windows = PartitionWindows(rules) if data is None else snapshot.decode(data, rules)
+        self.partitions[number] = Partition(windows)
+        self.logger.info("partition %d goes on from offset %d", number, windows.position)
+        for tup in self.early.pop(number):
+            self._receive(number, tup)

@@ -1,0 +1,1 @@
+"""ODA: windows and anomalies over live series, exactly once, on Storm."""

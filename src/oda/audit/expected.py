@@ -1,0 +1,127 @@
+"""What one pass over the log gives: every row that the stores should hold, and nothing else.
+
+Pure: it takes records and recorded clock closes, and knows nothing of where they were read.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from oda.audit.reference import Reference
+from oda.core.reading import RejectedError, decode
+from oda.core.rows import Anomaly, ClosedWindow
+from oda.settings import Settings
+
+Document = dict[str, Any]
+"""A row as Elasticsearch and Kafka have it: `topic`, `partition` and the fields of its row type."""
+
+
+class Record(Protocol):
+    """What is needed of a Kafka record; `timestamp` in epoch ms."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+class ClockClose(NamedTuple):
+    """A window that the clock closed before the record at offset `closed_at`; `start` in epoch ms."""
+
+    closed_at: int
+    start: int
+    series: str
+
+
+class Names:
+    """Numbers series, so that a column can hold them."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def number(self, name: str) -> int:
+        """The number of a name, the same each time."""
+        return self._numbers.setdefault(name, len(self._numbers))
+
+    def name(self, number: int) -> str:
+        """The name that has this number."""
+        return list(self._numbers)[number]
+
+
+class Accepted:
+    """Accepted readings of one partition as columns, ascending by offset; times in epoch ms."""
+
+    def __init__(self) -> None:
+        self.offsets = array("q")
+        self.series = array("q")
+        self.times = array("q")
+        self.values = array("d")
+
+    def columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Offsets, series, times, values."""
+        return (
+            np.array(self.offsets, np.int64),
+            np.array(self.series, np.int64),
+            np.array(self.times, np.int64),
+            np.array(self.values, np.float64),
+        )
+
+
+class Expected:
+    """What the stores should hold of the audited part of a topic.
+
+    Attributes:
+        windows, anomalies: as documents.
+        readings: by partition.
+        rejected: messages that are no readings, by (partition, offset).
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.windows: list[Document] = []
+        self.anomalies: list[Document] = []
+        self.readings: dict[int, Accepted] = {}
+        self.rejected: dict[tuple[int, int], Document] = {}
+        self.names = Names()
+        self._settings = settings
+
+    def read(self, partition: int, records: Iterable[Record], closes: Iterable[ClockClose]) -> None:
+        """Add one partition.
+
+        Args:
+            partition: its number.
+            records: the records of its audited part, from the first one on.
+            closes: what the clock closed in that part, in any order.
+        """
+        reference = Reference(self._settings.window, self._settings.judge)
+        accepted = self.readings[partition] = Accepted()
+        pending = sorted(closes, reverse=True)
+        for record in records:
+            while pending and pending[-1].closed_at <= record.offset:
+                close = pending.pop()
+                reference.clock_close(close.series, close.start, close.closed_at)
+            try:
+                reading = decode(record.value, record.timestamp, self._settings.readings.max_ahead_ms)
+            except RejectedError:
+                # kafka-python refuses to send a message that has neither key nor value: it becomes an empty value.
+                value = b"" if record.key is None and record.value is None else record.value
+                message = {"key": record.key, "value": value, "has a reason": True}
+                self.rejected[partition, record.offset] = message
+                continue
+            reference.read(record.offset, reading)
+            accepted.offsets.append(record.offset)
+            accepted.series.append(self.names.number(reading.series))
+            accepted.times.append(reading.time)
+            accepted.values.append(reading.value)
+        for close in reversed(pending):
+            reference.clock_close(close.series, close.start, close.closed_at)
+        self.windows += (self._document(partition, row) for row in reference.windows)
+        self.anomalies += (self._document(partition, row) for row in reference.anomalies)
+
+    def _document(self, partition: int, row: ClosedWindow | Anomaly) -> Document:
+        return {"topic": self._settings.kafka.readings, "partition": partition, **msgspec.structs.asdict(row)}

@@ -1,0 +1,142 @@
+"""The reference: what windows and anomalies are, in the plainest Python, one reading at a time.
+
+It exists to be checked by eye. So it shares with the bolts only the message format and the row
+types, and it must stay ignorant of batches, replays, snapshots and stores.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from oda.core.reading import Reading
+from oda.core.rows import Anomaly, ClosedWindow
+from oda.settings import Judge, Window
+
+
+class _Open:
+    """A window that still takes readings.
+
+    Sums are shifted by the window's first value, so they stay exact to a factor of the count however
+    far the values are from zero (Chan, Golub, LeVeque 1983: "Algorithms for computing the sample variance").
+    """
+
+    __slots__ = ("count", "first_offset", "last_offset", "s1", "s2", "shift")
+
+    def __init__(self, offset: int, value: float) -> None:
+        self.first_offset = offset
+        self.shift = value
+        self.count = 0
+        self.s1 = 0.0
+        self.s2 = 0.0
+
+    def add(self, offset: int, value: float) -> None:
+        difference = value - self.shift
+        self.s1 += difference
+        self.s2 += difference * difference
+        self.count += 1
+        self.last_offset = offset
+
+    def mean(self) -> float:
+        return self.shift + self.s1 / self.count
+
+    def stddev(self) -> float:
+        return sqrt(max(0.0, (self.s2 - self.s1 * self.s1 / self.count) / self.count))
+
+
+class _Series:
+    """What is known of one series so far."""
+
+    __slots__ = ("baseline", "closed_through", "late", "newest", "open")
+
+    def __init__(self, time: int) -> None:
+        self.newest = time
+        """Largest time seen, epoch ms."""
+        self.closed_through = -(2**63)
+        """Number of the newest window that can take no more readings."""
+        self.open: dict[int, _Open] = {}
+        self.late = 0
+        self.baseline: ClosedWindow | None = None
+
+
+class Reference:
+    """One partition of the log, read once from its beginning.
+
+    Attributes:
+        windows: what closed, in the order of closing.
+        anomalies: what was judged to be one, in the order of the log.
+
+    >>> reference = Reference(Window(size_ms=1000), Judge())
+    >>> for offset, (time, value) in enumerate([(0, 4.0), (500, 6.0), (1000, 9.5)]):
+    ...     reference.read(offset, Reading("pump-7", time, value))
+    >>> [(w.start, w.count, w.mean, w.stddev, w.closed_at) for w in reference.windows]
+    [(0, 2, 5.0, 1.0, 2)]
+    >>> [(a.time, a.value, a.window_start) for a in reference.anomalies]
+    [(1000, 9.5, 0)]
+    """
+
+    def __init__(self, window: Window, judge: Judge) -> None:
+        self.windows: list[ClosedWindow] = []
+        self.anomalies: list[Anomaly] = []
+        self._size = window.size_ms
+        self._lateness = window.lateness_ms
+        self._judge = judge
+        self._series: dict[str, _Series] = {}
+
+    def read(self, offset: int, reading: Reading) -> None:
+        """Apply the reading at `offset`; offsets ascend."""
+        name, time, value = reading
+        series = self._series.get(name)
+        if series is None:
+            series = self._series[name] = _Series(time)
+        series.newest = max(series.newest, time)
+
+        over = (series.newest - self._lateness) // self._size - 1
+        if over > series.closed_through:
+            self._close(name, series, over, offset, clock=False)
+
+        number = time // self._size
+        if number <= series.closed_through:
+            series.late += 1
+        else:
+            if number not in series.open:
+                series.open[number] = _Open(offset, value)
+            series.open[number].add(offset, value)
+
+        base = series.baseline
+        if base is not None and base.count >= self._judge.min_count:
+            allowed = self._judge.sigmas * max(base.stddev, self._judge.min_stddev)
+            if abs(value - base.mean) > allowed:
+                self.anomalies.append(
+                    Anomaly(name, time, offset, value, base.mean, base.stddev, base.count, base.start)
+                )
+
+    def clock_close(self, name: str, start: int, closed_at: int) -> None:
+        """Close the window of series `name` that starts at `start` ms, and those before it, by the clock.
+
+        Call it between the readings before offset `closed_at` and the rest. A window that isn't open
+        can't have been closed: such a record is ignored, and what it claims is missing from `windows`.
+        """
+        series = self._series.get(name)
+        number = start // self._size
+        if series is not None and number in series.open:
+            self._close(name, series, number, closed_at, clock=True)
+
+    def _close(self, name: str, series: _Series, through: int, at: int, *, clock: bool) -> None:
+        for number in sorted(number for number in series.open if number <= through):
+            window = series.open.pop(number)
+            start = number * self._size
+            series.baseline = ClosedWindow(
+                name,
+                start,
+                start + self._size,
+                window.count,
+                window.mean(),
+                window.stddev(),
+                window.first_offset,
+                window.last_offset,
+                closed_at=at,
+                closed_by="clock" if clock else "data",
+                late=series.late,
+            )
+            self.windows.append(series.baseline)
+        series.closed_through = through

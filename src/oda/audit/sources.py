@@ -1,0 +1,297 @@
+"""Where the audit reads: the log and the results in Kafka, Cassandra, Elasticsearch. Reads only.
+
+Every row comes out as an identity and a document, so that all stores are compared alike. The
+identity is the row's place in the log, after the place in the store where it belongs: its day in
+Cassandra, its index in Elasticsearch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any, NamedTuple
+
+import elastic_transport
+import msgspec
+import numpy as np
+from cassandra import DriverException, InvalidRequest, UnresolvableContactPoints
+from cassandra.cluster import NoHostAvailable
+from elasticsearch import ApiError, Elasticsearch
+from elasticsearch.helpers import ScanError, scan
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from oda import kafka, settings
+from oda.audit.expected import ClockClose, Document
+from oda.errors import UserError
+from oda.stores.archive import DAY_MS
+from oda.stores.cassandra import open_session
+
+_STALL_SECONDS = 60
+"""A log that gives nothing new for so long can't be read to its end."""
+
+Found = Iterator[tuple[str, Document]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Windows or anomalies: what each store calls them, which field says when, which one says where."""
+
+    name: str
+    time: str
+    offset: str
+
+    def place(self, row: Document) -> str:
+        """The row's place in the log; its `_id` in Elasticsearch."""
+        return f"{row['topic']}:{row['partition']}:{row[self.offset]}"
+
+    def by_day(self, row: Document) -> str:
+        """Identity in Cassandra."""
+        return _in_day(row[self.time] // DAY_MS, self.place(row))
+
+    def by_index(self, prefix: str, row: Document) -> str:
+        """Identity in Elasticsearch."""
+        month = datetime.fromtimestamp(row[self.time] // 1000, UTC)
+        return f"{prefix}-{self.name}-{month:%Y.%m}/{self.place(row)}"
+
+
+WINDOWS = Kind("windows", time="start", offset="first_offset")
+ANOMALIES = Kind("anomalies", time="time", offset="offset")
+
+
+class Positions(NamedTuple):
+    """Of each partition of the readings' topic: committed by the group, and the end of the log."""
+
+    committed: dict[int, int]
+    ends: dict[int, int]
+
+    def behind(self, ends: Mapping[int, int]) -> int:
+        """How many offsets are not committed of those before `ends`."""
+        return sum(max(0, end - self.committed.get(partition, 0)) for partition, end in ends.items())
+
+
+class Log:
+    """Topics, from their beginnings.
+
+    Raises:
+        UserError: Kafka can't be reached, here or in any method.
+    """
+
+    def __init__(self, config: settings.Kafka) -> None:
+        self._config = config
+        self._consumer = kafka.connect(
+            KafkaConsumer,
+            config,
+            group_id=config.group,
+            enable_auto_commit=False,
+            allow_auto_create_topics=False,
+            auto_offset_reset="none",
+            max_poll_records=20_000,
+            max_partition_fetch_bytes=16 * 2**20,
+        )
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._consumer.close(autocommit=False)
+
+    def positions(self) -> Positions:
+        """How far the group has come.
+
+        Raises:
+            UserError: there is no such topic.
+        """
+        with self._errors():
+            parts = self._partitions(self._config.readings)
+            committed = {part.partition: self._consumer.committed(part) or 0 for part in parts}
+            ends = {part.partition: end for part, end in self._consumer.end_offsets(parts).items()}
+            return Positions(committed, ends)
+
+    def records(self, partition: int, end: int) -> Iterator[Any]:
+        """The records of one partition of the readings' topic before offset `end`.
+
+        Raises:
+            UserError: the beginning of the log is gone.
+        """
+        with self._errors():
+            yield from self._read(TopicPartition(self._config.readings, partition), end)
+
+    def results(self, kind: Kind) -> Found:
+        """Rows of the topic of windows or anomalies; those of other readings' topics are left out.
+
+        Raises:
+            UserError: the beginning of the log is gone, or there is no such topic.
+        """
+        for record in self._whole(self._config.windows if kind is WINDOWS else self._config.anomalies):
+            try:
+                row = msgspec.json.decode(record.value, type=dict[str, Any])
+                if row["topic"] != self._config.readings:
+                    continue
+                place = kind.place(row)
+            except (msgspec.DecodeError, KeyError, TypeError) as error:
+                place, row = f"{record.topic}[{record.partition}]@{record.offset}", {"not a row": str(error)}
+            yield place, row
+
+    def rejected(self) -> Iterator[tuple[tuple[int, int], Document]]:
+        """Rejected messages by (partition, offset) of their origin; those of other topics are left out.
+
+        Raises:
+            UserError: the beginning of the log is gone, or there is no such topic.
+        """
+        for record in self._whole(self._config.rejected):
+            headers = {name: value.decode(errors="replace") for name, value in record.headers}
+            if headers.get("oda.topic") != self._config.readings:
+                continue
+            try:
+                origin = int(headers["oda.partition"]), int(headers["oda.offset"])
+            except (KeyError, ValueError):
+                origin = (-1, record.offset)
+            yield origin, {"key": record.key, "value": record.value, "has a reason": bool(headers.get("oda.reason"))}
+
+    def _whole(self, topic: str) -> Iterator[Any]:
+        with self._errors():
+            for part, end in self._consumer.end_offsets(self._partitions(topic)).items():
+                yield from self._read(part, end)
+
+    def _read(self, part: TopicPartition, end: int) -> Iterator[Any]:
+        if self._consumer.beginning_offsets([part])[part] > 0:
+            raise UserError(
+                f"the beginning of topic {part.topic}, partition {part.partition}, is gone (retention deletes old "
+                "records): what it gave can't be audited. Audit a topic with retention.ms=-1, under its own group."
+            )
+        self._consumer.assign([part])
+        self._consumer.seek(part, 0)
+        position, since = 0, monotonic()
+        while position < end:  # not "until the last record": offsets may hold none
+            for record in self._consumer.poll(timeout_ms=1000).get(part, ()):
+                if record.offset < end:
+                    yield record
+            if self._consumer.position(part) > position:
+                position, since = self._consumer.position(part), monotonic()
+            elif monotonic() > since + _STALL_SECONDS:
+                raise UserError(
+                    f"topic {part.topic}, partition {part.partition}: nothing after offset {position} "
+                    f"for {_STALL_SECONDS} s, though it ends at {end}; are all brokers up?"
+                )
+
+    def _partitions(self, topic: str) -> list[Any]:
+        numbers = self._consumer.partitions_for_topic(topic)
+        if not numbers:
+            raise UserError(f"there is no topic {topic}: nothing to audit. Has the topology run yet?")
+        return [TopicPartition(topic, number) for number in sorted(numbers)]
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaError as error:
+            raise UserError(f"Kafka at oda.kafka.brokers = {self._config.brokers}: {error}") from None
+
+
+_COLUMNS = {
+    WINDOWS: 'series, to_unix_timestamp(start) AS start, partition, to_unix_timestamp("end") AS "end", count, mean, '
+    "stddev, first_offset, last_offset, closed_at, closed_by, late",
+    ANOMALIES: "series, to_unix_timestamp(time) AS time, partition, offset, value, mean, stddev, count, "
+    "to_unix_timestamp(window_start) AS window_start",
+}
+_DAY = "to_unix_timestamp(day) AS day"
+
+
+class Online:
+    """Cassandra: whole tables. Its rows don't name the topic: a keyspace belongs to one.
+
+    Raises:
+        UserError: Cassandra can't be reached or has no such keyspace, here or in any method.
+    """
+
+    def __init__(self, config: settings.Cassandra, topic: str) -> None:
+        self._config = config
+        self._topic = topic
+        with self._errors():
+            self._session = open_session(config)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._session.cluster.shutdown()
+
+    def clock_closes(self) -> Iterator[tuple[int, ClockClose]]:
+        """What the clock has closed, each with its partition."""
+        columns = "series, to_unix_timestamp(start) AS start, partition, closed_at, closed_by"
+        for row in self._select(columns, "windows"):
+            if row.closed_by == "clock":
+                yield row.partition, ClockClose(row.closed_at, row.start, row.series)
+
+    def results(self, kind: Kind) -> Found:
+        """Rows of the table `windows` or `anomalies`."""
+        for values in self._select(f"{_DAY}, {_COLUMNS[kind]}", kind.name):
+            row = {"topic": self._topic, **values._asdict()}
+            day = row.pop("day") // DAY_MS
+            yield _in_day(day, kind.place(row)), row
+
+    def readings(self) -> Iterator[Any]:
+        """Rows of the archive with the fields `series`, `day` (epoch ms), `partition`, ..., as the table has them."""
+        return self._select(f"series, {_DAY}, partition, first_offset, last_offset, data", "readings")
+
+    def _select(self, columns: str, table: str) -> Iterator[Any]:
+        with self._errors():
+            yield from self._session.execute(f"SELECT {columns} FROM {self._config.keyspace}.{table}")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (NoHostAvailable, UnresolvableContactPoints):
+            raise UserError(
+                f"no answer from Cassandra at oda.cassandra.hosts = {self._config.hosts}; start it with `oda up`"
+            ) from None
+        except InvalidRequest as error:  # no such keyspace or table
+            raise UserError(f"Cassandra: {error}; has the topology run yet?") from None
+        except DriverException as error:
+            raise UserError(f"Cassandra at oda.cassandra.hosts = {self._config.hosts}: {error}") from None
+
+
+class Insights:
+    """Elasticsearch: all documents of one topic.
+
+    Raises:
+        UserError: Elasticsearch can't be reached, in any method.
+    """
+
+    def __init__(self, config: settings.Elasticsearch, topic: str) -> None:
+        self._config = config
+        self._topic = topic
+        self._client = Elasticsearch(config.urls.split(","), request_timeout=config.timeout_ms / 1000)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def results(self, kind: Kind) -> Found:
+        """Documents of the indexes of windows or anomalies; none if there is no index."""
+        index = f"{self._config.prefix}-{kind.name}-*"
+        try:
+            self._client.indices.refresh(index=index)
+            for hit in scan(self._client, index=index, query={"query": {"term": {"topic": self._topic}}}, size=5000):
+                yield f"{hit['_index']}/{hit['_id']}", hit["_source"]
+        except elastic_transport.TransportError as error:
+            reason = "no answer" if isinstance(error, elastic_transport.ConnectionError) else error
+            raise UserError(f"Elasticsearch at oda.elasticsearch.urls = {self._config.urls}: {reason}") from None
+        except (ApiError, ScanError) as error:
+            raise UserError(f"Elasticsearch at oda.elasticsearch.urls = {self._config.urls}: {error}") from None
+
+
+def _in_day(day: int, place: str) -> str:
+    return f"{np.datetime64(day, 'D')}/{place}"
+
+
+def is_beyond(row: Document, kind: Kind, committed: Mapping[int, int]) -> bool:
+    """Whether a row that a store holds is beyond the audited part, which ends at the committed positions."""
+    try:
+        point = committed[row["partition"]]
+        if kind is ANOMALIES:
+            return bool(row["offset"] >= point)
+        return bool(row["closed_at"] >= point + (row["closed_by"] == "clock"))
+    except (KeyError, TypeError):  # no such row is right, so it must be compared
+        return False

@@ -1,0 +1,48 @@
+"""A measurement's own topics, tables, indices and topology, gone when it ends."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+
+from oda.cli.context import Context
+from oda.kafka import create_topics
+from oda.settings import Settings
+from oda.stores import cassandra, elasticsearch
+from oda.topology import Storm, isolated
+
+
+@contextmanager
+def own_stream(context: Context) -> Iterator[tuple[Storm, Settings]]:
+    """The Storm cluster, and settings for topics, tables and indices that nobody else uses."""
+    with tempfile.TemporaryDirectory() as folder:
+        own = Context(isolated(context.config, context.env, Path(folder)), context.env)
+        settings = own.settings()
+        create_topics(settings.kafka)
+        try:
+            yield Storm(own.config, own.env), settings
+        except BaseException:
+            with suppress(Exception):  # a server that is down must not hide what went wrong
+                _drop(settings)
+            raise
+        _drop(settings)
+
+
+def _drop(settings: Settings) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka.brokers.split(","))
+    admin.delete_topics(settings.kafka.topics)
+    admin.close()
+    session = cassandra.connect(settings.cassandra)
+    session.execute(f"DROP KEYSPACE {settings.cassandra.keyspace}")
+    session.cluster.shutdown()
+    client = elasticsearch.connect(settings.elasticsearch)
+    prefix = settings.elasticsearch.prefix
+    for index in client.indices.get(index=f"{prefix}-*"):
+        client.indices.delete(index=index)
+    for template in client.indices.get_index_template(name=f"{prefix}-*")["index_templates"]:
+        client.indices.delete_index_template(name=template["name"])
+    client.close()

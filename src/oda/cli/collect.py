@@ -1,0 +1,275 @@
+"""`oda collect SOURCE`: turns a source into readings in Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import signal
+import sys
+import time
+from contextlib import AbstractContextManager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, TextIO
+from urllib.parse import urlsplit
+
+import typer
+
+from oda.cli.context import Context
+from oda.collect import csvfile
+from oda.collect.endpoint import serve
+from oda.collect.intake import Intake, intake
+from oda.collect.lines import collect_lines
+from oda.collect.producer import Producer
+from oda.collect.run import collect
+from oda.collect.subscriber import subscribe
+from oda.collect.times import Replay, parse_time
+from oda.collect.walk import Walks
+from oda.errors import UserError
+from oda.kafka import create_topics
+
+app = typer.Typer(help="Collect readings from a source into Kafka.", no_args_is_help=True)
+
+HISTORY_MS = 10.0
+"""From one reading of a series to its next in a walk without a rate, ms."""
+
+DAY_MS = 86_400_000
+
+SLOWEST, FASTEST = 0.001, 1_000_000
+"""What --rate and --speed may be, besides 0."""
+
+SHOWN_BAD_ROWS = 10
+
+SPOOLS = Path(".oda/spool")
+"""Where the spools are, unless --spool says otherwise: each source's is named after it."""
+
+SpoolFolder = Annotated[
+    Path | None, typer.Option("--spool", help="Where readings wait for Kafka.", show_default=f"{SPOOLS}/SOURCE")
+]
+SpoolMaxMb = Annotated[int, typer.Option("--spool-max-mb", min=4, help="The size at which it is full.")]
+
+
+@app.command()
+def walk(
+    ctx: typer.Context,
+    series: Annotated[int, typer.Option(min=1, help="How many series: walk-0, walk-1, ...")] = 1,
+    rate: Annotated[float, typer.Option(min=0, help="Readings a second, of all series; 0: as many as can be.")] = 100.0,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after this many readings.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Stop after this time.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same walk.")] = None,
+    spikes: Annotated[int, typer.Option(min=0, help="Displace one reading in this many by 1000; 0: none.")] = 0,
+    start: Annotated[str | None, typer.Option(help="With --rate 0: the time of the first reading.")] = None,
+) -> None:
+    """Random walks, the source of the naive producer; until Ctrl-C unless told when to stop.
+
+    With --rate 0 the readings of a series are 10 ms apart and of the past:
+    they end now if --count is given, else they start a day ago. Where they
+    reach the present, they go on at its pace.
+
+    Examples:
+
+        oda collect walk
+
+        oda collect walk --series 10 --spikes 500 --seconds 60
+
+        oda collect walk --series 100 --rate 0 --count 1000000 --seed 1
+    """
+    if rate and not SLOWEST <= rate <= FASTEST:
+        raise UserError(f"--rate must be 0, or from {SLOWEST:g} to {FASTEST}, not {rate:g}")
+    began = _began(rate, start)
+    producer = _producer(ctx)
+    interval = 1000 / rate if rate else HISTORY_MS / series
+    if began is None:
+        began = _now() if rate else max(0, _now() - (math.ceil(count * interval) if count else DAY_MS))
+    readings = Walks(series, began, interval, seed, spikes).readings()
+    collect(((float(reading.time), reading) for reading in islice(readings, count)), producer, seconds)
+
+
+@app.command("csv")
+def csv_file(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A CSV file with a header row.")],
+    time_column: Annotated[str, typer.Option(help="Epoch ms, RFC 3339 or YYYY-MM-DD HH:MM:SS (UTC).")] = "timestamp",
+    value_column: Annotated[str, typer.Option(help="The numbers.")] = "value",
+    series: Annotated[str | None, typer.Option(help="The series' name.", show_default="the file's name")] = None,
+    series_column: Annotated[str | None, typer.Option(help="The column that names each row's series.")] = None,
+    speed: Annotated[str, typer.Option(help="1: as recorded; 60: sixty times as fast; 0 or max: no waiting.")] = "max",
+    shift_to_now: Annotated[
+        bool, typer.Option("--shift-to-now", help="A reading's time becomes the moment it is sent.")
+    ] = False,
+) -> None:
+    """Replays the recorded readings of a CSV file; rows that are none are reported and left out.
+
+    Examples:
+
+        oda collect csv nyc_taxi.csv
+
+        oda collect csv pumps.csv --time-column t --value-column bar --series-column pump
+
+        oda collect csv nyc_taxi.csv --speed 600 --shift-to-now
+    """
+    if series is not None and series_column is not None:
+        raise UserError("give either --series or --series-column")
+    pace = _speed(speed)
+    if shift_to_now and pace is None:
+        raise UserError("--shift-to-now needs a pace: give --speed, such as --speed 1")
+    columns = csvfile.Columns(time_column, value_column, series or file.stem, series_column)
+    bad = _BadRows(file)
+    with _opened(file) as lines:
+        readings = csvfile.read(lines, columns, bad)
+        producer = _producer(ctx)
+        try:
+            collect(Replay(_now(), pace, shift_to_now).schedule(readings), producer)
+        finally:
+            bad.summarise()
+
+
+@app.command()
+def stdin(ctx: typer.Context, spool: SpoolFolder = None, spool_max_mb: SpoolMaxMb = 1024) -> None:
+    """Takes a reading from each line of stdin; a line that is none is reported and left out.
+
+    A line looks like {"series": "pump-7", "time": 1732300000123, "value": 3.25};
+    time may also be RFC 3339. While Kafka is away readings wait in the spool, on
+    disk; when that is full, the writer of the pipe waits. At the end of stdin it
+    waits until Kafka has all of them; after Ctrl-C the next start sends the rest.
+
+    Examples:
+
+        tail -F readings.ndjson | oda collect stdin
+
+        oda collect stdin --spool /var/spool/oda --spool-max-mb 8192 < readings.ndjson
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with _intake(ctx, "stdin", spool, spool_max_mb) as taken:
+        collect_lines(lambda size: os.read(sys.stdin.fileno(), size), taken)
+        taken.sender.drain()
+
+
+@app.command()
+def http(
+    ctx: typer.Context,
+    host: Annotated[str, typer.Option(help="The address to listen on. Whoever reaches it may send.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8088,
+    spool: SpoolFolder = None,
+    spool_max_mb: SpoolMaxMb = 1024,
+) -> None:
+    """Takes readings that are sent to POST /readings, until Ctrl-C.
+
+    One reading, a JSON array of them, or one a line. The answer is 200 when they
+    are on disk, whether Kafka is there or not; 400 when one of them is no reading
+    (then none is taken); 413 beyond 1 MiB; 503 while the spool is full.
+    GET /health says how many wait.
+
+    Examples:
+
+        oda collect http
+
+        curl -d '{"series": "pump-7", "time": 1732300000123, "value": 3.25}' localhost:8088/readings
+
+        curl --data-binary @readings.ndjson localhost:8088/readings
+    """
+    with _intake(ctx, "http", spool, spool_max_mb) as taken:
+        asyncio.run(serve(taken, host, port))
+        raise KeyboardInterrupt
+
+
+@app.command()
+def socketio(
+    ctx: typer.Context,
+    url: Annotated[str, typer.Argument(help="The Socket.IO server, such as http://localhost:5000")],
+    event: Annotated[str, typer.Option(help="The event whose payload is a reading, or a list of them.")] = "reading",
+    spool: SpoolFolder = None,
+    spool_max_mb: SpoolMaxMb = 1024,
+) -> None:
+    """Takes the readings that a Socket.IO server emits, until Ctrl-C.
+
+    If the server wants an event acknowledged, it is when its readings are on disk,
+    whether Kafka is there or not. While the spool is full it is disconnected.
+
+    Examples:
+
+        oda collect socketio http://localhost:5000
+
+        oda collect socketio https://example.org --event temperature
+    """
+    if not _is_url(url):
+        raise UserError(f"{url!r} is no URL of a Socket.IO server, such as http://localhost:5000")
+    with _intake(ctx, "socketio", spool, spool_max_mb) as taken:
+        asyncio.run(subscribe(taken, url, event))
+        raise KeyboardInterrupt
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _intake(ctx: typer.Context, source: str, spool: Path | None, max_mb: int) -> AbstractContextManager[Intake]:
+    context: Context = ctx.obj
+    return intake(context.settings(), spool or SPOOLS / source, max_mb * 2**20)
+
+
+def _opened(file: Path) -> TextIO:
+    try:
+        # a byte that is not UTF-8 makes its row a bad one, and does not end the file
+        return file.open(newline="", encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}") from None
+
+
+class _BadRows:
+    """Reports the first rows that are no readings, then how many there were."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._count = 0
+
+    def __call__(self, line: int, reason: str) -> None:
+        self._count += 1
+        if self._count <= SHOWN_BAD_ROWS:
+            print(f"{self._file}:{line}: left out: {reason}", file=sys.stderr)
+
+    def summarise(self) -> None:
+        if self._count:
+            print(f"{self._file}: {self._count} rows left out", file=sys.stderr)
+
+
+def _producer(ctx: typer.Context) -> Producer:
+    context: Context = ctx.obj
+    kafka = context.settings().kafka
+    create_topics(kafka)
+    return Producer(kafka, kafka.readings)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _began(rate: float, start: str | None) -> int | None:
+    """The time that --start asks for, epoch ms."""
+    if start is None:
+        return None
+    if rate:
+        raise UserError("--start goes with --rate 0 only: at a rate, readings are of now")
+    try:
+        began = parse_time(start)
+    except ValueError as error:
+        raise UserError(f"--start: {error}") from None
+    if not 0 <= began <= _now():
+        raise UserError(f"--start must be between 1970 and now, not {start}")
+    return began
+
+
+def _speed(text: str) -> float | None:
+    """How many times as fast as recorded; None is without waiting."""
+    try:
+        speed = 0.0 if text == "max" else float(text)
+    except ValueError:
+        speed = math.nan
+    if speed and not SLOWEST <= speed <= FASTEST:
+        raise UserError(f"--speed must be 0, max, or a number from {SLOWEST:g} to {FASTEST}, not {text!r}")
+    return speed or None

@@ -1,0 +1,105 @@
+"""`oda topics`, `produce`, `consume`: the Kafka helper, for any topic."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from oda import kafka
+from oda.cli.context import Context
+from oda.collect.producer import Producer
+from oda.errors import UserError
+from oda.settings import Kafka
+
+Topic = Annotated[str, typer.Option("--topic", help="The topic's name.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `oda`."""
+    app.command()(topics)
+    app.command()(produce)
+    app.command()(consume)
+
+
+def topics(
+    ctx: typer.Context,
+    create: Annotated[bool, typer.Option("--create", help="Make the topic.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Print the names of all topics.")] = False,
+    topic: Annotated[str | None, typer.Option("--topic", help="The topic to make.")] = None,
+    partitions: Annotated[int | None, typer.Option(min=1, show_default="oda.kafka.partitions")] = None,
+    replication_factor: Annotated[int | None, typer.Option(min=1, show_default="oda.kafka.replication")] = None,
+) -> None:
+    """Makes a topic, or lists the topics.
+
+    Examples:
+
+        oda topics --create --topic test --partitions 3
+
+        oda topics --create --topic test --replication-factor 3      (needs three brokers: cluster/README.md)
+
+        oda topics --list
+    """
+    if create == list_:
+        raise UserError("give either --create or --list")
+    settings = _settings(ctx)
+    if list_:
+        for name in kafka.list_topics(settings):
+            print(name)
+    elif topic is None:
+        raise UserError("--create needs --topic NAME")
+    else:
+        kafka.create_topic(
+            settings, topic, partitions or settings.partitions, replication_factor or settings.replication
+        )
+        print(f"created topic {topic}")
+
+
+def produce(ctx: typer.Context, topic: Topic) -> None:
+    """Sends each line of stdin to a topic, as one message.
+
+    Example:
+
+        seq 42 | oda produce --topic test
+    """
+    settings = _settings(ctx)
+    kafka.require_topic(settings, topic)
+    producer = Producer(settings, topic)
+    try:
+        with producer:
+            for line in sys.stdin.buffer:
+                producer.send(line.removesuffix(b"\n"))
+    finally:
+        print(f"{producer.acknowledged} of {producer.sent} messages acknowledged by Kafka", file=sys.stderr)
+
+
+def consume(
+    ctx: typer.Context,
+    topic: Topic,
+    from_beginning: Annotated[bool, typer.Option("--from-beginning", help="Also what is there already.")] = False,
+    max_messages: Annotated[int | None, typer.Option(min=1, help="Stop after this many.")] = None,
+) -> None:
+    """Prints the messages of a topic as they come, one a line; until Ctrl-C unless told when to stop.
+
+    Messages of one partition are in order. What comes first of several partitions is chance.
+
+    Examples:
+
+        oda consume --topic test --from-beginning --max-messages 42
+
+        oda consume --topic readings
+    """
+    left = max_messages
+    with kafka.consumer(_settings(ctx), [topic], from_beginning) as client:
+        while left is None or left > 0:
+            for records in client.poll(timeout_ms=1_000, max_records=left).values():
+                for record in records:
+                    sys.stdout.buffer.write((record.value or b"") + b"\n")
+                left = None if left is None else left - len(records)
+            sys.stdout.buffer.flush()
+
+
+def _settings(ctx: typer.Context) -> Kafka:
+    context: Context = ctx.obj
+    return context.settings().kafka

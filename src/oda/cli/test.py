@@ -1,0 +1,35 @@
+"""`oda test`: style, types and all tests, as CI runs them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).parents[3]
+
+_CHECKS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["pytest"]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `test` to the app."""
+    app.command("test")(run_all)
+
+
+def run_all(
+    arguments: Annotated[list[str] | None, typer.Argument(help="For pytest: paths, -k NAME, ...")] = None,
+) -> None:
+    """Check style and types, then run the tests on real servers of their own.
+
+    Examples: oda test, oda test tests/unit, oda test -- -k walk
+    """
+    for check in _CHECKS:
+        more = (arguments or []) if check == ["pytest"] else []
+        command = [sys.executable, "-m", *check, *more]
+        print(f"$ {' '.join([*check, *more])}", flush=True)
+        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        if code:
+            raise typer.Exit(code)

@@ -1,0 +1,121 @@
+"""Kafka, the log of readings and results."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+import uuid
+from pathlib import Path
+
+from oda.cluster.layout import Layout
+from oda.cluster.server import PROBE_SECONDS, Server
+from oda.cluster.software import Software
+from oda.errors import UserError
+
+
+class Kafka(Server):
+    """One node, broker and controller; together they are one Kafka.
+
+    Attributes:
+        number: 1 is the first in `oda.kafka.brokers`.
+    """
+
+    templates = "kafka"
+    memory_mb = 350
+
+    def __init__(self, layout: Layout, software: Software, number: int) -> None:
+        super().__init__(layout, software)
+        self.number = number
+        self.name = f"kafka-{number}"
+        self.listens_on = (f"kafka_{number}", f"kafka_controller_{number}")
+
+    @property
+    def folder(self) -> Path:
+        """Its data and configuration; each node has its own."""
+        return self.layout.data / self.name
+
+    def values(self) -> dict[str, object]:
+        """Who it is, who votes, and how many replicas the internal topics have."""
+        port, controller_port = self.ports
+        voters = [f"{n}@127.0.0.1:{self.layout.ports[f'kafka_controller_{n}']}" for n in self._numbers]
+        replicas = min(3, self.layout.brokers)
+        return super().values() | {
+            "node": self.number,
+            "kafka_port": port,
+            "kafka_controller_port": controller_port,
+            "voters": ",".join(voters),
+            "replicas": replicas,
+            # Of three, one may be down.
+            "in_sync": max(1, replicas - 1),
+        }
+
+    def prepare(self) -> None:
+        """Write the configuration, and format the storage the first time.
+
+        Raises:
+            UserError: the storage could not be formatted, or is that of a Kafka of more or fewer brokers.
+        """
+        formatted = self._metadata(self.number).exists()
+        if formatted:
+            self._check_brokers()
+        super().prepare()
+        if formatted:
+            return
+        tool = ["kafka.tools.StorageTool", "format", "-t", self._cluster_id(), "-c", f"{self.conf}/server.properties"]
+        done = subprocess.run(self._java(*tool), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UserError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
+
+    def command(self) -> list[str]:
+        """Broker and controller in one."""
+        return self._java("kafka.Kafka", f"{self.conf}/server.properties")
+
+    def probe(self) -> None:
+        """Whether it is one of the brokers, and a topic could be made."""
+        from kafka.admin import KafkaAdminClient, NewTopic
+
+        timeout_ms = int(PROBE_SECONDS * 1000)
+        # It has to answer itself to begin with; what is asked then may be answered by another one.
+        admin = KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{self.ports[0]}", request_timeout_ms=timeout_ms)
+        try:
+            if self.ports[0] not in {broker["port"] for broker in admin.describe_cluster()["brokers"]}:
+                raise ConnectionError("the controller has not let it serve yet")
+            # Brokers answer before they can make a topic; `validate_only` makes none.
+            topic = NewTopic(f"probe-{uuid.uuid4()}", num_partitions=1, replication_factor=1)
+            admin.create_topics([topic], timeout_ms=timeout_ms, validate_only=True)
+        finally:
+            admin.close()
+
+    @property
+    def _numbers(self) -> range:
+        return range(1, self.layout.brokers + 1)
+
+    def _metadata(self, number: int) -> Path:
+        return self.layout.data / f"kafka-{number}/data/meta.properties"
+
+    def _cluster_id(self) -> str:
+        """That of the nodes that are formatted already, or a new one."""
+        for metadata in map(self._metadata, self._numbers):
+            if cluster_id := _property(metadata, "cluster.id"):
+                return cluster_id
+        return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+    def _check_brokers(self) -> None:
+        """Its last configuration tells how many there were: a quorum cannot just be given other members."""
+        voters = _property(self.conf / "server.properties", "controller.quorum.voters")
+        if voters and (before := len(voters.split(","))) != self.layout.brokers:
+            raise UserError(
+                f"{self.layout.data} has the data of {before} Kafka brokers, and oda.kafka.brokers lists "
+                f"{self.layout.brokers}. List as many as before, or name another folder in servers.data."
+            )
+
+    def _java(self, *main: str) -> list[str]:
+        return self.java([*self.software.store.files("kafka")], *main)
+
+
+def _property(file: Path, name: str) -> str | None:
+    if not file.exists():
+        return None
+    match = re.search(rf"^{re.escape(name)}=(.+)$", file.read_text(), re.MULTILINE)
+    return match[1] if match else None

@@ -1,0 +1,115 @@
+"""Where the servers of one local cluster are: folders and ports, from config.json."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from oda.errors import UserError
+from oda.settings import load_settings
+
+CLUSTER = Path(__file__).parents[3] / "cluster"
+"""The repository's folder of versions and configuration templates."""
+
+Port = Annotated[int, Field(gt=0, lt=65_536)]
+
+
+class Servers(BaseModel):
+    """Section `servers` of config.json: what the topology need not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: Path
+    """Relative to the folder of config.json."""
+    zookeeper_port: Port
+    kafka_controller_ports: tuple[Port, ...]
+    """One a broker, in the order of `oda.kafka.brokers`."""
+    cassandra_storage_port: Port
+    elasticsearch_transport_port: Port
+    logviewer_port: Port
+    worker_ports: Annotated[tuple[Port, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Folders and ports of one cluster; two clusters with nothing in common here don't meet.
+
+    Attributes:
+        data: folder of all data, configuration and logs.
+        ports: port by name, such as `nimbus`, or `kafka_1` and `kafka_controller_1` of the first broker.
+        brokers: how many brokers Kafka has.
+        worker_ports: one a Storm worker.
+    """
+
+    data: Path
+    ports: dict[str, int]
+    brokers: int
+    worker_ports: tuple[int, ...]
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the log files, one a server."""
+        return self.data / "logs"
+
+
+def load_layout(config: Path, env: str) -> Layout:
+    """The layout that a config.json describes for one of its environments.
+
+    Raises:
+        UserError: a setting is missing or wrong, an address is not on this machine, two servers would
+            share a port, not every broker has a controller port, or there are fewer brokers than replicas.
+    """
+    settings = load_settings(config, env)
+    document = json.loads(config.read_text())
+    section = document["envs"][env]
+    try:
+        servers = Servers.model_validate(document.get("servers", {}))
+    except ValidationError as error:
+        problems = [f"servers.{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors()]
+        raise UserError(f"{config}: " + "; ".join(problems)) from None
+    ports = {name.removesuffix("_port"): port for name, port in servers if name.endswith("_port")}
+    brokers = [_local_port("oda.kafka.brokers", address) for address in settings.kafka.brokers.split(",")]
+    if len(brokers) != len(servers.kafka_controller_ports):
+        raise UserError(
+            f"{config}: oda.kafka.brokers lists {len(brokers)} and servers.kafka_controller_ports "
+            f"{len(servers.kafka_controller_ports)}; each broker needs one controller port"
+        )
+    if settings.kafka.replication > len(brokers):
+        raise UserError(
+            f"{config}: oda.kafka.replication is {settings.kafka.replication}, "
+            f"and oda.kafka.brokers lists {len(brokers)}"
+        )
+    for number, (port, controller_port) in enumerate(zip(brokers, servers.kafka_controller_ports, strict=True), 1):
+        ports |= {f"kafka_{number}": port, f"kafka_controller_{number}": controller_port}
+    ports |= {
+        "cassandra": _local_port("oda.cassandra.hosts", settings.cassandra.hosts),
+        "elasticsearch": _local_port("oda.elasticsearch.urls", settings.elasticsearch.urls),
+        "nimbus": _local_port("nimbus", str(section.get("nimbus"))),
+        "ui": int(section.get("ui.port", 8080)),
+    }
+    # As in Storm's own defaults, 6627 and 6628.
+    ports["supervisor"] = ports["nimbus"] + 1
+    shared = [port for port, uses in Counter([*ports.values(), *servers.worker_ports]).items() if uses > 1]
+    if shared:
+        raise UserError(f"{config}: port {shared[0]} is given to two servers (the supervisor has nimbus's port + 1)")
+    return Layout((config.parent / servers.data).resolve(), ports, len(brokers), servers.worker_ports)
+
+
+def _local_port(setting: str, address: str) -> int:
+    """The port of one `host:port` or URL on this machine."""
+    parts = urlsplit(address.strip() if "//" in address else f"//{address.strip()}")
+    try:
+        if parts.hostname in {"127.0.0.1", "localhost"} and parts.port:
+            return parts.port
+    except ValueError:
+        pass
+    raise UserError(
+        f"{setting} is {address!r}: the local cluster starts its servers at 127.0.0.1:PORT. "
+        "Use an environment of config.json that says so (oda --env local)."
+    )

@@ -1,0 +1,118 @@
+"""Storm's daemons: nimbus gives out the work, the supervisor runs workers, UI and logviewer show them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.request import ProxyHandler, build_opener
+
+from oda.cluster.server import PROBE_SECONDS, Server
+
+
+class StormDaemon(Server):
+    """A daemon as plain Java: `bin/storm` would start two JVMs more to read the configuration."""
+
+    templates = "storm"
+    main: ClassVar[str]
+    libraries: ClassVar[tuple[str, ...]] = ("lib",)
+
+    def values(self) -> dict[str, object]:
+        """The daemons find their pages and scripts in Storm's home."""
+        return super().values() | {"storm_home": self.software.storm}
+
+    def environment(self) -> Mapping[str, str]:
+        """Workers find their supervisor's storm.yaml by STORM_CONF_DIR."""
+        return {**super().environment(), "STORM_CONF_DIR": str(self.conf)}
+
+    def command(self) -> list[str]:
+        """The daemon in the foreground."""
+        libraries: list[str | Path] = [self.software.storm / library / "*" for library in self.libraries]
+        return self.java([*libraries, self.conf], f"-Ddaemon.name={self.name}", f"org.apache.storm.daemon.{self.main}")
+
+
+class Nimbus(StormDaemon):
+    """The master."""
+
+    name = "nimbus"
+    listens_on = ("nimbus",)
+    main = "nimbus.Nimbus"
+    after = ("zookeeper",)
+    memory_mb = 160
+
+    def probe(self) -> None:
+        """Whether it knows its cluster."""
+        _cluster_info(self.layout.ports["nimbus"])
+
+
+class Supervisor(StormDaemon):
+    """Starts and watches the workers, which are JVMs of their own."""
+
+    name = "supervisor"
+    listens_on = ("supervisor",)
+    main = "supervisor.Supervisor"
+    after = ("nimbus",)
+    memory_mb = 160
+
+    @property
+    def ports(self) -> list[int]:
+        """Its own and its workers'."""
+        return [*super().ports, *self.layout.worker_ports]
+
+    def probe(self) -> None:
+        """Whether nimbus has heard of it."""
+        if not _cluster_info(self.layout.ports["nimbus"]).supervisors:
+            raise ConnectionError("nimbus has not heard of the supervisor yet")
+
+
+class UI(StormDaemon):
+    """Pages and REST API."""
+
+    name = "ui"
+    listens_on = ("ui",)
+    main = "ui.UIServer"
+    libraries = ("lib", "lib-webapp")
+    after = ("nimbus",)
+    memory_mb = 180
+
+    def probe(self) -> None:
+        """Whether its REST API reaches nimbus."""
+        json.loads(_get(self.ports[0], "/api/v1/cluster/summary"))["stormVersion"]
+
+
+class Logviewer(StormDaemon):
+    """Shows the workers' logs to the UI's readers."""
+
+    name = "logviewer"
+    listens_on = ("logviewer",)
+    main = "logviewer.LogviewerServer"
+    libraries = ("lib", "lib-webapp")
+    after = ("nimbus",)
+    memory_mb = 160
+
+    def probe(self) -> None:
+        """Whether it looks for logs."""
+        _get(self.ports[0], "/api/v1/searchLogs")
+
+
+def _cluster_info(nimbus_port: int) -> Any:
+    # Not streamparse's own get_nimbus_client: importing that takes a second and prints warnings.
+    from streamparse.thrift import Nimbus as Service
+    from thriftpy2.rpc import make_client
+    from thriftpy2.transport import TFramedTransportFactory
+
+    transport, timeout_ms = TFramedTransportFactory(), int(PROBE_SECONDS * 1000)
+    client = make_client(Service, "127.0.0.1", nimbus_port, trans_factory=transport, timeout=timeout_ms)
+    try:
+        return client.getClusterInfo()
+    finally:
+        client.close()
+
+
+def _get(port: int, path: str) -> bytes:
+    # A proxy in the environment is for the world, not for this machine.
+    opener = build_opener(ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{port}{path}", timeout=PROBE_SECONDS) as response:
+        body: bytes = response.read()
+    return body

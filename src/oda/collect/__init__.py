@@ -1,0 +1,1 @@
+"""Collectors: they turn a source into readings in Kafka."""

@@ -1,0 +1,54 @@
+"""Which messages of a spool are in Kafka already, although the spool still holds them.
+
+A collector that is killed between Kafka's acknowledgement and the spool's `drop` leaves such messages. Each
+carries its spool's id and its number, so that they can be told by reading the end of the topic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from oda.errors import UserError
+from oda.kafka import consumer
+from oda.settings import Kafka
+
+HEADER = "oda.spool"
+"""Name of the header that `mark` is the value of."""
+
+SILENT_POLLS = 20
+"""After as many, of half a second, Kafka is away."""
+
+
+def mark(spool: bytes, number: int) -> bytes:
+    """What tells one message of one spool: its id, and the number in 8 bytes."""
+    return spool + number.to_bytes(8)
+
+
+def delivered(settings: Kafka, spool: bytes, positions: Mapping[int, int]) -> tuple[set[int], dict[int, int]]:
+    """Numbers of the spool's messages that the topic of readings has, and where to look the next time.
+
+    Args:
+        settings: where Kafka is.
+        spool: the spool's id.
+        positions: by partition, from where to look. Empty: the spool never sent anything, and
+            the next time is from the present ends on; else from the same positions.
+
+    Raises:
+        UserError: Kafka can't be reached, or stopped answering.
+    """
+    found: set[int] = set()
+    with consumer(settings, [settings.readings], from_beginning=True) as client:
+        ends = client.end_offsets(client.assignment())
+        if not positions:
+            return found, {place.partition: end for place, end in ends.items()}
+        for place, end in ends.items():
+            client.seek(place, min(positions.get(place.partition, 0), end))
+        silent = 0
+        while any(client.position(place) < end for place, end in ends.items()):
+            polled = client.poll(timeout_ms=500)
+            silent = 0 if polled else silent + 1
+            if silent == SILENT_POLLS:
+                raise UserError(f"Kafka at oda.kafka.brokers = {settings.brokers} stopped answering")
+            marks = (value for records in polled.values() for r in records for key, value in r.headers if key == HEADER)
+            found.update(int.from_bytes(value[len(spool) :]) for value in marks if value.startswith(spool))
+    return found, dict(positions)

@@ -1,0 +1,95 @@
+"""Readings that are pushed over HTTP: a request is answered with 200 when all of it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from oda.collect.check import MAX_LENGTH, elements_of
+from oda.collect.intake import Intake
+from oda.collect.spool import SpoolError
+from oda.collect.stopping import until_stopped
+from oda.collect.together import Together
+from oda.core.reading import RejectedError
+from oda.errors import UserError
+
+RETRY_AFTER = 5
+"""What a client is told to wait for when the spool is full, seconds."""
+
+SHOWN = 100
+"""Most elements that one answer names."""
+
+FINISH = 5.0
+"""How long requests that have begun may take at the end, seconds."""
+
+
+class Endpoint:
+    """`POST /readings` and `GET /health`."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._together = Together(lambda messages: asyncio.to_thread(intake.append, messages))
+
+    def application(self) -> web.Application:
+        """What answers the two."""
+        application = web.Application(client_max_size=MAX_LENGTH)
+        application.add_routes([web.post("/readings", self._readings), web.get("/health", self._health)])
+        return application
+
+    async def _readings(self, request: web.Request) -> web.Response:
+        try:
+            messages, rejected = self._intake.check(elements_of(await request.read()))
+            if rejected:
+                some = [rejection._asdict() for rejection in rejected[:SHOWN]]
+                text = f"{len(rejected)} of {len(rejected) + len(messages)} are no readings; none was accepted"
+                return _error(HTTPStatus.BAD_REQUEST, text, rejected=some)
+            await self._together.append(messages)
+        except web.HTTPRequestEntityTooLarge:
+            return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_LENGTH} bytes: send several requests")
+        except RejectedError as error:
+            return _error(HTTPStatus.BAD_REQUEST, str(error))
+        except SpoolError as error:
+            answer = _error(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}; none was accepted: send it again later")
+            answer.headers["Retry-After"] = str(RETRY_AFTER)
+            return answer
+        return _json(HTTPStatus.OK, {"accepted": len(messages)})
+
+    async def _health(self, _: web.Request) -> web.Response:
+        spool = self._intake.spool
+        return _json(
+            HTTPStatus.OK,
+            {
+                "waiting": len(spool),
+                "spool_used": round(spool.fill, 3),
+                "kafka": self._intake.sender.away or "takes readings",
+            },
+        )
+
+
+def _json(status: HTTPStatus, content: dict[str, Any]) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(content), content_type="application/json")
+
+
+def _error(status: HTTPStatus, message: str, **more: Any) -> web.Response:
+    return _json(status, {"error": message, **more})
+
+
+async def serve(intake: Intake, host: str, port: int) -> None:
+    """Serve until Ctrl-C or SIGTERM, then finish the requests that have begun.
+
+    Raises:
+        UserError: the address is taken, or none of this machine.
+    """
+    runner = web.AppRunner(Endpoint(intake).application(), access_log=None, shutdown_timeout=FINISH)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        await until_stopped()
+    except OSError as error:
+        raise UserError(f"can't listen on {host}:{port}: {error.strerror}; give another --host or --port") from None
+    finally:
+        await runner.cleanup()

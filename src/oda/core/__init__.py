@@ -1,0 +1,1 @@
+"""What decides: readings, batches, windows, judgement. No Storm, no I/O."""

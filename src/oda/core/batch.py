@@ -1,0 +1,95 @@
+"""A batch: the records between two positions of one partition, as one Storm tuple.
+
+Batches of a partition chain: each starts where the one before it ended, also across offsets that
+hold no record. A clock batch has no records (`start == end`) and lets the clock close windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oda.core import columns
+from oda.core.reading import Reading
+
+_TYPES = ("<i4", "<i8", "<i8", "<f8")
+
+
+class Readings(NamedTuple):
+    """Readings as columns, in log order, each column of shape (n,).
+
+    `series` holds indexes into `names`; `offsets` Kafka offsets; `times` epoch ms.
+    """
+
+    names: list[str]
+    series: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, offsets: Sequence[int], readings: Sequence[Reading]) -> Readings:
+        """Turn rows into columns.
+
+        >>> readings = Readings.of([7, 8], [Reading("a", 1000, 1.5), Reading("b", 1001, 2.5)])
+        >>> readings.names, readings.series.tolist(), readings.values.tolist()
+        (['a', 'b'], [0, 1], [1.5, 2.5])
+        """
+        index: dict[str, int] = {}
+        series = [index.setdefault(reading.series, len(index)) for reading in readings]
+        return cls(
+            list(index),
+            np.array(series, np.int32),
+            np.array(offsets, np.int64),
+            np.array([reading.time for reading in readings], np.int64),
+            np.array([reading.value for reading in readings], np.float64),
+        )
+
+    def since(self, offset: int) -> Readings:
+        """The readings at `offset` and after it."""
+        first = int(np.searchsorted(self.offsets, offset))
+        if not first:
+            return self
+        return Readings(self.names, self.series[first:], self.offsets[first:], self.times[first:], self.values[first:])
+
+
+class Batch(NamedTuple):
+    """One tuple of the stream `readings`; positions are Kafka offsets, times epoch ms.
+
+    `epoch` names the run of the spout that emitted it and `seq` the emission within that run:
+    a replay is the same batch with another `seq`. Everything before `committed` is acked and will
+    never be replayed. `clock` is the spout's wall clock when the records were read; for a clock
+    batch, a moment as of which the whole partition had been read up to `start`.
+    """
+
+    partition: int
+    epoch: int
+    seq: int
+    start: int
+    end: int
+    committed: int
+    clock: int
+    readings: Readings
+
+    @property
+    def is_clock(self) -> bool:
+        """True when it carries no records, only the time."""
+        return self.start == self.end
+
+    def to_tuple(self) -> list[Any]:
+        """The values of a Storm tuple, in the order of `FIELDS`."""
+        readings = self.readings
+        return [*self[:-1], [readings.names, columns.pack(readings[1:])]]
+
+    @classmethod
+    def from_tuple(cls, values: Sequence[Any]) -> Batch:
+        """The inverse of `to_tuple`."""
+        partition, epoch, seq, start, end, committed, clock, (names, packed) = values
+        readings = Readings(names, *columns.unpack(packed, _TYPES))
+        return cls(partition, epoch, seq, start, end, committed, clock, readings)
+
+
+FIELDS = ["partition", "epoch", "seq", "start", "end", "committed", "clock", "payload"]

@@ -1,0 +1,80 @@
+"""A reading: one number of one series at one time, and how its bytes are decoded.
+
+Knows the message format and what makes a message unacceptable; knows nothing of windows or Kafka.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+MAX_TIME = 2**43 - 1
+"""Largest time in epoch ms (September 2248): a time and a series number share 64 bits in `windows`."""
+
+MAX_VALUE = 1e100
+"""Largest magnitude: sums of squares over any window stay finite (1e200 * 2**53 < 1.8e308)."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+
+
+class Reading(NamedTuple):
+    """One accepted message; `time` in epoch milliseconds."""
+
+    series: str
+    time: int
+    value: float
+
+
+class RejectedError(Exception):
+    """The message is not a reading; the text says why."""
+
+
+class _Message(msgspec.Struct, gc=False):
+    """The wire format; fields that are not named here are ignored."""
+
+    series: Annotated[str, Meta(min_length=1, max_length=249)]
+    time: int | Annotated[datetime, Meta(tz=True)]
+    value: float
+
+
+_decoder = msgspec.json.Decoder(_Message)
+
+
+def decode(data: bytes | None, timestamp: int, max_ahead: int) -> Reading:
+    """Decode one Kafka message value.
+
+    Args:
+        data: the message's value; None is a tombstone.
+        timestamp: the broker's record timestamp, epoch ms.
+        max_ahead: how far the reading's time may be ahead of `timestamp`, ms.
+
+    Raises:
+        RejectedError: the message is not a reading.
+    """
+    if data is None:
+        raise RejectedError("no value")
+    try:
+        message = _decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise RejectedError(f"not a reading: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RejectedError(f"not JSON: {error}") from None
+    time = message.time
+    if type(time) is not int:
+        time = (time - _EPOCH) // _MS  # type: ignore[operator]
+    if time < 0:
+        raise RejectedError(f"time {time} is before 1970")
+    if time > MAX_TIME or time > timestamp + max_ahead:
+        raise RejectedError(f"time {time} is more than {max_ahead} ms ahead of {timestamp}, when it came")
+    if not -MAX_VALUE <= message.value <= MAX_VALUE:
+        raise RejectedError(f"value {message.value} is beyond {MAX_VALUE}")
+    return Reading(message.series, time, message.value)
+
+
+def encode(reading: Reading) -> bytes:
+    """The message value of a reading: `{"series": ..., "time": epoch ms, "value": ...}`."""
+    return msgspec.json.encode(reading._asdict())

@@ -1,0 +1,304 @@
+"""The windows of one partition: a state machine over its log.
+
+`PartitionWindows` applies batches in log order and answers, for any batch that it has applied and
+that may still be replayed, what that batch put out. Both first pass and replay take the outputs
+from the ledger, so that they can't differ. It knows nothing of Storm, of Kafka or of the stores.
+
+Semantics (docs/semantics.md): event-time tumbling windows, `n = time // size`; a series' watermark
+is its largest time minus the lateness; window n closes when the watermark reaches its end, or by
+the clock when the series has been silent. Closing comes before judging: the record that closes a
+window is judged against it.
+
+Statistics are shifted sums in log order: with K the window's first value, `d = value - K`,
+`mean = K + sum(d) / n`, `variance = (sum(d*d) - sum(d)**2 / n) / n`. Since K is one of the values,
+the condition number is at most n (Chan, Golub, LeVeque, "Algorithms for computing the sample
+variance", 1983). Plain sequential sums do not depend on how the log was cut into batches, so the
+results are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from math import sqrt
+from operator import attrgetter
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from oda.core.baselines import Baselines
+from oda.core.batch import Batch, Readings
+from oda.core.rows import ClosedWindow
+from oda.settings import Window
+
+_TIME_BITS = 43  # core.reading.MAX_TIME: a segment number and a time share an int64
+_TIME_MASK = 2**_TIME_BITS - 1
+
+_closed_at = attrgetter("closed_at")
+
+
+class OpenWindow(msgspec.Struct, array_like=True, gc=False):
+    """Sums of a window that has not closed: of `value - shift`, where `shift` is the first value."""
+
+    first_offset: int
+    shift: float
+    last_offset: int = -1
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+
+class Series(msgspec.Struct, array_like=True):
+    """What is kept of one series; `closed` is its part of the ledger, oldest first.
+
+    `max_time` and `arrival` (the spout's clock at the last reading) in epoch ms; `closed_through`
+    is the number of the last window that has closed, whether it held readings or not.
+    """
+
+    name: str
+    max_time: int = -1
+    arrival: int = 0
+    closed_through: int = -1
+    late: int = 0
+    open: dict[int, OpenWindow] = {}
+    closed: list[ClosedWindow] = []
+
+
+class Gap(Exception):  # noqa: N818 - a condition, not a fault
+    """The batch starts beyond the applied position: a replay must fill the gap first."""
+
+
+class PartitionWindows:
+    """Applied position, open windows and ledger of one partition.
+
+    Attributes:
+        position: every record before this offset has been applied.
+        forgotten: what was put out before this offset has been acknowledged and is not known any more.
+        clock_rounds: how often the clock has closed something at this position.
+
+    Example:
+        windows = PartitionWindows(settings.window)
+        windows.apply(batch)            # once or twice, it is the same
+        rows = windows.closed_by(batch)
+        baselines = windows.baselines(batch)
+    """
+
+    def __init__(self, rules: Window, position: int = 0) -> None:
+        self.rules = rules
+        self.position = self.forgotten = position
+        self.clock_rounds = 0
+        self.series: dict[str, Series] = {}
+        self._ledger: list[ClosedWindow] = []  # all series, by closed_at
+
+    # -- applying ------------------------------------------------------------------------------
+
+    def apply(self, batch: Batch) -> None:
+        """Advance to the end of a batch; what was applied already is skipped.
+
+        Raises:
+            Gap: the batch starts beyond `position`.
+        """
+        if batch.start > self.position:
+            raise Gap(f"batch starts at {batch.start}, applied up to {self.position}")
+        if batch.end > self.position:
+            self._apply_readings(batch.readings.since(self.position), batch.clock)
+            self.position, self.clock_rounds = batch.end, 0
+        elif batch.is_clock and batch.end == self.position:
+            self._apply_clock(batch.clock)
+        self._prune(batch.committed)
+
+    def _apply_readings(self, readings: Readings, clock: int) -> None:
+        if not len(readings.offsets):
+            return
+        size, lateness = self.rules.size_ms, self.rules.lateness_ms
+        # Series by series, each in log order: a segment per series, numbered by `segment`.
+        order = np.argsort(readings.series, kind="stable")
+        codes = readings.series[order]
+        starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
+        ends = np.r_[starts[1:], len(codes)]
+        states = [self._state(readings.names[code]) for code in codes[starts]]
+        segment = np.repeat(np.arange(len(states)), ends - starts)
+        times, values, offsets = readings.times[order], readings.values[order], readings.offsets[order]
+
+        # Largest time so far, per series: the segment number in the high bits starts each afresh.
+        keys = (segment << _TIME_BITS) + times
+        keys[starts] = np.maximum(keys[starts], (np.arange(len(states)) << _TIME_BITS) + _column(states, "max_time"))
+        keys = np.maximum.accumulate(keys)
+        watermarks = (keys & _TIME_MASK) - lateness
+        closed_through = np.maximum(watermarks // size - 1, _column(states, "closed_through")[segment])
+        windows = times // size
+        late = windows <= closed_through
+        late_so_far = np.cumsum(late)
+
+        self._add(states, segment[~late], windows[~late], values[~late], offsets[~late])
+
+        newly_closed = []
+        lasts = ends - 1
+        late_before = late_so_far[starts] - late[starts]
+        for number, (state, last) in enumerate(zip(states, lasts.tolist(), strict=True)):
+            due = sorted(n for n in state.open if n <= closed_through[last])
+            for n in due:
+                boundary = (number << _TIME_BITS) + (n + 1) * size + lateness
+                at = int(np.searchsorted(keys, boundary))
+                lateness_count = state.late + int(late_so_far[at] - late_before[number])
+                newly_closed.append(_close(state, n, size, int(offsets[at]), "data", lateness_count))
+            state.max_time = int(keys[last] & _TIME_MASK)
+            state.closed_through = int(closed_through[last])
+            state.late += int(late_so_far[last] - late_before[number])
+            state.arrival = clock
+        newly_closed.sort(key=_closed_at)
+        self._ledger += newly_closed
+
+    def _state(self, name: str) -> Series:
+        state = self.series.get(name)
+        if state is None:
+            state = self.series[name] = Series(name)
+        return state
+
+    @staticmethod
+    def _add(
+        states: list[Series],
+        segment: NDArray[np.int64],
+        windows: NDArray[np.int64],
+        values: NDArray[np.float64],
+        offsets: NDArray[np.int64],
+    ) -> None:
+        """Add readings to their open windows, in the order of the log within each window."""
+        keys, firsts, group = np.unique((segment << _TIME_BITS) + windows, return_index=True, return_inverse=True)
+        if not len(keys):
+            return
+        opened = []
+        for key, value, offset in zip(keys.tolist(), values[firsts].tolist(), offsets[firsts].tolist(), strict=True):
+            windows_of = states[key >> _TIME_BITS].open
+            window = windows_of.get(key & _TIME_MASK)
+            if window is None:
+                window = windows_of[key & _TIME_MASK] = OpenWindow(offset, value)
+            opened.append(window)
+        delta = values - np.array([window.shift for window in opened])[group]
+        last = np.empty(len(keys), np.int64)
+        last[group] = offsets  # of equal indexes, the last assignment stays
+        counts = np.bincount(group, minlength=len(keys))
+        totals = _sums([window.total for window in opened], group, delta)
+        squares = _sums([window.squares for window in opened], group, delta * delta)
+        rows = zip(opened, last.tolist(), counts.tolist(), totals.tolist(), squares.tolist(), strict=True)
+        for window, last_offset, count, total, square in rows:
+            window.last_offset = last_offset
+            window.count += count
+            window.total = total
+            window.squares = square
+
+    def _apply_clock(self, clock: int) -> None:
+        grace = self.rules.size_ms + self.rules.lateness_ms + self.rules.idle_ms
+        closed = []
+        for state in self.series.values():
+            if not state.open:
+                continue
+            virtual_time = state.max_time + clock - state.arrival
+            for n in sorted(state.open):
+                if virtual_time < n * self.rules.size_ms + grace:
+                    break
+                closed.append(_close(state, n, self.rules.size_ms, self.position, "clock", state.late))
+                state.closed_through = max(state.closed_through, n)
+        if closed:
+            self._ledger += closed
+            self.clock_rounds += 1
+
+    # -- outputs -------------------------------------------------------------------------------
+
+    def closed_by(self, batch: Batch) -> list[ClosedWindow]:
+        """The windows that closed from the start of an applied batch to its end, now or long ago.
+
+        Those that the clock closed there belong to it, too: an earlier run of the spout, or an
+        earlier clock batch, may have failed to see them through. A clock batch has only the clock's.
+        """
+        if batch.is_clock:
+            return [row for row in self._closed_at(batch.start, batch.start + 1) if row.closed_by == "clock"]
+        return self._closed_at(batch.start, batch.end)
+
+    def baselines(self, batch: Batch) -> Baselines:
+        """The baselines that apply to the readings of an applied batch.
+
+        None to those before `forgotten`: the stores have their anomalies. Such a batch comes when
+        somebody has set the committed offset back.
+        """
+        start = max(batch.start, self.forgotten)
+        rows: list[tuple[int, int, ClosedWindow]] = []
+        for index, name in enumerate(batch.readings.names):
+            for row in _newest_first(self.series.get(name), batch.end):
+                rows.append((index, max(row.closed_at, start), row))
+                if row.closed_at <= start:
+                    break
+        return Baselines.of(rows)
+
+    def _closed_at(self, start: int, end: int) -> list[ClosedWindow]:
+        first = bisect_left(self._ledger, start, key=_closed_at)
+        last = bisect_left(self._ledger, end, key=_closed_at)
+        return self._ledger[first:last]
+
+    def _prune(self, committed: int) -> None:
+        """Forget what no replay can ask for; a series' baseline as of `committed` stays."""
+        self.forgotten = max(self.forgotten, committed)
+        passed = bisect_left(self._ledger, committed, key=_closed_at)
+        for row in self._ledger[:passed]:
+            closed = self.series[row.series].closed
+            while len(closed) > 1 and closed[1].closed_at <= committed:
+                del closed[0]
+        del self._ledger[:passed]
+
+    # -- snapshots -----------------------------------------------------------------------------
+
+    @property
+    def version(self) -> int:
+        """Grows with every change of the state: the position, then the clock rounds at it.
+
+        20 bits hold a million rounds at one position, six days at two a second, and leave
+        positions up to 2**43.
+        """
+        return (self.position << 20) + min(self.clock_rounds, 2**20 - 1)
+
+    def restore(self, version: int, forgotten: int, series: list[Series]) -> None:
+        """Take over the state of a snapshot."""
+        self.forgotten = forgotten
+        self.position, self.clock_rounds = version >> 20, version & (2**20 - 1)
+        self.series = {state.name: state for state in series}
+        self._ledger = sorted((row for state in series for row in state.closed), key=_closed_at)
+
+
+def _column(states: list[Series], name: str) -> NDArray[np.int64]:
+    return np.array([getattr(state, name) for state in states], np.int64)
+
+
+def _sums(so_far: list[float], group: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`so_far[g] += values[i]` for each i with `group[i] == g`, in order, one at a time.
+
+    np.bincount adds sequentially; np.add.reduceat and np.sum add pairwise, in another order.
+    """
+    sums = np.bincount(np.r_[np.arange(len(so_far)), group], np.r_[so_far, values], len(so_far))
+    return sums.astype(np.float64, copy=False)
+
+
+def _close(state: Series, n: int, size: int, closed_at: int, cause: str, late: int) -> ClosedWindow:
+    window = state.open.pop(n)
+    count, total = window.count, window.total
+    variance = max(0.0, (window.squares - total * total / count) / count)
+    row = ClosedWindow(
+        state.name,
+        n * size,
+        (n + 1) * size,
+        count,
+        window.shift + total / count,
+        sqrt(variance),
+        window.first_offset,
+        window.last_offset,
+        closed_at,
+        cause,  # type: ignore[arg-type]
+        late,
+    )
+    state.closed.append(row)
+    return row
+
+
+def _newest_first(state: Series | None, end: int) -> Iterator[ClosedWindow]:
+    if state is not None:
+        yield from (row for row in reversed(state.closed) if row.closed_at < end)

@@ -1,0 +1,133 @@
+"""Kafka for the commands: topics are made and listed, a consumer starts where it is told to.
+
+Every error that a person can mend names the setting. Knows nothing of readings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from oda.errors import UserError
+from oda.settings import Kafka
+
+CONNECT_MS = 10_000
+"""How long the first connection may take, ms."""
+
+REJECTED_BYTES = 4 * 2**20
+"""Largest message of the topic of rejected ones: any original (at most 1 MiB) with its headers."""
+
+
+def connect(client: Callable[..., Any], settings: Kafka, **options: Any) -> Any:
+    """A client of kafka-python, connected; it reconnects by itself.
+
+    Raises UserError when Kafka can't be reached.
+    """
+    servers = settings.brokers.split(",")
+    try:
+        return client(
+            bootstrap_servers=servers, bootstrap_timeout_ms=CONNECT_MS, reconnect_backoff_max_ms=1_000, **options
+        )
+    except KafkaError:
+        raise UserError(
+            f"no answer from Kafka at oda.kafka.brokers = {settings.brokers}; start it with `oda up`"
+        ) from None
+    except ValueError:
+        raise UserError(f"oda.kafka.brokers = {settings.brokers}: must be host:port, comma separated") from None
+
+
+@contextmanager
+def _admin(settings: Kafka) -> Iterator[Any]:
+    client = connect(KafkaAdminClient, settings)
+    try:
+        yield client
+    except KafkaError as error:
+        raise UserError(f"Kafka at oda.kafka.brokers = {settings.brokers}: {error}") from None
+    finally:
+        client.close()
+
+
+def list_topics(settings: Kafka) -> list[str]:
+    """Names of all topics, sorted. Raises UserError when Kafka can't be reached."""
+    with _admin(settings) as admin:
+        return sorted(admin.list_topics())
+
+
+def require_topic(settings: Kafka, name: str) -> None:
+    """Raises UserError when the topic doesn't exist, or Kafka can't be reached."""
+    if name not in list_topics(settings):
+        raise _no_topic(name)
+
+
+def create_topic(settings: Kafka, name: str, partitions: int, replication: int) -> None:
+    """Make one topic and wait until every partition has a leader.
+
+    Raises:
+        UserError: it exists, its name is no topic name, there are fewer brokers than replicas, or
+            Kafka can't be reached.
+    """
+    with _admin(settings) as admin:
+        _create(admin, {name: _topic(partitions, replication)})
+
+
+def create_topics(settings: Kafka) -> None:
+    """Make those of ODA's topics that don't exist; leave the others as they are.
+
+    Retention is the broker's. Raises UserError as `create_topic` does.
+    """
+    topics = {name: _topic(settings.partitions, settings.replication) for name in settings.topics}
+    topics[settings.readings]["configs"]["message.timestamp.type"] = "CreateTime"
+    topics[settings.rejected]["configs"]["max.message.bytes"] = str(REJECTED_BYTES)
+    with _admin(settings) as admin:
+        existing = set(admin.list_topics())
+        missing = {name: topic for name, topic in topics.items() if name not in existing}
+        if missing:
+            _create(admin, missing, ignore=TopicAlreadyExistsError)
+
+
+def _topic(partitions: int, replication: int) -> dict[str, Any]:
+    return {"num_partitions": partitions, "replication_factor": replication, "configs": {}}
+
+
+def _create(admin: Any, topics: dict[str, Any], ignore: type[Exception] | tuple[()] = ()) -> None:
+    answer = admin.create_topics(topics, raise_errors=False)
+    for topic in answer["topics"]:
+        error = for_code(topic["error_code"])
+        if topic["error_code"] and not issubclass(error, ignore):
+            raise UserError(f"topic {topic['name']}: {topic['error_message'] or error.__name__}")
+    admin.wait_for_topics(list(topics), timeout_ms=CONNECT_MS)
+
+
+@contextmanager
+def consumer(settings: Kafka, topics: Sequence[str], from_beginning: bool) -> Iterator[Any]:
+    """A KafkaConsumer of all partitions of `topics`, without a group, from their beginning or end on.
+
+    Raises:
+        UserError: a topic doesn't exist, or Kafka can't be reached.
+    """
+    start = "earliest" if from_beginning else "latest"
+    client = connect(KafkaConsumer, settings, auto_offset_reset=start, allow_auto_create_topics=False)
+    try:
+        client.assign([TopicPartition(topic, number) for topic in topics for number in _partitions(client, topic)])
+        for partition in client.assignment():
+            client.position(partition)  # looks the place up now; else it is where the first poll() finds it
+        yield client
+    except KafkaError as error:
+        raise UserError(f"Kafka at oda.kafka.brokers = {settings.brokers}: {error}") from None
+    finally:
+        client.close()
+
+
+def _partitions(client: Any, topic: str) -> list[int]:
+    numbers = client.partitions_for_topic(topic)
+    if not numbers:
+        raise _no_topic(topic)
+    return sorted(numbers)
+
+
+def _no_topic(name: str) -> UserError:
+    return UserError(f"there is no topic {name}; make it with `oda topics --create --topic {name}`")

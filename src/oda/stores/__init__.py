@@ -1,0 +1,1 @@
+"""What talks: Cassandra, Elasticsearch and Kafka, each behind the same few verbs."""

@@ -1,0 +1,91 @@
+"""A thread that writes to a store, so that a bolt can go on answering Storm's heartbeats.
+
+Whatever waits is written together. A store that fails is asked again with growing pauses for as
+long as it takes: nothing is dropped, nothing is failed; what is un-acknowledged holds the spout
+back. Only what Storm itself has given up on (and will replay) is forgotten, which bounds the memory.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from logging import Logger
+from typing import Generic, TypeVar
+
+import tenacity
+
+Item = TypeVar("Item")
+
+
+class FatalError(Exception):
+    """Trying again would be wrong: the process has to end."""
+
+
+class BackgroundWriter(Generic[Item]):
+    """Hands items to `write` in order, as many as wait at once.
+
+    Args:
+        write: writes all items of a list, or raises; is called again with the same list then.
+        done: is called after that with the same list.
+        keep_seconds: items that waited longer are forgotten; Storm's message timeout.
+        linger_seconds: how long the first item waits for others to be written with it.
+        log: where a store's failures go.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[list[Item]], None],
+        done: Callable[[list[Item]], None],
+        keep_seconds: float,
+        linger_seconds: float,
+        log: Logger,
+    ) -> None:
+        self._write = write
+        self._done = done
+        self._keep = keep_seconds
+        self._linger = linger_seconds
+        self._log = log
+        self._waiting: deque[tuple[float, Item]] = deque()
+        self._changed = threading.Condition()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def put(self, item: Item) -> None:
+        """Add an item; never blocks."""
+        now = time.monotonic()
+        with self._changed:
+            while self._waiting and self._waiting[0][0] < now - self._keep:
+                self._waiting.popleft()
+            self._waiting.append((now, item))
+            self._changed.notify()
+
+    def _take(self) -> list[Item]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting)
+        time.sleep(self._linger)
+        with self._changed:
+            items = [item for _, item in self._waiting]
+            self._waiting.clear()
+        return items
+
+    def _run(self) -> None:
+        write = tenacity.retry(
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
+            retry=tenacity.retry_if_not_exception_type(FatalError),
+            before_sleep=self._report,
+        )(self._write)
+        try:
+            while True:
+                items = self._take()
+                write(items)
+                self._done(items)
+        except BaseException:
+            # A bolt without its writer would take tuples and never finish one.
+            self._log.exception("the writer stopped")
+            os._exit(1)
+
+    def _report(self, attempt: tenacity.RetryCallState) -> None:
+        error = attempt.outcome.exception() if attempt.outcome else None
+        self._log.warning("attempt %d failed: %s: %s", attempt.attempt_number, type(error).__name__, error)

@@ -1,0 +1,81 @@
+"""Elasticsearch, the insights: windows and anomalies as documents, one index a month.
+
+A document's id is its place in the log and its version the spout's clock (`external_gte`), so
+writing twice, or an old one after a new, changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from elasticsearch import Elasticsearch
+from elasticsearch.helpers import streaming_bulk
+
+from oda import settings
+from oda.core.rows import Anomaly, ClosedWindow
+from oda.stores.schema import elasticsearch_templates
+
+_STALE = 409  # a newer version is there
+
+
+class BulkError(Exception):
+    """Elasticsearch refused documents; the text is its first reason."""
+
+
+def connect(config: settings.Elasticsearch) -> Elasticsearch:
+    """Open a client; puts the index templates.
+
+    Raises:
+        elastic_transport.TransportError: no node answers.
+    """
+    client = Elasticsearch(config.urls.split(","), request_timeout=config.timeout_ms / 1000)
+    for name, template in elasticsearch_templates(config).items():
+        client.indices.put_index_template(name=name, **template)
+    return client
+
+
+class ElasticsearchWriter:
+    """Writes results, many documents at a time. A failed call may be repeated whole."""
+
+    def __init__(self, config: settings.Elasticsearch, topic: str) -> None:
+        self._client = connect(config)
+        self._prefix = config.prefix
+        self._topic = topic
+        self._pending: list[dict[str, Any]] = []
+
+    def windows(self, partition: int, clock: int, rows: Iterable[ClosedWindow]) -> None:
+        """Add closed windows to the next flush; `clock` in epoch ms."""
+        for row in rows:
+            self._add("windows", row.start, partition, row.first_offset, clock, row)
+
+    def anomalies(self, partition: int, clock: int, rows: Iterable[Anomaly]) -> None:
+        """Add anomalies to the next flush."""
+        for row in rows:
+            self._add("anomalies", row.time, partition, row.offset, clock, row)
+
+    def flush(self) -> None:
+        """Write what was added; returns when Elasticsearch has acknowledged all of it.
+
+        Raises:
+            BulkError: it refused some documents.
+        """
+        pending, self._pending = self._pending, []
+        for done, answer in streaming_bulk(self._client, pending, raise_on_error=False):
+            if not done and answer["index"]["status"] != _STALE:
+                raise BulkError(f"{answer['index']['status']}: {answer['index'].get('error')}")
+
+    def _add(self, kind: str, time: int, partition: int, offset: int, clock: int, row: ClosedWindow | Anomaly) -> None:
+        month = datetime.fromtimestamp(time / 1000, UTC).strftime("%Y.%m")
+        self._pending.append(
+            {
+                "_op_type": "index",
+                "_index": f"{self._prefix}-{kind}-{month}",
+                "_id": f"{self._topic}:{partition}:{offset}",
+                "version": clock,
+                "version_type": "external_gte",
+                "_source": {"topic": self._topic, "partition": partition, **msgspec.structs.asdict(row)},
+            }
+        )

@@ -1,0 +1,117 @@
+"""Topologies on a Storm cluster, through streamparse's `sparse` and the Storm UI's REST API."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from oda.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+"""The repository's root: `sparse` works nowhere else."""
+
+TOPOLOGY = "analytics"
+"""The file in `topologies/`, and the topology's name unless it is submitted under another."""
+
+BIN = Path(sys.executable).parent
+ENVIRONMENT = os.environ | {"LEIN_ROOT": "1", "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+"""What `sparse` needs: the commands beside our Python, and Leiningen's leave to run as root."""
+
+_WAIT_SECONDS = 60
+
+
+def isolated(config: Path, env: str, folder: Path, **options: object) -> Path:
+    """Write a config.json for the same servers with topics, tables and indices of its own.
+
+    Options are named as `window__size_ms=1000`. The topology's name is the group's.
+    """
+    name = "t" + secrets.token_hex(4)
+    content = json.loads(config.read_text())
+    content["envs"][env]["options"] |= {
+        "oda.kafka.group": name,
+        "oda.kafka.readings": f"{name}.readings",
+        "oda.kafka.windows": f"{name}.windows",
+        "oda.kafka.anomalies": f"{name}.anomalies",
+        "oda.kafka.rejected": f"{name}.rejected",
+        "oda.cassandra.keyspace": name,
+        "oda.elasticsearch.prefix": name,
+        **{"oda." + option.replace("__", "."): value for option, value in options.items()},
+    }
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+class Storm:
+    """The Storm cluster of one environment of a config.json."""
+
+    def __init__(self, config: Path, env: str) -> None:
+        self._arguments = ["--config", str(config.resolve()), "-e", env]
+        self._env: dict[str, Any] = json.loads(config.read_text())["envs"][env]
+
+    @property
+    def ui(self) -> str:
+        """The Storm UI's address."""
+        host = self._env["nimbus"].partition(":")[0]
+        return f"http://{host}:{self._env.get('ui.port', 8080)}"
+
+    def sparse(self, command: str, *arguments: str) -> str:
+        """Run a sparse command; returns what it printed.
+
+        Raises:
+            UserError: it failed.
+        """
+        line = [str(BIN / "sparse"), command, *self._arguments, *arguments]
+        done = subprocess.run(line, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UserError(f"sparse {command} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+        return done.stdout
+
+    def ask(self, path: str) -> Any:
+        """An answer of the Storm UI's REST API, such as `topology/summary`."""
+        return requests.get(f"{self.ui}/api/v1/{path}", timeout=30).json()
+
+    def topology_id(self, name: str) -> str | None:
+        """The id of a running topology, or None."""
+        return next((row["id"] for row in self.ask("topology/summary")["topologies"] if row["name"] == name), None)
+
+    def submit(self, name: str) -> None:
+        """Submit ODA's topology; returns when it has a worker. Raises UserError."""
+        self.sparse("submit", "-n", TOPOLOGY, "-N", name)
+        self._wait(lambda: self._has_worker(name), f"topology {name} got no worker")
+
+    def kill(self, name: str) -> None:
+        """Kill a topology; returns when it is gone. Raises UserError."""
+        self.sparse("kill", "-n", name, "--wait", "1")
+        self._wait(lambda: self.topology_id(name) is None, f"topology {name} was not killed")
+
+    @contextmanager
+    def running(self, name: str) -> Iterator[None]:
+        """Submit at the start, kill at the end."""
+        self.submit(name)
+        try:
+            yield
+        finally:
+            self.kill(name)
+
+    def _has_worker(self, name: str) -> bool:
+        found = self.topology_id(name)
+        return found is not None and bool(self.ask(f"topology/{found}")["workers"])
+
+    @staticmethod
+    def _wait(true: Any, message: str) -> None:
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while not true():
+            if time.monotonic() > deadline:
+                raise UserError(f"{message} within {_WAIT_SECONDS} s; see the Storm UI and the supervisor's log")
+            time.sleep(0.2)

@@ -1,0 +1,1 @@
+"""Storm spouts, one a file."""

@@ -1,0 +1,145 @@
+"""The spout: records from Kafka as batches, committed when everything before them is acknowledged."""
+
+import base64
+import time
+
+from streamparse import Spout, Stream
+
+from oda.core.batch import FIELDS, Batch, Readings
+from oda.core.progress import Progress
+from oda.core.reading import Reading, RejectedError, decode
+from oda.settings import Settings
+from oda.source import KafkaSource
+
+_POLL_MS = 20
+_COMMIT_SECONDS = 1.0
+_CROWDED_SECONDS = 0.5
+
+
+class ReadingsSpout(Spout):
+    """Emits `readings` (batches and clock batches) and `rejected` (messages that are no readings)."""
+
+    outputs = [
+        Stream(name="readings", fields=FIELDS),
+        Stream(name="rejected", fields=["partition", "rows"]),
+    ]
+
+    def initialize(self, storm_conf, context):
+        """Connect; partitions are taken on at the first tick."""
+        self.settings = Settings.from_options(storm_conf)
+        peers = sorted(int(task) for task, name in context["task->component"].items() if name == context["componentid"])
+        self.source = KafkaSource(
+            self.settings.kafka,
+            self.settings.readings.max_batch,
+            peers.index(context["taskid"]),
+            len(peers),
+            self.logger,
+        )
+        self.partitions: dict[int, Progress] = {}
+        self.epoch = _now()
+        self.seq = 0
+        self.ends: dict[int, int] = {}
+        self.ends_clock = 0
+        self.next_poll = self.next_tick = self.next_commit = 0.0
+        self.crowd = (storm_conf.get("topology.max.spout.pending") or float("inf")) / 2
+
+    def next_tuple(self):
+        """Emit what has arrived, then what is due by the clock."""
+        now = time.monotonic()
+        paused = now < self.next_poll or self._unacked() >= self.settings.readings.backlog
+        for partition, records in self.source.poll(_POLL_MS, paused).items():
+            self._emit_records(partition, records)
+        if not paused and sum(progress.batches for progress in self.partitions.values()) > self.crowd:
+            # Something is slow. Larger batches let Storm's limit on their number last longer.
+            self.next_poll = now + _CROWDED_SECONDS
+        if now >= self.next_commit:
+            self.next_commit = now + _COMMIT_SECONDS
+            self._commit()
+        if now >= self.next_tick:
+            self.next_tick = now + self.settings.readings.clock_ms / 1000
+            self._tick()
+        self._emit_clocks()
+
+    def ack(self, tup_id):
+        """Note that a batch is done on one stream."""
+        partition, number, stream = tup_id.split(":")
+        self.partitions[int(partition)].ack(int(number), stream)
+
+    def fail(self, tup_id):
+        """Emit a batch again as it was, on the stream that failed."""
+        partition, number, stream = tup_id.split(":")
+        sent = self.partitions[int(partition)].fail(int(number))
+        if sent is not None:
+            self.logger.warning("replaying %s [%d, %d)", tup_id, sent.batch.start, sent.batch.end)
+            self._emit(int(number), sent.batch, sent.rejected, stream)
+
+    def _unacked(self):
+        return sum(progress.unacked for progress in self.partitions.values())
+
+    def _emit_records(self, partition, records):
+        progress = self.partitions[partition]
+        if records[0].offset > progress.position:
+            self.source.report_gap(partition, progress.position)
+        offsets, readings, rejected = [], [], []
+        for record in records:
+            try:
+                reading: Reading = decode(record.value, record.timestamp, self.settings.readings.max_ahead_ms)
+            except RejectedError as error:
+                rejected.append([record.offset, str(error), _text(record.key), _text(record.value)])
+            else:
+                offsets.append(record.offset)
+                readings.append(reading)
+        self._emit_new(partition, self.source.position(partition), _now(), Readings.of(offsets, readings), rejected)
+
+    def _emit_new(self, partition, end, clock, readings, rejected):
+        progress = self.partitions[partition]
+        batch = Batch(partition, self.epoch, 0, progress.position, end, progress.committed, clock, readings)
+        number = progress.add(batch, rejected)
+        self._emit(number, batch, rejected, "readings")
+        if rejected:
+            self._emit(number, batch, rejected, "rejected")
+
+    def _emit(self, number, batch, rejected, stream):
+        if stream == "readings":
+            self.seq += 1
+            values = batch._replace(seq=self.seq).to_tuple()
+        else:
+            values = [batch.partition, rejected]
+        self.emit(values, tup_id=f"{batch.partition}:{number}:{stream}", stream=stream)
+
+    def _commit(self):
+        offsets = {
+            partition: progress.committable
+            for partition, progress in self.partitions.items()
+            if progress.committable > progress.committed
+        }
+        if offsets and self.source.commit(offsets):
+            for partition, offset in offsets.items():
+                self.partitions[partition].committed = offset
+
+    def _tick(self):
+        for partition, start in self.source.new_partitions(set(self.partitions)).items():
+            self.logger.info("partition %d from offset %d", partition, start)
+            self.partitions[partition] = Progress(start)
+        self.ends_clock = _now()
+        self.ends = self.source.ends()
+
+    def _emit_clocks(self):
+        """A clock batch for each partition that has been read up to where its log ended at the tick."""
+        for partition, end in list(self.ends.items()):
+            if self.source.position(partition) >= end:
+                del self.ends[partition]
+                if self.partitions[partition].awaits_clock:
+                    continue
+                position = max(self.partitions[partition].position, self.source.position(partition))
+                if position > self.partitions[partition].position:  # only markers of transactions there
+                    self._emit_new(partition, position, self.ends_clock, Readings.of([], []), [])
+                self._emit_new(partition, position, self.ends_clock, Readings.of([], []), [])
+
+
+def _now():
+    return time.time_ns() // 1_000_000
+
+
+def _text(data):
+    return None if data is None else base64.b64encode(data).decode("ascii")
