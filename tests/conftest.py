@@ -1,0 +1,81 @@
+"""A real cluster for the tests: its own ports and data, beside whatever else runs on the machine."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from oda.topology import ROOT
+from support import Cluster
+
+NAB = ROOT.parent / "shared" / "nab"
+
+
+def _shifted(config: dict, by: int) -> list[int]:
+    """Move every port of a config.json; returns the ports."""
+    local, servers = config["envs"]["local"], config["servers"]
+    ports = []
+
+    def moved(value):
+        if isinstance(value, list):
+            return [moved(port) for port in value]
+        if isinstance(value, str):
+            return ",".join(
+                f"{head}:{moved(int(port))}" for head, _, port in (a.rpartition(":") for a in value.split(","))
+            )
+        ports.append(value + by)
+        return value + by
+
+    for name in ("nimbus", "ui.port"):
+        local[name] = moved(local[name])
+    for name in ("oda.kafka.brokers", "oda.cassandra.hosts", "oda.elasticsearch.urls"):
+        local["options"][name] = moved(local["options"][name])
+    for name in [name for name in servers if name.endswith(("_port", "_ports"))]:
+        servers[name] = moved(servers[name])
+    return ports
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Servers for this run of the tests. ODA_TEST_CONFIG names the config.json of a running cluster to use instead."""
+    if running := os.environ.get("ODA_TEST_CONFIG"):
+        yield Cluster(Path(running).resolve())
+        return
+    folder = tmp_path_factory.mktemp("cluster")
+    for by in range(10_000, 20_000, 100):
+        config = json.loads((ROOT / "config.json").read_text())
+        if all(map(_is_free, _shifted(config, by))):
+            break
+    config["servers"]["data"] = str(folder / "data")
+    path = folder / "config.json"
+    path.write_text(json.dumps(config))
+    servers = Cluster(path)
+    try:
+        servers.oda("up", timeout=600)
+        yield servers
+    finally:
+        servers.oda("down", timeout=120)
+
+
+@pytest.fixture(scope="session")
+def nab() -> Path:
+    """Recorded series of the Numenta Anomaly Benchmark, used in place."""
+    assert NAB.is_dir(), f"the tests need the NAB data in {NAB}"
+    return NAB
+
+
+@pytest.fixture(scope="module")
+def stream(cluster, tmp_path_factory):
+    """The cluster with a running topology that has topics, tables and indices of its own."""
+    isolated = cluster.isolated(tmp_path_factory.mktemp("stream"))
+    with isolated.topology():
+        yield isolated

@@ -1,0 +1,101 @@
+"""The main job on real servers: walk in, windows and anomalies out, and the audit finds no difference."""
+
+import json
+
+from kafka import KafkaConsumer, KafkaProducer
+
+from malformed import MALFORMED
+from support import wait_until
+
+
+def messages(settings, topic):
+    with KafkaConsumer(
+        topic,
+        bootstrap_servers=settings.kafka.brokers,
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=5000,
+    ) as consumer:
+        return list(consumer)
+
+
+def test_a_random_walk_with_spikes(stream):
+    stream.oda("collect", "walk", "--series", 5, "--rate", 500, "--count", 5000, "--spikes", 200, "--seed", 1)
+    stream.verify()
+    settings = stream.settings
+    anomalies = [json.loads(message.value) for message in messages(settings, settings.kafka.anomalies)]
+    spikes = {row["offset"] for row in anomalies if abs(row["value"] - row["mean"]) > 500}
+    assert spikes, "not one spike was found"
+    watched = stream.oda("watch", "--from-beginning", "--seconds", 5)
+    assert "ANOMALY" in watched.stdout
+    assert "average" in watched.stdout
+
+
+def test_malformed_messages_are_found_again_and_stop_nothing(stream):
+    settings = stream.settings
+    producer = KafkaProducer(bootstrap_servers=settings.kafka.brokers)
+    sent = {}
+    for name, (value, _) in MALFORMED.items():
+        metadata = producer.send(settings.kafka.readings, value, key=name.encode()).get(30)
+        sent[metadata.partition, metadata.offset] = name
+        good = {"series": f"beside {name}", "time": 1_700_000_000_000, "value": 1}
+        producer.send(settings.kafka.readings, json.dumps(good).encode(), key=name.encode())
+    producer.close()
+    stream.verify()
+    found = {}
+    for message in messages(settings, settings.kafka.rejected):
+        headers = {name: value.decode() for name, value in message.headers}
+        place = int(headers["oda.partition"]), int(headers["oda.offset"])
+        assert headers["oda.topic"] == settings.kafka.readings
+        found[sent[place]] = (message, headers["oda.reason"])
+    assert found.keys() == MALFORMED.keys()
+    for name, (value, reason) in MALFORMED.items():
+        message, given = found[name]
+        assert (message.key, message.value) == (name.encode(), value)
+        assert reason in given
+
+
+def test_the_storm_ui_shows_the_components_and_streams_and_no_error(stream):
+    found = stream.storm.topology_id(stream.settings.kafka.group)
+    topology = stream.storm.ask(f"topology/{found}")
+    components = {row["spoutId"]: row for row in topology["spouts"]} | {row["boltId"]: row for row in topology["bolts"]}
+    assert components.keys() >= {"readings", "windows", "anomalies", "cassandra", "elasticsearch", "kafka"}
+    assert {name: row["lastError"] for name, row in components.items() if row["lastError"]} == {}
+    assert "readings" in stream.storm.ask(f"topology/{found}/visualization")
+    wanted = {"readings": {"readings", "rejected"}, "windows": {"windows", "baselines"}, "anomalies": {"anomalies"}}
+    for name, streams in wanted.items():  # the UI learns of a stream with the executors' first report
+        wait_until(
+            lambda name=name, streams=streams: streams <= streams_of(stream, found, name), 90, f"{name}: no {streams}"
+        )
+
+
+def streams_of(stream, topology, component):
+    answer = stream.storm.ask(f"topology/{topology}/component/{component}")
+    return {output["stream"] for output in answer["outputStats"]}
+
+
+def test_sparse_list_and_stats(stream):
+    name = stream.settings.kafka.group
+    rows = [line.split("|") for line in stream.storm.sparse("list").splitlines() if line.startswith("|")]
+    assert name in "".join(row[2].strip() for row in rows)  # sparse folds a narrow column
+    assert "windows" in stream.storm.sparse("stats", "-n", name)
+
+
+def test_a_recorded_file_with_windows_of_a_day(cluster, tmp_path, nab):
+    recorded = cluster.isolated(tmp_path, window__size_ms=86_400_000)
+    with recorded.topology():
+        for path in ("realKnownCause/machine_temperature_system_failure.csv", "realTraffic/speed_7578.csv"):
+            recorded.oda("collect", "csv", nab / path)
+        recorded.verify()
+        settings = recorded.settings
+        labelled = json.loads((nab / "windows.json").read_text())
+        anomalies = [json.loads(message.value) for message in messages(settings, settings.kafka.anomalies)]
+        assert {row["series"] for row in anomalies} >= {"machine_temperature_system_failure"}
+        assert labelled
+
+
+def test_sparse_run_runs_the_topology_in_one_process(cluster, tmp_path):
+    local = cluster.isolated(tmp_path)
+    local.oda("topics", "--create", "--topic", local.settings.kafka.readings, "--partitions", 4)
+    local.oda("collect", "walk", "--rate", 0, "--series", 3, "--count", 3000, "--seed", 2)
+    local.storm.sparse("run", "-t", "45")
+    local.verify()

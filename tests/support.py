@@ -1,0 +1,65 @@
+"""The running system as the tests see it."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from oda.settings import Settings, load_settings
+from oda.topology import BIN, ENVIRONMENT, ROOT, Storm, isolated
+
+ENV = ENVIRONMENT | {"COLUMNS": "160", "TERM": "dumb"}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster, seen through one config.json."""
+
+    config: Path
+    env: str = "local"
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.config, self.env)
+
+    @property
+    def storm(self) -> Storm:
+        return Storm(self.config, self.env)
+
+    def oda(self, *args: object, timeout: float = 300, check: bool = True, **kwargs) -> subprocess.CompletedProcess:
+        """Run an oda command against this cluster."""
+        command = [str(BIN / "oda"), "--config", str(self.config), *map(str, args)]
+        done = subprocess.run(command, cwd=ROOT, env=ENV, capture_output=True, text=True, timeout=timeout, **kwargs)
+        if check and done.returncode:
+            pytest.fail(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+        return done
+
+    def isolated(self, folder: Path, **options: object) -> "Cluster":
+        """The same servers with topics, tables and indices of its own; options as `window__size_ms=1000`."""
+        return Cluster(isolated(self.config, self.env, folder, **options), self.env)
+
+    @contextmanager
+    def topology(self) -> Iterator[str]:
+        """Run the topology under a name of its own."""
+        name = self.settings.kafka.group
+        with self.storm.running(name):
+            yield name
+
+    def verify(self, wait: int = 120) -> None:
+        """Everything is drained and the audit finds no difference."""
+        done = self.oda("verify", "--wait", wait, timeout=wait + 300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def wait_until(true, seconds: float, message: str):
+    """Poll until a function returns something true, and return that."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := true():
+            return found
+        time.sleep(0.2)
+    return pytest.fail(message)

@@ -1,0 +1,283 @@
+"""The audit's pure parts: one pass over a log, and what a comparison finds."""
+
+from __future__ import annotations
+
+import doctest
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import pytest
+
+from oda.audit import compare as compare_module
+from oda.audit.audit import Auditor
+from oda.audit.compare import EXAMPLES, Archived, Comparison, compare
+from oda.audit.expected import ClockClose, Document, Expected
+from oda.audit.sources import ANOMALIES, WINDOWS, Positions, is_beyond
+from oda.core.reading import Reading, encode
+from oda.settings import Settings
+from oda.stores.archive import DAY_MS, pack
+
+T = TypeVar("T")
+
+SETTINGS = Settings.from_options(
+    {
+        "oda.kafka.brokers": "localhost:9092",
+        "oda.cassandra.hosts": "localhost:9042",
+        "oda.elasticsearch.urls": "http://localhost:9200",
+        "oda.window.size_ms": 10,
+    }
+)
+
+
+class Record(NamedTuple):
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+def log(*readings: tuple[int, str, int, float]) -> list[Record]:
+    return [
+        Record(offset, time, series.encode(), encode(Reading(series, time, value)))
+        for offset, series, time, value in readings
+    ]
+
+
+def untracked(items: Iterable[T], what: str, total: int | None) -> Iterable[T]:  # noqa: ARG001
+    return items
+
+
+def expect(records: list[Record], closes: list[ClockClose] | None = None, partition: int = 3) -> Expected:
+    expected = Expected(SETTINGS)
+    expected.read(partition, records, closes or [])
+    return expected
+
+
+def test_the_docstrings_example() -> None:
+    assert doctest.testmod(compare_module).failed == 0
+
+
+# -- one pass over the log -------------------------------------------------------------------------
+
+
+def test_rows_come_with_their_origin() -> None:
+    expected = expect(log((0, "a", 1, 4.0), (1, "a", 2, 6.0), (2, "a", 10, 99.0)))
+    assert expected.windows == [
+        {
+            "topic": "readings",
+            "partition": 3,
+            "series": "a",
+            "start": 0,
+            "end": 10,
+            "count": 2,
+            "mean": 5.0,
+            "stddev": 1.0,
+            "first_offset": 0,
+            "last_offset": 1,
+            "closed_at": 2,
+            "closed_by": "data",
+            "late": 0,
+        }
+    ]
+    (anomaly,) = expected.anomalies
+    assert (anomaly["topic"], anomaly["partition"], anomaly["offset"], anomaly["value"]) == ("readings", 3, 2, 99.0)
+
+
+def test_what_is_no_reading_is_expected_among_the_rejected_and_nowhere_else() -> None:
+    records = [*log((0, "a", 1, 4.0)), Record(1, 5, b"k", b"{"), Record(2, 5, None, None)]
+    expected = expect(records)
+    assert expected.rejected == {
+        (3, 1): {"key": b"k", "value": b"{", "has a reason": True},
+        (3, 2): {"key": None, "value": b"", "has a reason": True},
+    }
+    assert expected.readings[3].offsets.tolist() == [0]
+
+
+@pytest.mark.parametrize("closed_at", [5, 6, 7])
+def test_the_clock_closes_before_the_record_at_its_position_even_if_there_is_none(closed_at: int) -> None:
+    records = log((4, "a", 1, 1.0), (7, "a", 9, 50.0))
+    expected = expect(records, [ClockClose(closed_at, 0, "a")])
+    (window,) = expected.windows
+    assert (window["count"], window["closed_at"], window["closed_by"]) == (1, closed_at, "clock")
+
+
+def test_the_clock_closes_after_the_last_record_too_in_order() -> None:
+    expected = expect(log((0, "a", 1, 1.0), (1, "b", 1, 1.0)), [ClockClose(2, 0, "b"), ClockClose(2, 0, "a")])
+    assert [window["series"] for window in expected.windows] == ["a", "b"]
+
+
+def test_a_series_in_two_partitions_is_two_streams() -> None:
+    expected = expect(log((0, "a", 1, 1.0), (1, "a", 10, 1.0)))
+    expected.read(4, log((0, "a", 2, 2.0), (1, "a", 10, 1.0)), [])
+    assert [(w["partition"], w["mean"]) for w in expected.windows] == [(3, 1.0), (4, 2.0)]
+
+
+# -- comparing rows --------------------------------------------------------------------------------
+
+
+def result_of(expected: dict[str, Document], found: list[tuple[str, Document]]) -> Comparison:
+    result = Comparison("Kafka", "windows")
+    compare(result, expected, found)
+    return result
+
+
+def counts(result: Comparison) -> tuple[int, int, int, int, int]:
+    return result.expected, result.found, result.missing, result.extra, result.different
+
+
+ROW: Document = {"mean": 0.1 + 0.2, "count": 2}
+
+
+def test_equal_rows_are_right_also_twice() -> None:
+    assert counts(result_of({"x": ROW}, [("x", dict(ROW)), ("x", dict(ROW))])) == (1, 1, 0, 0, 0)
+
+
+def test_missing_extra_and_different_rows_are_found() -> None:
+    result = result_of({"x": ROW, "y": ROW}, [("y", {**ROW, "mean": 0.3}), ("z", ROW)])
+    assert counts(result) == (2, 2, 1, 1, 1)
+    assert result.faults == 3
+    assert result.examples["missing"] == [f"x: {ROW}"]
+    assert result.examples["extra"] == [f"z: {ROW}"]
+    assert result.examples["different"] == ["y: mean is 0.3, expected 0.30000000000000004"]
+
+
+@pytest.mark.parametrize("row", [{"mean": 0.1 + 0.2}, {**ROW, "more": None}])
+def test_a_row_must_have_exactly_its_fields(row: Document) -> None:
+    assert result_of({"x": ROW}, [("x", row)]).different == 1
+
+
+def test_one_wrong_copy_among_right_ones_is_found_once() -> None:
+    wrong = {**ROW, "count": 3}
+    result = result_of({"x": ROW}, [("x", ROW), ("x", wrong), ("x", wrong)])
+    assert counts(result) == (1, 1, 0, 0, 1)
+
+
+def test_few_examples_are_kept_of_many_faults() -> None:
+    result = result_of({str(number): ROW for number in range(100)}, [])
+    assert (result.missing, len(result.examples["missing"])) == (100, EXAMPLES)
+
+
+# -- comparing stores ------------------------------------------------------------------------------
+
+LOG = log((0, "a", 1, 4.0), (1, "a", 2, 6.0), (2, "a", 10, 99.0), (3, "b", DAY_MS, 1.0), (4, "b", DAY_MS + 1, 2.0))
+
+
+def archive(start: int = 0, end: int = 5) -> list[SimpleNamespace]:
+    """Rows of the table `readings`, as one batch with the records of `LOG[start:end]` leaves them."""
+    columns = [("a", 0, 1, 4.0), ("a", 1, 2, 6.0), ("a", 2, 10, 99.0), ("b", 3, DAY_MS, 1.0), ("b", 4, DAY_MS + 1, 2.0)]
+    names, offsets, times, values = zip(*columns[start:end], strict=True)
+    series = np.array(["ab".index(name) for name in names], np.int32)
+    rows = pack(["a", "b"], series, np.array(offsets, np.int64), np.array(times, np.int64), np.array(values))
+    return [SimpleNamespace(**{**row._asdict(), "day": row.day * DAY_MS}, partition=3) for row in rows]
+
+
+def audit_archive(rows: list[SimpleNamespace], committed: int = 5) -> Comparison:
+    return Auditor(expect(LOG[:committed]), {3: committed}, untracked).archive(rows)
+
+
+def test_the_archive_is_right_also_when_batches_were_cut_anew() -> None:
+    assert counts(audit_archive(archive())) == (5, 5, 0, 0, 0)
+    assert counts(audit_archive([*archive(0, 4), *archive(1, 3), *archive(2, 5)])) == (5, 5, 0, 0, 0)
+
+
+def test_what_the_archive_holds_beyond_the_audited_part_is_left_out() -> None:
+    assert counts(audit_archive(archive(), committed=2)) == (2, 2, 0, 0, 0)
+
+
+def test_a_reading_that_the_archive_lacks_is_missing() -> None:
+    result = audit_archive(archive(1, 5))
+    assert counts(result) == (5, 4, 1, 0, 0)
+    assert result.examples["missing"] == ["3:0: a at 1 is 4.0, on day 0"]
+
+
+def test_a_reading_that_the_log_lacks_is_extra() -> None:
+    rows = archive()
+    rows[-1].partition = 9
+    result = audit_archive(rows)
+    assert counts(result) == (5, 5, 2, 2, 0)
+    assert result.examples["extra"] == ["9:3: b at 86400000 is 1.0, on day 1", "9:4: b at 86400001 is 2.0, on day 1"]
+
+
+@pytest.mark.parametrize(("field", "value"), [("series", "b"), ("series", "new"), ("day", 7 * DAY_MS)])
+def test_a_row_of_another_series_or_day_is_different(field: str, value: object) -> None:
+    rows = archive()
+    setattr(rows[0], field, value)
+    assert counts(audit_archive(rows)) == (5, 5, 0, 0, 3)
+
+
+def test_a_wrong_value_is_different_even_beside_a_right_copy() -> None:
+    wrong = archive(0, 1)
+    wrong[0].data = wrong[0].data[:-8] + bytes(8)
+    assert counts(audit_archive(archive() + wrong)) == (5, 5, 0, 0, 1)
+
+
+def test_a_damaged_row_is_different_and_its_readings_are_missing() -> None:
+    rows = archive()
+    rows[0].data = rows[0].data[:-1]
+    rows[1].last_offset += 1
+    result = audit_archive(rows)
+    assert counts(result) == (5, 0, 5, 0, 2)
+    assert "is damaged" in result.examples["different"][0]
+
+
+def test_results_are_compared_by_their_place_and_container() -> None:
+    expected = expect(LOG)
+    auditor = Auditor(expected, {3: 5}, untracked)
+    (row,) = expected.windows
+    right = auditor.results(
+        WINDOWS, "Elasticsearch", lambda row: WINDOWS.by_index("oda", row), [("oda-windows-1970.01/readings:3:0", row)]
+    )
+    assert counts(right) == (1, 1, 0, 0, 0)
+    elsewhere = auditor.results(WINDOWS, "Cassandra", WINDOWS.by_day, [("1970-01-02/readings:3:0", row)])
+    assert counts(elsewhere) == (1, 1, 1, 1, 0)
+    unseen = auditor.results(ANOMALIES, "Kafka", ANOMALIES.place, [])
+    assert counts(unseen) == (1, 0, 1, 0, 0)
+
+
+def test_rejected_messages_are_compared_in_the_audited_part() -> None:
+    expected = expect([Record(0, 5, b"k", b"{"), Record(1, 5, b"k", b"{")])
+    auditor = Auditor(expected, {3: 2}, untracked)
+    good: Document = {"key": b"k", "value": b"{", "has a reason": True}
+    unexplained = {**good, "has a reason": False}
+    result = auditor.rejected([((3, 0), good), ((3, 0), good), ((3, 1), unexplained), ((3, 2), good), ((-1, 7), good)])
+    assert counts(result) == (2, 3, 0, 1, 1)
+
+
+def test_what_the_clock_closed_right_at_the_audited_point_may_be_moving() -> None:
+    by_clock = expect(LOG, [ClockClose(5, DAY_MS, "b")])
+    auditor = Auditor(by_clock, {3: 5}, untracked)
+    late_one = auditor.results(WINDOWS, "Kafka", WINDOWS.place, [("readings:3:0", by_clock.windows[0])])
+    assert (late_one.missing, late_one.moving) == (1, 1)
+    none = auditor.results(WINDOWS, "Kafka", WINDOWS.place, [])
+    assert (none.missing, none.moving) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "beyond"),
+    [
+        ({"closed_at": 4, "closed_by": "data"}, False),
+        ({"closed_at": 5, "closed_by": "data"}, True),
+        ({"closed_at": 5, "closed_by": "clock"}, False),
+        ({"closed_at": 6, "closed_by": "clock"}, True),
+        ({"closed_at": 6, "closed_by": "data", "partition": 8}, False),
+        ({"closed_at": "x", "closed_by": "data"}, False),
+        ({}, False),
+    ],
+)
+def test_windows_beyond_the_committed_position(row: Document, beyond: bool) -> None:
+    assert is_beyond({"partition": 3, **row}, WINDOWS, {3: 5}) is beyond
+
+
+def test_anomalies_beyond_the_committed_position() -> None:
+    assert is_beyond({"partition": 3, "offset": 5}, ANOMALIES, {3: 5})
+    assert not is_beyond({"partition": 3, "offset": 4}, ANOMALIES, {3: 5})
+
+
+def test_how_far_behind() -> None:
+    assert Positions({0: 5, 1: 9}, {}).behind({0: 7, 1: 8, 2: 3}) == 5
+
+
+def test_no_archived_readings_join_to_none() -> None:
+    assert len(Archived.join([]).offsets) == 0

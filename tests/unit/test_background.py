@@ -1,0 +1,61 @@
+"""The background writer: nothing dropped, nothing written that Storm has given up on."""
+
+import logging
+import threading
+
+from oda.stores.background import BackgroundWriter
+
+LOG = logging.getLogger("test")
+
+
+def test_a_store_that_fails_is_asked_again_until_it_does_not():
+    attempts, finished = [], threading.Event()
+
+    def write(items):
+        attempts.append(list(items))
+        if len(attempts) < 3:
+            raise ConnectionError("down")
+
+    writer = BackgroundWriter(write, lambda _: finished.set(), 30, 0.0, LOG)
+    writer.put("a")
+    assert finished.wait(20)
+    assert attempts == [["a"]] * 3
+
+
+def test_what_waits_is_written_together_and_in_order():
+    gate, seen, finished = threading.Event(), [], threading.Event()
+
+    def write(items):
+        gate.wait(20)
+        seen.append(items)
+
+    def done(items):
+        if items[-1] == 9:
+            finished.set()
+
+    writer = BackgroundWriter(write, done, 30, 0.0, LOG)
+    for number in range(10):
+        writer.put(number)
+    gate.set()
+    assert finished.wait(20)
+    assert [number for items in seen for number in items] == list(range(10))
+    assert len(seen) <= 2
+
+
+def test_what_storm_has_given_up_on_is_forgotten():
+    gate, seen, finished = threading.Event(), [], threading.Event()
+    entered = threading.Event()
+
+    def write(items):
+        entered.set()
+        gate.wait(20)
+        seen.extend(items)
+
+    writer = BackgroundWriter(write, lambda _: "new" in seen and finished.set(), 0, 0.0, LOG)
+    writer.put("being written")
+    assert entered.wait(20)
+    writer.put("old")
+    writer.put("new")
+    gate.set()
+    assert finished.wait(20)
+    assert seen == ["being written", "new"]

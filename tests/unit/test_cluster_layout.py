@@ -1,0 +1,82 @@
+"""config.json says where the servers are; what is wrong in it is said in one line."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oda.cluster.layout import CLUSTER, load_layout
+from oda.cluster.local import check_memory, check_ports
+from oda.cluster.software import Software
+from oda.cluster.zookeeper import ZooKeeper
+from oda.errors import UserError
+
+CONFIG = CLUSTER.parent / "config.json"
+
+
+def changed(folder: Path, **servers: Any) -> Path:
+    document = json.loads(CONFIG.read_text())
+    document["envs"]["local"] |= servers.pop("local", {})
+    document["servers"] |= servers
+    config = folder / "config.json"
+    config.write_text(json.dumps(document))
+    return config
+
+
+def test_data_is_relative_to_the_configuration(tmp_path: Path) -> None:
+    layout = load_layout(changed(tmp_path, data="cluster-data"), "local")
+    assert layout.data == tmp_path / "cluster-data"
+
+
+def test_the_projects_own_configuration_is_right() -> None:
+    assert load_layout(CONFIG, "local").ports["supervisor"] == 6628
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"zookeeper_port": 9092}, "port 9092 is given to two servers"),
+        ({"kafka_controller_ports": [9092]}, "port 9092 is given to two servers"),
+        ({"kafka_controller_ports": [9093, 9095]}, "oda.kafka.brokers lists 1 and servers.kafka_controller_ports 2;"),
+        ({"zookeeper_port": "x"}, "servers.zookeeper_port"),
+        ({"zoo": 1}, "servers.zoo"),
+        ({"worker_ports": []}, "servers.worker_ports"),
+        ({"local": {"nimbus": "nimbus"}}, "nimbus is 'nimbus': the local cluster starts its servers at 127.0.0.1:PORT"),
+        ({"local": {"nimbus": "127.0.0.1:x"}}, "nimbus is '127.0.0.1:x'"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match="^.*" + message.replace(".", r"\.")):
+        load_layout(changed(tmp_path, **changes), "local")
+
+
+def test_more_replicas_than_brokers_are_refused(tmp_path: Path) -> None:
+    options = json.loads(CONFIG.read_text())["envs"]["local"]["options"] | {"oda.kafka.replication": 4}
+    with pytest.raises(UserError, match=r"oda\.kafka\.replication is 4, and oda\.kafka\.brokers lists 1"):
+        load_layout(changed(tmp_path, local={"options": options}), "local")
+
+
+def test_an_environment_on_other_machines_is_refused() -> None:
+    with pytest.raises(UserError, match=r"oda\.kafka\.brokers is 'kafka:9092'"):
+        load_layout(CONFIG, "cluster")
+
+
+def zookeeper(config: Path) -> ZooKeeper:
+    # What a port is asked for needs no software.
+    return ZooKeeper(load_layout(config, "local"), Software(Path(), None, Path(), Path()))  # type: ignore[arg-type]
+
+
+def test_a_taken_port_names_its_holder(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        server = zookeeper(changed(tmp_path, zookeeper_port=port))
+        with pytest.raises(UserError, match=rf"zookeeper needs port {port}, which py.*\(pid \d+\) holds"):
+            check_ports([server])
+
+
+def test_too_little_memory_is_said_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ZooKeeper, "memory_mb", 10_000_000)
+    with pytest.raises(UserError, match="need about 10000000 MB of memory"):
+        check_memory([zookeeper(changed(tmp_path))])

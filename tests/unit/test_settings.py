@@ -1,0 +1,62 @@
+"""Settings: every error names the setting."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from oda.settings import Settings, SettingsError, load_settings
+
+NEEDED = {
+    "oda.kafka.brokers": "127.0.0.1:9092",
+    "oda.cassandra.hosts": "127.0.0.1:9042",
+    "oda.elasticsearch.urls": "http://127.0.0.1:9200",
+}
+
+
+@pytest.mark.parametrize("env", ["local", "cluster"])
+def test_the_repositorys_own_config_is_valid(env):
+    assert load_settings(Path(__file__).parents[2] / "config.json", env).window.size_ms == 2000
+
+
+def test_options_of_storm_are_left_alone():
+    assert Settings.from_options({**NEEDED, "topology.workers": 1}).judge.sigmas == 4
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("oda.window.size_ms", 0),
+        ("oda.window.size_ms", "two"),
+        ("oda.window.sise_ms", 2000),
+        ("oda.windows", {}),
+        ("oda.judge.sigmas", float("nan")),
+        ("oda.cassandra.hosts", "a:1,b:2"),
+        ("oda.cassandra.hosts", "a"),
+        ("oda.cassandra.keyspace", "a; DROP"),
+        ("oda.kafka.readings", "a topic"),
+        ("oda.elasticsearch.urls", "localhost"),
+        ("oda.window", 3),
+    ],
+)
+def test_a_wrong_setting_is_named(option, value):
+    with pytest.raises(SettingsError, match=option):
+        Settings.from_options({**NEEDED, option: value})
+
+
+def test_a_missing_setting_is_named():
+    with pytest.raises(SettingsError, match=r"oda\.kafka: is missing"):
+        Settings.from_options({k: v for k, v in NEEDED.items() if "kafka" not in k})
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"envs": {}}', json.dumps({"envs": {"local": 3}})])
+def test_a_config_that_is_none_is_told_so(tmp_path, text):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(SettingsError):
+        load_settings(path, "local")
+
+
+def test_a_config_that_is_not_there_is_told_so(tmp_path):
+    with pytest.raises(SettingsError, match=r"config\.json"):
+        load_settings(tmp_path / "config.json", "local")
