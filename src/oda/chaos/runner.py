@@ -1,17 +1,25 @@
-"""A run: load, faults chosen by a seed, recovery measured after each, and the audit at the end."""
+"""A run: load, faults chosen by a seed, recovery measured after each, everything healed at the end."""
 
 from __future__ import annotations
 
+import os
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isfinite
 from random import Random
 
-from oda.chaos.faults import Fault, System, all_faults
-from oda.chaos.load import Judged, Load
+from oda.chaos.faults import Fault, Kill, MorePartitions, Pause, Resubmit, SecondTopology, Slow
+from oda.chaos.load import Load, count_in_log
+from oda.chaos.recovery import Observer, Recovery
+from oda.chaos.stores import FullDisk, TooManyRequests, Unavailable
+from oda.chaos.system import System, all_targets, server_target
 
 RECOVERY_SECONDS = 240.0
-"""A system that does not judge again within this time has failed."""
+"""A system that does not work again within this time has failed."""
+
+_STORES = ("kafka-1", "cassandra", "elasticsearch")
 
 
 @dataclass
@@ -19,18 +27,27 @@ class Timeline:
     """What happened.
 
     Attributes:
-        recoveries: seconds from the end of each fault until new readings were judged again in every
-            partition, by the fault's name; None for never.
-        acknowledged: readings that Kafka acknowledged to the load.
+        recoveries: by the fault's name.
+        acknowledged: how many readings Kafka acknowledged to the load.
+        in_log: how many messages its topic holds.
     """
 
-    recoveries: dict[str, list[float | None]] = field(default_factory=dict)
+    recoveries: defaultdict[str, list[Recovery]] = field(default_factory=lambda: defaultdict(list))
     acknowledged: int = 0
+    in_log: int = 0
 
     @property
     def recovered(self) -> bool:
-        """Whether judging went on after every fault."""
-        return all(seconds is not None for found in self.recoveries.values() for seconds in found)
+        """Whether everything worked again after each fault."""
+        return all(isfinite(one.stored) for found in self.recoveries.values() for one in found)
+
+
+def all_faults(system: System) -> list[Fault]:
+    """One of each; a full disk only of servers whose data folder is a file system of its own."""
+    faults: list[Fault] = [kind(target) for kind in (Kill, Pause) for target in all_targets(system)]
+    faults += [Slow(server_target(name)) for name in _STORES]
+    faults += [FullDisk(s) for s in system.cluster.servers if s.name in _STORES and os.path.ismount(s.folder)]
+    return [*faults, Unavailable(), TooManyRequests(), Resubmit(), SecondTopology(), MorePartitions()]
 
 
 def run(
@@ -52,30 +69,29 @@ def run(
     random = Random(seed)
     faults = [fault for fault in all_faults(system) if only is None or only in fault.name]
     timeline, began, number = Timeline(), time.monotonic(), 0
-    load, judged = Load(system.settings, rate=200), Judged(system.settings)
+    load, observer = Load(system.settings, rate=200), Observer(system.settings)
     try:
-        while not enough(number):
-            time.sleep(random.uniform(3, 8))
+        while timeline.recovered and not enough(number):
+            time.sleep(random.uniform(1, 5))
             fault = random.choice(faults)
             number += 1
             tell(f"{time.monotonic() - began:7.1f} s  {number:3}  {fault.name}")
-            seconds = _strike(fault, system, judged)
-            timeline.recoveries.setdefault(fault.name, []).append(seconds)
+            found = _strike(fault, system, observer)
+            timeline.recoveries[fault.name].append(found)
             tell(
-                f"{time.monotonic() - began:7.1f} s       "
-                + (f"judging again after {seconds:.1f} s" if seconds else "NOT RECOVERED")
+                f"{time.monotonic() - began:7.1f} s       judging again after {found.judged:.1f} s, "
+                f"all stored after {found.stored:.1f} s"
             )
-            if seconds is None:
-                break
     finally:
-        timeline.acknowledged = load.stop()
+        load.stop()
+    timeline.acknowledged, timeline.in_log = load.acknowledged, count_in_log(system.settings)
     return timeline
 
 
-def _strike(fault: Fault, system: System, judged: Judged) -> float | None:
+def _strike(fault: Fault, system: System, observer: Observer) -> Recovery:
     try:
         fault.strike(system)
     finally:
-        judged.expect(time.time_ns() // 1_000_000)
+        over = time.time_ns() // 1_000_000
         fault.heal(system)
-    return judged.wait(RECOVERY_SECONDS)
+    return observer.wait(over, RECOVERY_SECONDS)

@@ -1,0 +1,81 @@
+"""How long after a fault the system works again, seen from outside: in Kafka."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, NamedTuple
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from oda.chaos.load import SERIES
+from oda.settings import Settings
+
+
+class Recovery(NamedTuple):
+    """Seconds from the end of a fault; infinite for never.
+
+    Attributes:
+        judged: until readings produced after it were judged, in every series.
+        stored: until all that was in the log by then was in every store, too: its offsets were committed.
+    """
+
+    judged: float
+    stored: float
+
+
+class Observer:
+    """Watches the results from its start on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._newest = dict.fromkeys(SERIES, 0)
+        self._noted = threading.Condition()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def wait(self, since_ms: int, limit: float) -> Recovery:
+        """Recovery from a fault that ended at `since_ms` (epoch ms), if that takes no longer than `limit` seconds."""
+        with self._noted:
+            judged = self._noted.wait_for(lambda: min(self._newest.values()) >= since_ms, limit)
+        if not judged:
+            return Recovery(float("inf"), float("inf"))
+        judged_after = time.time() - since_ms / 1000
+        stored = self._wait_until_stored(limit)
+        return Recovery(judged_after, time.time() - since_ms / 1000 if stored else float("inf"))
+
+    def _wait_until_stored(self, limit: float) -> bool:
+        kafka = self._settings.kafka
+        consumer = self._consumer(group_id=kafka.group, enable_auto_commit=False)
+        topic, deadline = kafka.readings, time.monotonic() + limit
+        ends: dict[TopicPartition, int] = {}
+        try:
+            while time.monotonic() < deadline:
+                try:
+                    ends = ends or consumer.end_offsets(
+                        [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
+                    )
+                    if all((consumer.committed(partition) or 0) >= end for partition, end in ends.items()):
+                        return True
+                except KafkaError:  # the broker is only just back
+                    pass
+                time.sleep(0.2)
+            return False
+        finally:
+            consumer.close()
+
+    def _run(self) -> None:
+        consumer = self._consumer(fetch_max_wait_ms=100)
+        consumer.subscribe([self._settings.kafka.anomalies])
+        while True:
+            rows = [msgspec.json.decode(m.value) for messages in consumer.poll(200).values() for m in messages]
+            with self._noted:
+                for row in rows:
+                    self._newest[row["series"]] = max(row["time"], self._newest[row["series"]])
+                self._noted.notify_all()
+
+    def _consumer(self, **options: Any) -> Any:
+        return KafkaConsumer(
+            bootstrap_servers=self._settings.kafka.brokers.split(","), reconnect_backoff_max_ms=1000, **options
+        )

@@ -1,0 +1,89 @@
+"""What faults strike: a local cluster, and one topology on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import psutil
+
+from oda.cluster import processes
+from oda.cluster.local import LocalCluster
+from oda.settings import Settings
+from oda.topology import Storm
+
+COMPONENTS = ("readings", "windows", "anomalies", "cassandra", "elasticsearch", "kafka")
+"""Components of the topology, each a Python process."""
+
+_SPARED = {"ui", "logviewer"}  # nothing depends on them
+
+
+@dataclass(frozen=True)
+class System:
+    """A local cluster, and the name of the topology that runs on it."""
+
+    cluster: LocalCluster
+    storm: Storm
+    settings: Settings
+    topology: str
+
+    def component(self, name: str) -> list[psutil.Process]:
+        """The Python processes of a component of the topology."""
+        module = ("spouts." if name == "readings" else "bolts.") + name + "."
+        return [process for process in self._workers() if _runs(process, "streamparse_run", module)]
+
+    def worker(self) -> list[psutil.Process]:
+        """The JVM that runs the topology, without the process that writes its log."""
+        main = "org.apache.storm.daemon.worker.Worker"
+        return [p for p in self._workers() if _runs(p, main) and not _runs(p, "org.apache.storm.LogWriter")]
+
+    def server(self, name: str) -> list[psutil.Process]:
+        """The process of a server."""
+        running = processes.find_servers(self.cluster.layout.data)
+        return [running[name]] if name in running else []
+
+    def mend(self) -> None:
+        """Start the servers that are missing; returns when all serve."""
+        self.cluster.up(lambda *_: None)
+
+    def _workers(self) -> list[psutil.Process]:
+        family = processes.find(self.cluster.layout.data).get("supervisor", [])
+        return [process for process in family if _belongs(process, self.topology)]
+
+
+def _runs(process: psutil.Process, *words: str) -> bool:
+    with suppress(psutil.Error):
+        command = process.cmdline()
+        return all(any(word in part for part in command) for word in words)
+    return False
+
+
+def _belongs(process: psutil.Process, topology: str) -> bool:
+    """A worker has the topology's id among its arguments, a component runs in the topology's folder."""
+    with suppress(psutil.Error):
+        return any(part.startswith(f"{topology}-") for part in process.cmdline()) or f"/{topology}-" in process.cwd()
+    return False
+
+
+class Target(NamedTuple):
+    """What a signal is sent to."""
+
+    name: str
+    find: Callable[[System], list[psutil.Process]]
+
+
+def server_target(name: str) -> Target:
+    """A server's process."""
+    return Target(f"server {name}", partial(System.server, name=name))
+
+
+def all_targets(system: System) -> list[Target]:
+    """Each component, the worker, and each server that something depends on."""
+    return [
+        *(Target(name, partial(System.component, name=name)) for name in COMPONENTS),
+        Target("worker", System.worker),
+        *(server_target(server.name) for server in system.cluster.servers if server.name not in _SPARED),
+    ]
