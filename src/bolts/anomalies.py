@@ -5,6 +5,7 @@ import time
 import msgspec
 from streamparse import Bolt, Stream
 
+from bolts import given_up_after
 from oda.core.baselines import Baselines, judge
 from oda.core.batch import Batch
 from oda.settings import Settings
@@ -19,7 +20,7 @@ class AnomalyBolt(Bolt):
     def initialize(self, storm_conf, context):
         """Read the settings."""
         self.rules = Settings.from_options(storm_conf).judge
-        self.timeout = storm_conf["topology.message.timeout.secs"]
+        self.keep = given_up_after(storm_conf)
         self.halves = {}
 
     def process(self, tup):
@@ -52,7 +53,8 @@ class AnomalyBolt(Bolt):
         self.ack(baselines_tuple)
 
     def _forget_old(self):
-        """Drop halves that Storm has given up on; insertion order is order of age."""
-        limit = time.monotonic() - self.timeout
+        """Drop halves that Storm has given up; insertion order is order of age."""
+        limit = time.monotonic() - self.keep
         while self.halves and next(iter(self.halves.values()))[1] < limit:
-            del self.halves[next(iter(self.halves))]
+            old, _ = self.halves.pop(next(iter(self.halves)))
+            self.fail(old)  # or the worker keeps it for ever

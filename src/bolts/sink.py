@@ -2,6 +2,7 @@
 
 from streamparse import Bolt
 
+from bolts import given_up_after
 from oda.settings import Settings
 from oda.stores.background import BackgroundWriter
 
@@ -18,12 +19,13 @@ class SinkBolt(Bolt):
         """Start the writer; the store is opened by it, so that one that is down does not stop the bolt."""
         self.settings = Settings.from_options(storm_conf)
         self.store = None
-        timeout = storm_conf["topology.message.timeout.secs"]
-        self.writer = BackgroundWriter(self._write, self._done, timeout, self.linger_seconds, self.logger)
+        keep = given_up_after(storm_conf)
+        self.writer = BackgroundWriter(self._write, self._done, keep, self.linger_seconds, self.logger)
 
     def process(self, tup):
         """Queue a tuple."""
-        self.writer.put(tup)
+        for old in self.writer.put(tup):
+            self.fail(old)  # or the worker keeps it for ever
 
     def open(self):
         """Connect to the store: something with `flush()` that returns when all is durable."""

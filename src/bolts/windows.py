@@ -9,7 +9,7 @@ from streamparse import Bolt, Stream
 
 from oda.core import snapshot
 from oda.core.batch import Batch
-from oda.core.partition import Ack, Partition
+from oda.core.partition import Ack, Fail, Partition
 from oda.core.windows import PartitionWindows
 from oda.settings import Settings
 from oda.stores.background import BackgroundWriter
@@ -44,7 +44,7 @@ class WindowBolt(Bolt):
         """Start the snapshot writer; partitions are loaded when their first batch comes."""
         self.settings = Settings.from_options(storm_conf)
         self.partitions = {}
-        self.early = {}  # partition -> tuples that wait for its snapshot to be loaded
+        self.early = {}  # partition -> batches and tuples, by identity, that wait for its snapshot to be loaded
         self.saving = {}  # partition -> when the newest save was begun
         self.in_flight = set()
         self.lock = threading.Lock()  # the store's thread emits and acknowledges, too
@@ -54,15 +54,19 @@ class WindowBolt(Bolt):
 
     def process(self, tup):
         """Apply a batch, or keep it until the snapshot of its partition is there."""
+        batch = Batch.from_tuple(tup.values)
+        number = batch.partition
         with self.lock:
-            number = tup.values[0]
             if number in self.partitions:
-                self._receive(number, tup)
-            elif number in self.early:
-                self.early[number].append(tup)
-            else:
-                self.early[number] = [tup]
+                self._receive(batch, tup.id)
+                return
+            if number not in self.early:
+                self.early[number] = {}
                 self.writer.put(Load(number))
+            _, former = self.early[number].pop(batch.identity, (None, None))
+            if former is not None:
+                self.fail(former)  # Storm has given it up, or this replay of it would not be here
+            self.early[number][batch.identity] = batch, tup.id
 
     def process_tick(self, tup):
         """Save what is due even when no batch comes, as when the spout is held back."""
@@ -71,10 +75,12 @@ class WindowBolt(Bolt):
                 self._save_if_due(number)
         self.ack(tup)
 
-    def _receive(self, number, tup):
+    def _receive(self, batch, handle):
+        """A tuple's id is handle enough; its payload must not be kept until it is acknowledged."""
+        number = batch.partition
         partition = self.partitions[number]
         lost = partition.lost
-        self._do(partition.receive(Batch.from_tuple(tup.values), tup))
+        self._do(partition.receive(batch, handle))
         if partition.lost > lost:
             self.logger.warning("partition %d: no snapshot, starts at offset %d", number, partition.windows.position)
         self._save_if_due(number)
@@ -84,13 +90,16 @@ class WindowBolt(Bolt):
             if isinstance(action, Ack):
                 self.ack(action.handle)
                 continue
-            tup, batch, rows, baselines = action
+            if isinstance(action, Fail):
+                self.fail(action.handle)
+                continue
+            handle, batch, rows, baselines = action
             if rows:
                 values = [batch.partition, batch.clock, msgspec.to_builtins(rows)]
-                self.emit(values, stream="windows", anchors=[tup])
+                self.emit(values, stream="windows", anchors=[handle])
             if not batch.is_clock:
                 values = [batch.partition, batch.epoch, batch.seq, baselines.to_text()]
-                self.emit(values, stream="baselines", anchors=[tup])
+                self.emit(values, stream="baselines", anchors=[handle])
 
     def _save_if_due(self, number):
         partition = self.partitions[number]
@@ -108,9 +117,21 @@ class WindowBolt(Bolt):
             self.store = SnapshotStore(self.settings)
         for request in requests:
             if isinstance(request, Load):
-                self.loaded[request.partition] = self.store.load(request.partition)
+                self.loaded[request.partition] = self._load(request.partition)
             else:
                 self.store.save(*request)
+
+    def _load(self, number):
+        rules = self.settings.window
+        data = self.store.load(number)
+        if data is None:
+            return PartitionWindows(rules)
+        try:
+            return snapshot.decode(data, rules)
+        except snapshot.SnapshotError as error:
+            # For the Storm UI. The writer logs it, too, and asks again: the bolt waits, nothing is overwritten.
+            self.send_message({"command": "error", "msg": f"partition {number}: {error}"})
+            raise
 
     def _stored(self, requests):
         """In the writer's thread: go on with what waited for Cassandra."""
@@ -123,10 +144,8 @@ class WindowBolt(Bolt):
                     self._do(self.partitions[request.partition].saved(request.version))
                     self._save_if_due(request.partition)
 
-    def _begin(self, number, data):
-        rules = self.settings.window
-        windows = PartitionWindows(rules) if data is None else snapshot.decode(data, rules)
+    def _begin(self, number, windows):
         self.partitions[number] = Partition(windows)
         self.logger.info("partition %d goes on from offset %d", number, windows.position)
-        for tup in self.early.pop(number):
-            self._receive(number, tup)
+        for batch, handle in self.early.pop(number).values():
+            self._receive(batch, handle)

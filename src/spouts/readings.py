@@ -40,6 +40,7 @@ class ReadingsSpout(Spout):
         self.seq = 0
         self.ends: dict[int, int] = {}
         self.ends_clock = 0
+        self.replayed = 0
         self.next_poll = self.next_tick = self.next_commit = 0.0
         self.crowd = (storm_conf.get("topology.max.spout.pending") or float("inf")) / 2
 
@@ -70,7 +71,7 @@ class ReadingsSpout(Spout):
         partition, number, stream = tup_id.split(":")
         sent = self.partitions[int(partition)].fail(int(number))
         if sent is not None:
-            self.logger.warning("replaying %s [%d, %d)", tup_id, sent.batch.start, sent.batch.end)
+            self.replayed += 1
             self._emit(int(number), sent.batch, sent.rejected, stream)
 
     def _unacked(self):
@@ -121,6 +122,9 @@ class ReadingsSpout(Spout):
         for partition, start in self.source.new_partitions(set(self.partitions)).items():
             self.logger.info("partition %d from offset %d", partition, start)
             self.partitions[partition] = Progress(start)
+        if self.replayed:
+            self.logger.warning("%d batches failed, most by time-out, and were emitted again", self.replayed)
+            self.replayed = 0
         self.ends_clock = _now()
         self.ends = self.source.ends()
 

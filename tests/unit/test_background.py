@@ -1,4 +1,4 @@
-"""The background writer: nothing dropped, nothing written that Storm has given up on."""
+"""The background writer: nothing dropped, nothing written that Storm has given up."""
 
 import logging
 import threading
@@ -42,7 +42,7 @@ def test_what_waits_is_written_together_and_in_order():
     assert len(seen) <= 2
 
 
-def test_what_storm_has_given_up_on_is_forgotten():
+def test_what_storm_has_given_up_is_let_go():
     gate, seen, finished = threading.Event(), [], threading.Event()
     entered = threading.Event()
 
@@ -54,8 +54,8 @@ def test_what_storm_has_given_up_on_is_forgotten():
     writer = BackgroundWriter(write, lambda _: "new" in seen and finished.set(), 0, 0.0, LOG)
     writer.put("being written")
     assert entered.wait(20)
-    writer.put("old")
-    writer.put("new")
+    assert writer.put("old") == []
+    assert writer.put("new") == ["old"]
     gate.set()
     assert finished.wait(20)
     assert seen == ["being written", "new"]

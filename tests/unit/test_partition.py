@@ -4,7 +4,7 @@ import pytest
 
 from oda.core import snapshot
 from oda.core.batch import Batch, Readings
-from oda.core.partition import Ack, Emit, Partition
+from oda.core.partition import Ack, Emit, Fail, Partition
 from oda.core.reading import Reading
 from oda.core.windows import Gap, PartitionWindows
 from oda.settings import Window
@@ -186,3 +186,42 @@ def test_what_an_earlier_run_of_the_spout_left_comes_again_with_every_replay_of_
     again = batch(2, [9000])._replace(epoch=2)
     assert starts(partition.receive(again, "first")) == [0]
     assert starts(partition.receive(again, "replay")) == [0]
+
+
+def failed(actions):
+    return [action.handle for action in actions if isinstance(action, Fail)]
+
+
+def test_a_replay_takes_the_place_of_the_attempt_that_storm_has_given_up():
+    partition = fresh()
+    first = batch(0, [0, 500])
+    partition.receive(first, "first")
+    assert failed(partition.receive(first._replace(seq=1), "again")) == ["first"]
+    assert acks(partition.saved(partition.windows.version)) == ["again"]
+    assert failed(partition.receive(first._replace(seq=2), "a third time")) == []
+
+
+def test_a_replay_takes_the_place_of_the_attempt_that_waits_for_a_gap_to_be_filled():
+    partition = fresh()
+    partition.receive(batch(2, [1000]), "early")
+    assert failed(partition.receive(batch(2, [1000]), "again")) == ["early"]
+    assert [emit.handle for emit in emits(partition.receive(batch(0, [0, 500]), "gap"))] == ["gap", "again"]
+
+
+def test_what_the_clock_closed_goes_out_with_the_newest_attempt_only():
+    partition = fresh()
+    partition.receive(batch(0, [0, 500]), "data")
+    clock = batch(2, [], clock=5000)
+    partition.receive(clock, "clock")
+    partition.receive(clock, "again")
+    released = partition.saved(partition.windows.version)
+    assert [emit.handle for emit in emits(released)] == ["again"]
+    assert acks(released) == ["data", "again"]
+
+
+def test_a_new_run_of_the_spout_lets_go_of_all_that_the_one_before_has_sent():
+    partition = fresh()
+    partition.receive(batch(0, [0, 500]), "data")
+    partition.receive(batch(5, [900]), "early")
+    assert failed(partition.receive(batch(0, [0], epoch=2), "new run")) == ["early", "data"]
+    assert acks(partition.saved(partition.windows.version)) == ["new run"]

@@ -76,3 +76,12 @@ def test_one_clock_batch_at_a_time():
     progress.add(batch(0, 1), [])
     assert not progress.awaits_clock
     assert progress.batches == 2
+
+
+def test_rejected_messages_count_as_unacknowledged_too():
+    progress = Progress(0)
+    number = progress.add(batch(0, 2), [[1, "why", None, None]])
+    assert progress.unacked == 3
+    progress.ack(number, "readings")
+    progress.ack(number, "rejected")
+    assert progress.unacked == 0

@@ -17,7 +17,7 @@ from oda.audit.reference import Reference
 from oda.core import snapshot
 from oda.core.baselines import Baselines, judge
 from oda.core.batch import Batch, Readings
-from oda.core.partition import Ack, Emit, Partition
+from oda.core.partition import Ack, Action, Emit, Fail, Partition
 from oda.core.progress import Progress
 from oda.core.reading import Reading
 from oda.core.rows import Anomaly, ClosedWindow
@@ -221,8 +221,11 @@ class World(RuleBasedStateMachine):
 
     # -- what the bolts do
 
-    def do(self, actions: list[Emit | Ack]) -> None:
+    def do(self, actions: list[Action]) -> None:
         for action in actions:
+            if isinstance(action, Fail):
+                assert "bolt" in self.trees[action.handle], "what was acknowledged can't be failed"
+                continue
             if isinstance(action, Ack):
                 self.acknowledge(action.handle, "bolt")
                 continue

@@ -75,6 +75,11 @@ class Batch(NamedTuple):
     readings: Readings
 
     @property
+    def identity(self) -> tuple[int, int, int, int]:
+        """The same for each attempt at this batch in one run of the spout, which comes first."""
+        return self.epoch, self.start, self.end, self.clock
+
+    @property
     def is_clock(self) -> bool:
         """True when it carries no records, only the time."""
         return self.start == self.end

@@ -20,6 +20,11 @@ class Sent:
     rejected: list[Any]
     waiting: set[str]
 
+    @property
+    def records(self) -> int:
+        """How many records of the log it holds."""
+        return len(self.batch.readings.offsets) + len(self.rejected)
+
 
 class Progress:
     """One partition's emitted batches.
@@ -27,7 +32,7 @@ class Progress:
     Attributes:
         position: end of the last batch that was emitted.
         committed: what Kafka has confirmed; a new run of the spout starts here.
-        unacked: readings in batches that are not acknowledged.
+        unacked: readings and rejected messages in batches that are not acknowledged.
     """
 
     def __init__(self, position: int) -> None:
@@ -47,9 +52,10 @@ class Progress:
             raise ValueError(f"batch starts at {batch.start}, the one before ended at {self.position}")
         number = self._next
         self._next += 1
-        self._sent[number] = Sent(batch, rejected, {"readings", "rejected"} if rejected else {"readings"})
+        sent = Sent(batch, rejected, {"readings", "rejected"} if rejected else {"readings"})
+        self._sent[number] = sent
         self.position = batch.end
-        self.unacked += len(batch.readings.offsets)
+        self.unacked += sent.records
         return number
 
     def fail(self, number: int) -> Sent | None:
@@ -72,7 +78,7 @@ class Progress:
             return
         sent.waiting.discard(stream)
         if not sent.waiting:
-            self.unacked -= len(sent.batch.readings.offsets)
+            self.unacked -= sent.records
             del self._sent[number]
 
     @property

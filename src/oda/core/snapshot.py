@@ -36,7 +36,7 @@ _encoder = msgspec.msgpack.Encoder()
 _header = msgspec.msgpack.Decoder(_Header)
 _decoder = msgspec.msgpack.Decoder(_Snapshot)
 
-_WAY_OUT = "Submit the topology with its former version or settings, or under a new oda.kafka.group."
+_WAY_OUT = "Submit the topology's former version or settings again, or start anew: see docs/upgrades.md."
 
 
 def encode(windows: PartitionWindows) -> bytes:

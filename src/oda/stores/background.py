@@ -2,7 +2,7 @@
 
 Whatever waits is written together. A store that fails is asked again with growing pauses for as
 long as it takes: nothing is dropped, nothing is failed; what is un-acknowledged holds the spout
-back. Only what Storm itself has given up on (and will replay) is forgotten, which bounds the memory.
+back. Only what Storm itself has given up (and replays) is let go, which bounds the memory.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class BackgroundWriter(Generic[Item]):
     Args:
         write: writes all items of a list, or raises; is called again with the same list then.
         done: is called after that with the same list.
-        keep_seconds: items that waited longer are forgotten; Storm's message timeout.
+        keep_seconds: items that waited longer are let go.
         linger_seconds: how long the first item waits for others to be written with it.
         log: where a store's failures go.
     """
@@ -52,14 +52,15 @@ class BackgroundWriter(Generic[Item]):
         self._changed = threading.Condition()
         threading.Thread(target=self._run, daemon=True).start()
 
-    def put(self, item: Item) -> None:
-        """Add an item; never blocks."""
-        now = time.monotonic()
+    def put(self, item: Item) -> list[Item]:
+        """Add an item, never blocks; returns those that have waited for too long and are let go."""
+        now, old = time.monotonic(), []
         with self._changed:
             while self._waiting and self._waiting[0][0] < now - self._keep:
-                self._waiting.popleft()
+                old.append(self._waiting.popleft()[1])
             self._waiting.append((now, item))
             self._changed.notify()
+        return old
 
     def _take(self) -> list[Item]:
         with self._changed:

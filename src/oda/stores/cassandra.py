@@ -14,7 +14,7 @@ from typing import Any
 from cassandra import ConsistencyLevel
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
 from cassandra.concurrent import execute_concurrent
-from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
 from cassandra.query import BatchStatement, BatchType
 
 from oda.core.batch import Batch
@@ -24,6 +24,7 @@ from oda.stores import archive
 from oda.stores.schema import TABLES, cassandra_statements
 
 _BATCH_ROWS = 30
+_RECONNECT_SECONDS = 5.0
 _EPOCH_DAY = 2**31  # a CQL date is a day number with 1970-01-01 in the middle
 
 _INSERT = {
@@ -53,6 +54,8 @@ def open_session(settings: Cassandra) -> Session:
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connect_timeout=settings.timeout_ms / 1000,
         control_connection_timeout=settings.timeout_ms / 1000,
+        # The driver's own lets pauses grow to ten minutes, and gives up after 64 attempts.
+        reconnection_policy=ExponentialReconnectionPolicy(1.0, _RECONNECT_SECONDS, max_attempts=None),
     )
     try:
         return cluster.connect()

@@ -13,6 +13,7 @@ import msgspec
 from kafka import KafkaProducer
 
 from oda.core.rows import Anomaly, ClosedWindow
+from oda.kafka import connect
 from oda.settings import Kafka
 
 _MAX_REQUEST_BYTES = 4 * 1024 * 1024  # a rejected original of the broker's 1 MiB, and its headers
@@ -32,8 +33,9 @@ class KafkaWriter:
 
     def __init__(self, config: Kafka) -> None:
         self._config = config
-        self._producer = KafkaProducer(
-            bootstrap_servers=config.brokers.split(","),
+        self._producer = connect(
+            KafkaProducer,
+            config,
             acks="all",
             enable_idempotence=True,
             max_request_size=_MAX_REQUEST_BYTES,
