@@ -3,13 +3,19 @@
 import json
 import os
 import socket
+import subprocess
+import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from oda.topology import ROOT
 from support import Cluster
+
+_SMALL_DISKS = {"kafka-1": 700, "cassandra": 1200, "elasticsearch": 500}
+"""Servers whose disk is a small one in memory, and its size, MiB."""
 
 NAB = ROOT.parent / "shared" / "nab"
 
@@ -44,6 +50,21 @@ def _is_free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
+@contextmanager
+def _small_disk(folder: Path, size_mb: int) -> Iterator[None]:
+    """A tmpfs, so that a full disk can be tried; root may mount one."""
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True).returncode:
+        warnings.warn(f"{folder.name}: no tmpfs can be mounted here, so its full disk is not tried", stacklevel=2)
+        yield
+        return
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Servers for this run of the tests. ODA_TEST_CONFIG names the config.json of a running cluster to use instead."""
@@ -59,11 +80,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     path = folder / "config.json"
     path.write_text(json.dumps(config))
     servers = Cluster(path)
-    try:
-        servers.oda("up", timeout=600)
-        yield servers
-    finally:
-        servers.oda("down", timeout=120)
+    with ExitStack() as disks:
+        for name, size_mb in _SMALL_DISKS.items():
+            disks.enter_context(_small_disk(folder / "data" / name, size_mb))
+        try:
+            servers.oda("up", timeout=600)
+            yield servers
+        finally:
+            servers.oda("down", timeout=120)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from math import inf
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,10 +19,12 @@ class Recovery(NamedTuple):
     """Seconds from the end of a fault; infinite for never.
 
     Attributes:
+        healed: until what does not start again by itself had been started, and served.
         judged: until readings produced after it were judged, in every series.
         stored: until all that was in the log by then was in every store, too: its offsets were committed.
     """
 
+    healed: float
     judged: float
     stored: float
 
@@ -36,14 +39,15 @@ class Observer:
         threading.Thread(target=self._run, daemon=True).start()
 
     def wait(self, since_ms: int, limit: float) -> Recovery:
-        """Recovery from a fault that ended at `since_ms` (epoch ms), if that takes no longer than `limit` seconds."""
+        """Recovery from a fault that ended at `since_ms` (epoch ms) and is healed now; waits at most `limit` s."""
+        healed = time.time() - since_ms / 1000
         with self._noted:
             judged = self._noted.wait_for(lambda: min(self._newest.values()) >= since_ms, limit)
         if not judged:
-            return Recovery(float("inf"), float("inf"))
+            return Recovery(healed, inf, inf)
         judged_after = time.time() - since_ms / 1000
         stored = self._wait_until_stored(limit)
-        return Recovery(judged_after, time.time() - since_ms / 1000 if stored else float("inf"))
+        return Recovery(healed, judged_after, time.time() - since_ms / 1000 if stored else inf)
 
     def _wait_until_stored(self, limit: float) -> bool:
         kafka = self._settings.kafka

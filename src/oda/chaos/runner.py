@@ -79,8 +79,8 @@ def run(
             found = _strike(fault, system, observer)
             timeline.recoveries[fault.name].append(found)
             tell(
-                f"{time.monotonic() - began:7.1f} s       judging again after {found.judged:.1f} s, "
-                f"all stored after {found.stored:.1f} s"
+                f"{time.monotonic() - began:7.1f} s       healed after {found.healed:.1f} s, "
+                f"judging again after {found.judged:.1f} s, all stored after {found.stored:.1f} s"
             )
     finally:
         load.stop()

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from oda.bench.own import own_stream
+from oda.chaos.recovery import Recovery
 from oda.chaos.runner import Timeline, run
 from oda.chaos.system import System
 from oda.cli.context import Context
@@ -70,12 +71,13 @@ def chaos(
 
 
 def _table(timeline: Timeline) -> Table:
-    columns = ("judged: median, s", "worst, s", "stored: median, s", "worst, s")
-    table = Table("fault", "times", *columns, title="From the end of a fault to new readings judged, and stored")
+    title = "Seconds from the end of a fault (median, worst)"
+    table = Table(
+        "fault", "times", *(f"{name}\n{of}" for name in Recovery._fields for of in ("median", "worst")), title=title
+    )
     for column in table.columns[1:]:
         column.justify = "right"
     for name, found in sorted(timeline.recoveries.items()):
-        times = ([one.judged for one in found], [one.stored for one in found])
-        figures = (f"{figure(seconds):.1f}" for seconds in times for figure in (median, max))
+        figures = (f"{figure(seconds):.1f}" for seconds in zip(*found, strict=True) for figure in (median, max))
         table.add_row(name, str(len(found)), *figures)
     return table
