@@ -12,7 +12,7 @@ from oda.core.batch import Batch
 from oda.core.partition import Ack, Fail, Partition
 from oda.core.windows import PartitionWindows
 from oda.settings import Settings
-from oda.stores.background import BackgroundWriter
+from oda.stores.background import BackgroundWriter, FatalError
 from oda.stores.snapshots import SnapshotStore
 
 
@@ -116,22 +116,22 @@ class WindowBolt(Bolt):
         if self.store is None:
             self.store = SnapshotStore(self.settings)
         for request in requests:
-            if isinstance(request, Load):
-                self.loaded[request.partition] = self._load(request.partition)
-            else:
-                self.store.save(*request)
+            try:
+                self._serve(request)
+            except (snapshot.SnapshotError, FatalError) as error:
+                # For the Storm UI. The writer ends the process, or asks again: until a snapshot that can be
+                # read is there, the bolt waits, and nothing is overwritten.
+                self.send_message({"command": "error", "msg": f"partition {request.partition}: {error}"})
+                raise
 
-    def _load(self, number):
+    def _serve(self, request):
+        if isinstance(request, Save):
+            self.store.save(*request)
+            return
         rules = self.settings.window
-        data = self.store.load(number)
-        if data is None:
-            return PartitionWindows(rules)
-        try:
-            return snapshot.decode(data, rules)
-        except snapshot.SnapshotError as error:
-            # For the Storm UI. The writer logs it, too, and asks again: the bolt waits, nothing is overwritten.
-            self.send_message({"command": "error", "msg": f"partition {number}: {error}"})
-            raise
+        data = self.store.load(request.partition)
+        windows = PartitionWindows(rules) if data is None else snapshot.decode(data, rules)
+        self.loaded[request.partition] = windows
 
     def _stored(self, requests):
         """In the writer's thread: go on with what waited for Cassandra."""

@@ -95,6 +95,14 @@ class Storm:
         self.sparse("kill", "-n", name, "--wait", "1")
         self._wait(lambda: self.topology_id(name) is None, f"topology {name} was not killed")
 
+    def deactivate(self, name: str) -> None:
+        """Let the spouts of a running topology emit nothing."""
+        self._tell(name, "deactivate")
+
+    def activate(self, name: str) -> None:
+        """Let the spouts go on."""
+        self._tell(name, "activate")
+
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
         """Submit at the start, kill at the end."""
@@ -103,6 +111,10 @@ class Storm:
             yield
         finally:
             self.kill(name)
+
+    def _tell(self, name: str, what: str) -> None:
+        url = f"{self.ui}/api/v1/topology/{self.topology_id(name)}/{what}"
+        requests.post(url, timeout=30).raise_for_status()
 
     def _has_worker(self, name: str) -> bool:
         found = self.topology_id(name)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import time
+from enum import StrEnum
 from typing import Annotated
 
 import numpy as np
 import typer
 from rich.console import Console
+from rich.status import Status
+from rich.table import Table
 
-from oda.bench import latency, throughput
+from oda.bench import latency, outage, throughput
 from oda.bench.own import own_stream
+from oda.chaos.system import System
+from oda.cli.servers import local_cluster
+from oda.cli.verify import is_sound
 
 app = typer.Typer(help="Measure the system on the running cluster; start it with `oda up`.", no_args_is_help=True)
 
 console = Console()
+
+_DRAIN_SECONDS = 180.0
 
 
 @app.command("latency")
@@ -56,4 +65,77 @@ def measure_throughput(
     console.print(
         f"{readings} readings of {series} series: {whole.per_second:,.0f}/s to all stores, "
         f"bare poll() {bare.per_second:,.0f}/s, ratio {whole.per_second / bare.per_second:.2f}"
+    )
+
+
+class Store(StrEnum):
+    """The stores that can be down while readings still come."""
+
+    CASSANDRA = "cassandra"
+    ELASTICSEARCH = "elasticsearch"
+
+
+@app.command("outage")
+def measure_outage(
+    ctx: typer.Context,
+    store: Annotated[Store, typer.Option(help="The server that is killed.")] = Store.CASSANDRA,
+    minutes: Annotated[float, typer.Option(min=1, help="For how long it is down.")] = 3.0,
+    rate: Annotated[int, typer.Option(min=100, help="Readings a second, all the time.")] = 10_000,
+) -> None:
+    """Kill a store of the local cluster under load: memory, failed tuples, the backlog worked off, and the audit.
+
+    Anything else that runs on the cluster has its store taken away, too. Exit code 1 if the audit finds a fault.
+
+    Example: oda bench outage --store elasticsearch --minutes 3
+    """
+    with own_stream(ctx.obj) as (storm, settings), storm.running(settings.kafka.group):
+        system = System(local_cluster(ctx.obj, console), storm, settings, settings.kafka.group)
+        with console.status("") as status:
+            found = outage.measure(system, store, minutes * 60, rate, lambda what: _tell(status, what))
+        console.print(_memory_table(found))
+        _print_outage(found)
+        sound = is_sound(settings, _DRAIN_SECONDS, console)
+    if not sound:
+        raise typer.Exit(1)
+
+
+def _tell(status: Status, what: str) -> None:
+    console.print(f"{time.strftime('%H:%M:%S')}  {what}", highlight=False)
+    status.update(what)
+
+
+def _memory_table(found: outage.Outcome) -> Table:
+    """Growth is the slope of a line through the outage's samples."""
+    columns = ("before", "at the start", "at the end", "highest", "growth a minute")
+    table = Table("process", *columns, title="Resident memory, MiB; start and end of the outage")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    before = [sample for sample in found.samples if sample.at < found.down[0]][-1]
+    for name in before.memory:
+        rows = [(sample.at, sample.memory[name]) for sample in found.during() if name in sample.memory]
+        if not rows:
+            table.add_row(name, f"{before.memory[name]:.0f}", "killed")
+            continue
+        at, memory = np.array(rows).T
+        highest = max(sample.memory.get(name, 0) for sample in found.samples)
+        figures = (before.memory[name], memory[0], memory[-1], highest)
+        table.add_row(name, *(f"{mib:.0f}" for mib in figures), f"{np.polyfit(at, memory, 1)[0] * 60:+.1f}")
+    return table
+
+
+def _print_outage(found: outage.Outcome) -> None:
+    begin, end = found.down
+    down = [sample for sample in found.samples if begin <= sample.at < end]
+    workers = frozenset[int]().union(*(sample.workers for sample in found.samples))
+    ratio = found.after.per_second / found.reference.per_second
+    console.print(
+        f"Down for {end - begin:.0f} s: {down[-1].committed - down[0].committed} readings were committed meanwhile, "
+        f"{found.failed} tuples failed by time-out, {found.retries} retries were logged; "
+        f"the worker was started {len(workers)} times."
+    )
+    console.print(
+        f"Backlog {max(sample.behind for sample in found.samples):,} readings at its largest. "
+        f"First commit {found.after.first.at - found.after.began.at:.0f} s after the store served, "
+        f"then {found.after.per_second:,.0f}/s; without an outage {found.reference.per_second:,.0f}/s: "
+        f"ratio {ratio:.2f}."
     )

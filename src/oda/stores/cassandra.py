@@ -24,7 +24,9 @@ from oda.stores import archive
 from oda.stores.schema import TABLES, cassandra_statements
 
 _BATCH_ROWS = 30
-_RECONNECT_SECONDS = 5.0
+RECONNECTION = ExponentialReconnectionPolicy(base_delay=1.0, max_delay=5.0, max_attempts=None)
+"""The driver's own lets pauses grow to ten minutes, and gives a node up after 64 attempts."""
+
 _EPOCH_DAY = 2**31  # a CQL date is a day number with 1970-01-01 in the middle
 
 _INSERT = {
@@ -54,8 +56,7 @@ def open_session(settings: Cassandra) -> Session:
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connect_timeout=settings.timeout_ms / 1000,
         control_connection_timeout=settings.timeout_ms / 1000,
-        # The driver's own lets pauses grow to ten minutes, and gives up after 64 attempts.
-        reconnection_policy=ExponentialReconnectionPolicy(1.0, _RECONNECT_SECONDS, max_attempts=None),
+        reconnection_policy=RECONNECTION,
     )
     try:
         return cluster.connect()

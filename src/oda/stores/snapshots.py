@@ -99,6 +99,6 @@ class SnapshotStore:
             head = self._session.execute(self._read_head, (*self._id, partition)).one()
             if (head.version, head.owner) != (version, self._owner):
                 raise FencedError(
-                    f"partition {partition}: snapshot {head.version} was saved by another process, ours is {version}; "
+                    f"snapshot {head.version} was saved by another process, ours is {version}; "
                     "is another topology running on the same oda.kafka.group?"
                 )
