@@ -15,6 +15,7 @@ from oda.chaos.load import Load, count_in_log
 from oda.chaos.recovery import Observer, Recovery
 from oda.chaos.stores import FullDisk, TooManyRequests, Unavailable
 from oda.chaos.system import System, all_targets, server_target
+from oda.errors import UserError
 
 RECOVERY_SECONDS = 240.0
 """A system that does not work again within this time has failed."""
@@ -65,12 +66,17 @@ def run(
         enough: asked before each fault.
         tell: called with each line of the timeline.
         only: choose among the faults whose name contains this.
+
+    Raises:
+        UserError: the topology does nothing, although nothing has struck yet.
     """
     random = Random(seed)
     faults = [fault for fault in all_faults(system) if only is None or only in fault.name]
     timeline, began, number = Timeline(), time.monotonic(), 0
     load, observer = Load(system.settings, rate=200), Observer(system.settings)
     try:
+        if not isfinite(observer.wait(time.time_ns() // 1_000_000, RECOVERY_SECONDS).stored):
+            raise UserError("the topology stores nothing, and no fault has struck yet: see the Storm UI and its log")
         while timeline.recovered and not enough(number):
             time.sleep(random.uniform(1, 5))
             fault = random.choice(faults)
