@@ -85,8 +85,9 @@ class LocalCluster:
         running = processes.find_servers(self.layout.data)
         missing = [server for server in self.servers if server.name not in running]
         # A server that died may have left processes behind, on its ports.
-        processes.end(self.layout.data, [server.name for server in missing])
-        check_ports(missing)
+        processes.end(self.layout.data, [server.name for server in missing if not server.adopts])
+        adopted = [process.pid for family in processes.find(self.layout.data).values() for process in family]
+        check_ports(missing, adopted)
         check_memory(missing)
         # One after another: Storm's daemons share a configuration, and one may be reading it already.
         for server in missing:
@@ -162,8 +163,8 @@ def _wait(server: Server, process: psutil.Process, give_up: threading.Event) -> 
         raise ServerFailedError(_failure(server, f"does not serve after {START_SECONDS} s ({cause})")) from None
 
 
-def check_ports(servers: list[Server]) -> None:
-    """Raises UserError when somebody holds a port that one of these servers needs."""
+def check_ports(servers: list[Server], ours: Collection[int]) -> None:
+    """Raises UserError when somebody but the processes `ours` (pids) holds a port that one of these servers needs."""
     ports = {port for server in servers for port in server.ports}
     holders = processes.listeners()
     deadline = time.monotonic() + 5
@@ -173,7 +174,7 @@ def check_ports(servers: list[Server]) -> None:
         holders = processes.listeners()
     for server in servers:
         for port in server.ports:
-            if port in holders:
+            if port in holders and holders[port] not in ours:
                 raise UserError(
                     f"{server.name} needs port {port}, which {_name(holders[port])} holds. "
                     "End that, or give the server another port in config.json."

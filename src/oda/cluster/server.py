@@ -35,6 +35,7 @@ class Server(ABC):
         memory_mb: about what it needs, in MiB.
         templates: the folder in `cluster/` with its configuration.
         listens_on: names of its ports; the first is the one that clients use.
+        adopts: whether it takes over what a former one of its kind started and left behind.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Server(ABC):
     memory_mb: ClassVar[int]
     templates: ClassVar[str]
     listens_on: tuple[str, ...]
+    adopts: ClassVar[bool] = False
 
     def __init__(self, layout: Layout, software: Software) -> None:
         self.layout = layout

@@ -52,6 +52,7 @@ class Supervisor(StormDaemon):
     name = "supervisor"
     listens_on = ("supervisor",)
     main = "supervisor.Supervisor"
+    adopts = True  # its workers go on working while it is away
     after = ("nimbus",)
     memory_mb = 160
 
