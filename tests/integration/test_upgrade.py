@@ -11,6 +11,8 @@ import pytest
 
 from oda.audit.sources import WINDOWS, Log, Online
 from oda.collect.walk import Walks
+from oda.core import snapshot
+from oda.kafka import create_topics
 from oda.stores.snapshots import SnapshotStore
 from oda.topology import BIN, ROOT, TOPOLOGY
 from support import ENV, Cluster, wait_until
@@ -48,7 +50,7 @@ def collecting(cluster: Cluster, path):
 def submit_over(cluster: Cluster, name: str, *options: str) -> None:
     """As docs/upgrades.md says; and wait for its worker."""
     former = cluster.storm.topology_id(name)
-    cluster.storm.sparse("submit", "--force", "-n", TOPOLOGY, "-N", name, *options)
+    cluster.storm.sparse("submit", "--force", "--wait", "1", "-n", TOPOLOGY, "-N", name, *options)
     found = cluster.storm.topology_id(name)
     assert found not in (former, None)
     wait_until(lambda: cluster.storm.ask(f"topology/{found}")["workers"], 60, "no worker")
@@ -58,7 +60,7 @@ def submit_over(cluster: Cluster, name: str, *options: str) -> None:
 def stream(cluster, tmp_path) -> Cluster:
     """Topics, tables and indices of its own, and windows of an hour."""
     isolated = cluster.isolated(tmp_path, window__size_ms=HOUR_MS)
-    isolated.oda("watch", "--seconds", 0)  # makes the topics
+    create_topics(isolated.settings.kafka)
     return isolated
 
 
@@ -100,7 +102,7 @@ def test_a_snapshot_of_an_unknown_format_is_refused_and_starting_anew_is_a_way_o
     with stream.topology() as name:
         wait_until(lambda: len(errors(stream, name)) > 1, 60, "no error in the Storm UI")
         for error in errors(stream, name):  # none that a process has died, in particular
-            assert "the snapshot has format 99, this program reads 1" in error
+            assert f"the snapshot has format 99, this program reads {snapshot.FORMAT}" in error
             assert "docs/upgrades.md" in error
         assert set(log.positions().committed.values()) == {0}
         assert {store.load(partition) for partition in log.positions().ends} == {from_the_future}
