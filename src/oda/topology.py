@@ -27,7 +27,7 @@ BIN = Path(sys.executable).parent
 ENVIRONMENT = os.environ | {"LEIN_ROOT": "1", "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 """What `sparse` needs: the commands beside our Python, and Leiningen's leave to run as root."""
 
-_WAIT_SECONDS = 60
+_WAIT_SECONDS = 180
 
 
 def isolated(config: Path, env: str, folder: Path, **options: object) -> Path:
