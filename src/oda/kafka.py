@@ -81,6 +81,8 @@ def create_topics(settings: Kafka) -> None:
     """
     topics = {name: _topic(settings.partitions, settings.replication) for name in settings.topics}
     topics[settings.readings]["configs"]["message.timestamp.type"] = "CreateTime"
+    # The broker unpacks what producers compress, and refuses what is too large then.
+    topics[settings.readings]["configs"]["compression.type"] = "uncompressed"
     topics[settings.rejected]["configs"]["max.message.bytes"] = str(REJECTED_BYTES)
     with _admin(settings) as admin:
         existing = set(admin.list_topics())

@@ -8,19 +8,56 @@ configuration that Storm hands to each spout and bolt.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from oda.errors import UserError
+from oda.errors import UserError, shorten
 
 PREFIX = "oda."
 
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._-]+$")]
-Positive = Annotated[int, Field(gt=0)]
-NotNegative = Annotated[int, Field(ge=0)]
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.ASCII)
+
+
+def _no_folder(name: str) -> str:
+    if name in (".", ".."):
+        raise ValueError("must not be . or ..: Kafka has a folder for each topic")
+    return name
+
+
+def _addresses(value: str) -> str:
+    for address in value.split(","):
+        match = _ADDRESS.fullmatch(address)
+        if not match or not 0 < int(match[2]) < 2**16:
+            raise ValueError("must be host:port, comma separated")
+    return value
+
+
+def _urls(value: str) -> str:
+    for url in value.split(","):
+        try:
+            scheme, hostname, port = (parts := urlsplit(url)).scheme, parts.hostname, parts.port
+        except ValueError:
+            hostname = None
+        if not hostname or scheme not in ("http", "https") or port == 0:
+            raise ValueError("must be http://host:port, comma separated")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._-]+$"), AfterValidator(_no_folder)]
+Addresses = Annotated[str, AfterValidator(_addresses)]
+"""`host:port`, comma separated."""
+Urls = Annotated[str, AfterValidator(_urls)]
+"""`http://host:port`, comma separated."""
+Positive = Annotated[int, Field(gt=0, lt=2**31)]
+"""What Kafka and Elasticsearch take as a number, and timers as milliseconds."""
+NotNegative = Annotated[int, Field(ge=0, lt=2**31)]
+Duration = Annotated[int, Field(ge=0, lt=2**43)]
+"""Milliseconds; no longer than times can be apart."""
 
 
 class SettingsError(UserError):
@@ -32,12 +69,18 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean(cls, value: Any) -> Any:
+        if isinstance(value, bool):  # would be taken for 1 or 0
+            raise ValueError("must not be true or false")
+        return value
+
 
 class Kafka(Section):
     """Where readings come from and results go."""
 
-    brokers: str = Field(min_length=1)
-    """`host:port`, comma separated."""
+    brokers: Addresses
     group: Name = "oda"
     """Consumer group: owns the committed offsets and the snapshots that belong to them."""
     readings: Name = "readings"
@@ -46,6 +89,13 @@ class Kafka(Section):
     rejected: Name = "readings.rejected"
     partitions: Positive = 4
     replication: Positive = 1
+
+    @model_validator(mode="after")
+    def _different(self) -> Kafka:
+        # What is rejected would be read again, and rejected again. Kafka takes a.b and a_b for the same, too.
+        if len({name.replace(".", "_") for name in self.topics}) < len(self.topics):
+            raise ValueError("readings, windows, anomalies and rejected must be different topics")
+        return self
 
     @property
     def topics(self) -> list[str]:
@@ -56,27 +106,25 @@ class Kafka(Section):
 class Cassandra(Section):
     """The online store."""
 
-    hosts: str = Field(min_length=1)
+    hosts: Addresses
     """`host:port`, comma separated; one port for all."""
     keyspace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")] = "oda"
     replication: Positive = 1
-    ttl_days: Positive = 30
+    ttl_days: Annotated[int, Field(gt=0, le=3650)] = 30
+    """Cassandra refuses rows that would expire after January 2038."""
     timeout_ms: Positive = 20_000
 
     @field_validator("hosts")
     @classmethod
     def _one_port(cls, value: str) -> str:
-        pairs = [host.rpartition(":") for host in value.split(",")]
-        if any(not name or not port.isdigit() for name, _, port in pairs):
-            raise ValueError("must be host:port, comma separated")
-        if len({port for _, _, port in pairs}) > 1:
+        if len({int(host.rpartition(":")[2]) for host in value.split(",")}) > 1:
             raise ValueError("must name one port for all hosts")
         return value
 
     @property
     def contact_points(self) -> list[str]:
         """Host names without the port."""
-        return [host.rpartition(":")[0].strip() for host in self.hosts.split(",")]
+        return [host.rpartition(":")[0].strip("[]") for host in self.hosts.split(",")]
 
     @property
     def port(self) -> int:
@@ -87,10 +135,9 @@ class Cassandra(Section):
 class Elasticsearch(Section):
     """The insights."""
 
-    urls: str = Field(min_length=1, pattern=r"^https?://")
-    """`http://host:port`, comma separated."""
+    urls: Urls
     prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,80}$")] = "oda"
-    shards: Positive = 1
+    shards: Annotated[int, Field(gt=0, le=1024)] = 1
     replicas: NotNegative = 0
     timeout_ms: Positive = 20_000
 
@@ -98,9 +145,9 @@ class Elasticsearch(Section):
 class Window(Section):
     """What a window is and when it closes."""
 
-    size_ms: Positive = 2_000
-    lateness_ms: NotNegative = 0
-    idle_ms: NotNegative = 5_000
+    size_ms: Annotated[Duration, Field(gt=0)] = 2_000
+    lateness_ms: Duration = 0
+    idle_ms: Duration = 5_000
     """How long after its end the clock closes the window of a series that fell silent."""
 
 
@@ -116,14 +163,17 @@ class Judge(Section):
 class Readings(Section):
     """What is accepted, and how it is cut into batches."""
 
-    max_ahead_ms: NotNegative = 86_400_000
+    max_ahead_ms: Duration = 86_400_000
     """How far a reading's time may be ahead of the broker's record timestamp."""
-    max_batch: Annotated[int, Field(gt=0, le=100_000)] = 4_000
-    """Most records in one batch of one partition."""
+    max_batch: Annotated[int, Field(gt=0, le=20_000)] = 4_000
+    """Most records in one batch of one partition. The archive writes 30 batches at once: Cassandra takes 16 MiB."""
     clock_ms: Positive = 500
     """How often a partition gets a clock batch."""
     backlog: Positive = 200_000
-    """Most un-acked readings of one spout: beyond it the backlog stays in Kafka, not in memory."""
+    """Most un-acked readings of one spout: beyond it the backlog stays in Kafka, not in memory.
+
+    A large malformed message counts as many readings: one of 1 MiB as 14,000.
+    """
 
 
 class Snapshots(Section):
@@ -177,15 +227,19 @@ class Settings(Section):
 def _explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
-        name = PREFIX + ".".join(str(part) for part in problem["loc"])
+        name = _shown(PREFIX + ".".join(str(part) for part in problem["loc"]))
         if problem["type"] == "extra_forbidden":
             lines.append(f"{name}: there is no such setting")
         elif problem["type"] == "missing":
             lines.append(f"{name}: is missing")
         else:
-            lines.append(f"{name}: {problem['msg']} (it is {problem['input']!r})")
+            lines.append(f"{name}: {problem['msg']} (it is {shorten(repr(problem['input']))})")
     fix = "Set it in config.json under envs.NAME.options, or with -o NAME=VALUE."
     return "\n".join([*lines, fix])
+
+
+def _shown(name: str) -> str:
+    return shorten(name if name.isprintable() else repr(name))
 
 
 def load_options(config: Path, env: str) -> dict[str, Any]:
@@ -195,11 +249,13 @@ def load_options(config: Path, env: str) -> dict[str, Any]:
         SettingsError: the file can't be read, is not JSON, or has no such environment.
     """
     try:
-        envs = json.loads(config.read_text())["envs"]
-        return dict(envs[env]["options"])
+        options = json.loads(config.read_text("utf-8"))["envs"][env]["options"]
+        if not isinstance(options, dict):
+            raise TypeError
+        return options
     except OSError as error:
         raise SettingsError(f"{config}: {error.strerror}; run from the repository's root, or name the file") from None
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{config}: not JSON: {error}") from None
     except (KeyError, TypeError, AttributeError, ValueError):
         raise SettingsError(f"{config}: must have an object envs.{env}.options") from None

@@ -15,6 +15,13 @@ _POLL_MS = 20
 _COMMIT_SECONDS = 1.0
 _CROWDED_SECONDS = 0.5
 
+_MAX_BYTES = 2**20
+"""Most bytes of messages in one tuple, beyond its last; and of a rejected message's key and value, each.
+
+Readings are small, so it matters only for malformed messages. Kafka takes at most 1 MiB, unless its topic says
+otherwise: the copy in the topic of rejected ones must be one that Kafka takes for sure.
+"""
+
 
 class ReadingsSpout(Spout):
     """Emits `readings` (batches and clock batches) and `rejected` (messages that are no readings)."""
@@ -78,19 +85,24 @@ class ReadingsSpout(Spout):
         return sum(progress.unacked for progress in self.partitions.values())
 
     def _emit_records(self, partition, records):
-        progress = self.partitions[partition]
-        if records[0].offset > progress.position:
-            self.source.report_gap(partition, progress.position)
+        if records[0].offset > self.partitions[partition].position:
+            self.source.report_gap(partition, self.partitions[partition].position)
+        pieces = _pieces(records)
+        ends = [*(piece[0].offset for piece in pieces[1:]), self.source.position(partition)]
+        for piece, end in zip(pieces, ends, strict=True):
+            self._emit_piece(partition, piece, end)
+
+    def _emit_piece(self, partition, records, end):
         offsets, readings, rejected = [], [], []
         for record in records:
             try:
                 reading: Reading = decode(record.value, record.timestamp, self.settings.readings.max_ahead_ms)
             except RejectedError as error:
-                rejected.append([record.offset, str(error), _text(record.key), _text(record.value)])
+                rejected.append(_rejected(record, str(error)))
             else:
                 offsets.append(record.offset)
                 readings.append(reading)
-        self._emit_new(partition, self.source.position(partition), _now(), Readings.of(offsets, readings), rejected)
+        self._emit_new(partition, end, _now(), Readings.of(offsets, readings), rejected)
 
     def _emit_new(self, partition, end, clock, readings, rejected):
         progress = self.partitions[partition]
@@ -145,5 +157,25 @@ def _now():
     return time.time_ns() // 1_000_000
 
 
+def _pieces(records):
+    """Records of one partition, cut where a tuple of them would become too large."""
+    pieces, size = [], _MAX_BYTES
+    for record in records:
+        if size >= _MAX_BYTES:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(record)
+        size += len(record.key or b"") + len(record.value or b"")
+    return pieces
+
+
+def _rejected(record, reason):
+    """A row of the stream `rejected`."""
+    parts = [record.key, record.value]
+    if any(part is not None and len(part) > _MAX_BYTES for part in parts):
+        reason += f" (more than {_MAX_BYTES} bytes: the rest is not copied)"
+    return [record.offset, reason, *map(_text, parts)]
+
+
 def _text(data):
-    return None if data is None else base64.b64encode(data).decode("ascii")
+    return None if data is None else base64.b64encode(data[:_MAX_BYTES]).decode("ascii")

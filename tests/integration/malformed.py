@@ -1,4 +1,4 @@
-"""Messages that are no readings, each with a piece of the reason that it must be rejected with."""
+"""Messages that try a system: those that are no readings, and readings that are hard to compute with or to store."""
 
 import json
 
@@ -9,6 +9,10 @@ def _message(**changes) -> bytes:
 
 def _without(field: str) -> bytes:
     return json.dumps({k: v for k, v in json.loads(_message()).items() if k != field}).encode()
+
+
+def _beside(field: str) -> bytes:
+    return _message()[:-1] + b", " + field.encode("utf-8", "surrogateescape") + b"}"
 
 
 MALFORMED: dict[str, tuple[bytes | None, str]] = {
@@ -26,11 +30,18 @@ MALFORMED: dict[str, tuple[bytes | None, str]] = {
     "invalid UTF-8": (_message().replace(b"pump", b"pu\xffp"), "not JSON"),
     "lone surrogate": (_message().replace(b"pump", b"\\ud800"), "not JSON"),
     "single quotes": (_message().replace(b'"', b"'"), "not JSON"),
-    "deep": (b"[" * 100_000, "not"),
+    "deep": (b"[" * 100_000, "brackets"),
+    "deep in a field that is ignored": (_beside('"x": ' + "[" * 500 + "]" * 500), "brackets"),
+    "invalid UTF-8 in a field that is ignored": (_beside('"x": "\udcff"'), "not JSON"),
+    "lone surrogate in a field that is ignored": (_beside('"x": "\\udc00"'), "not JSON"),
+    "field that is wrong only the first time": (_beside('"value": "3"')[:-1] + b', "value": 3}', "$.value"),
     "NaN": (_message(value=float("nan")), "not JSON"),
     "infinity": (_message(value=float("inf")), "not JSON"),
     "minus infinity": (_message(value=float("-inf")), "not JSON"),
     "beyond a double": (_message().replace(b"3.25", b"1e999"), "$.value"),
+    "largest double": (_message(value=1.7976931348623157e308), "beyond"),
+    "integer beyond a double": (_message().replace(b"3.25", b"1" + b"0" * 400), "$.value"),
+    "integer beyond Python's": (_message().replace(b"3.25", b"1" * 5000), "$.value"),
     "too large to square": (_message(value=1e200), "beyond"),
     "too small to square": (_message(value=-1e200), "beyond"),
     "number": (b"3.25", "Expected `object`"),
@@ -59,6 +70,42 @@ MALFORMED: dict[str, tuple[bytes | None, str]] = {
     "time long before 1970": (_message(time="1066-10-14T09:00:00Z"), "before 1970"),
     "time centuries ahead": (_message(time="2999-01-01T00:00:00Z"), "ahead"),
     "time in microseconds": (_message(time=1_700_000_000_000_000), "ahead"),
-    "time beyond 64 bits": (_message(time=10**30), ""),
-    "large": (b'{"series": "' + b"x" * 900_000, "not JSON"),
+    "time beyond 64 bits": (_message(time=10**30), "ahead"),
+    "time of thousands of digits": (_message(time=10**4000), "time 1000"),
+    "time beyond Python's integers": (_message(time=0).replace(b": 0", b": " + b"1" * 5000), "$.time"),
+    "time in the year 0": (_message(time="0000-01-01T00:00:00Z"), "$.time"),
+    "time in the year 9999": (_message(time="9999-12-31T23:59:59.999999Z"), "ahead"),
+    "leap second": (_message(time="2016-12-31T23:59:60Z"), "$.time"),
+    **{f"large, {n}": (b'{"series": "' + b"x" * 1_040_000, "not JSON") for n in range(30)},
 }
+
+NAMES = [
+    *(
+        "\0",
+        "\x1f\x7f\x85\u2028\ufeff",
+        "line\nbreak\r\t",
+        ".",
+        "..",
+        "_",
+        "-",
+        " ",
+        "*",
+        "a/b\\c?d=e&f#g%00",
+        "'\"`;--",
+    ),
+    *("\U0001f600" * 249, "x" * 249, "e\u0301", "\ufdd0", "null", "[]", "${jndi:x}", "<script>", "end"),
+]
+"""Series that are hard to name: control characters, 249 code points of 4 bytes, what other languages quote."""
+
+_EXTREME = [(0, 1e100), (1, -1e100), (2_000, 5e-324), (2_001, -0.0), (4_000, -1e100), (4_001, 1e100), (2**40, 0)]
+"""Times and values whose sums, deviations and distances must stay numbers, and whose windows close each other."""
+
+HARD = {
+    "names": [(name, time, value) for name in NAMES for time, value in _EXTREME],
+    # A month for each reading: 600 in two tables, more than the 1,000 shards that a node of Elasticsearch takes.
+    "times": [("a month apart", month * 2_629_800_000 + ms, month % 7) for month in range(600) for ms in (0, 1)],
+}
+"""Readings that every store has to take: (series, time, value)."""
+
+LARGE = _message(series="large")[:-1] + b"".join(b', "x%06d": %d' % (n, n) for n in range(58_000)) + b"}"
+"""A reading of almost 1 MiB, of which all but three fields are ignored."""

@@ -1,10 +1,13 @@
 """The main job on real servers: walk in, windows and anomalies out, and the audit finds no difference."""
 
+import itertools
 import json
 
+import pytest
 from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import MessageSizeTooLargeError
 
-from malformed import MALFORMED
+from malformed import HARD, LARGE, MALFORMED, NAMES
 from support import wait_until
 
 
@@ -39,8 +42,17 @@ def test_malformed_messages_are_found_again_and_stop_nothing(stream):
         sent[metadata.partition, metadata.offset] = name
         good = {"series": f"beside {name}", "time": 1_700_000_000_000, "value": 1}
         producer.send(settings.kafka.readings, json.dumps(good).encode(), key=name.encode())
+    for series, time, value in itertools.chain(*HARD.values()):
+        reading = {"series": series, "time": time, "value": value}
+        producer.send(settings.kafka.readings, json.dumps(reading).encode(), key=series.encode())
+    producer.send(settings.kafka.readings, LARGE, key=b"large")
     producer.close()
-    stream.verify()
+    stream.verify(wait=300)
+    for topic in (settings.kafka.windows, settings.kafka.anomalies):
+        assert {json.loads(message.value)["series"] for message in messages(settings, topic)} >= {
+            *NAMES,
+            "a month apart",
+        }
     found = {}
     for message in messages(settings, settings.kafka.rejected):
         headers = {name: value.decode() for name, value in message.headers}
@@ -93,9 +105,38 @@ def test_a_recorded_file_with_windows_of_a_day(cluster, tmp_path, nab):
         assert labelled
 
 
-def test_sparse_run_runs_the_topology_in_one_process(cluster, tmp_path):
+def compressing(settings, codec):
+    """A producer whose requests are bounded after compression only, as other clients' are."""
+    huge = 2**26
+    return KafkaProducer(
+        bootstrap_servers=settings.kafka.brokers,
+        compression_type=codec,
+        linger_ms=500,
+        batch_size=huge,
+        max_request_size=huge,
+    )
+
+
+def test_sparse_run_runs_the_topology_in_one_process_whatever_the_topic_was_compressed_with(cluster, tmp_path):
     local = cluster.isolated(tmp_path)
-    local.oda("topics", "--create", "--topic", local.settings.kafka.readings, "--partitions", 4)
+    topic = local.settings.kafka.readings
+    local.oda("topics", "--create", "--topic", topic, "--partitions", 4)
     local.oda("collect", "walk", "--rate", 0, "--series", 3, "--count", 3000, "--seed", 2)
+    for codec in ("gzip", "snappy", "lz4", "zstd"):
+        with compressing(local.settings, codec) as producer:
+            for time in range(1000, 9000, 500):
+                producer.send(topic, json.dumps({"series": codec, "time": time, "value": 1}).encode(), partition=0)
+            for _ in range(
+                8
+            ):  # one batch of a few kB, which are 16 MB of malformed messages, each beyond Kafka's 1 MiB
+                producer.send(topic, b"x" * 2**21, partition=1)
     local.storm.sparse("run", "-t", "45")
     local.verify()
+    assert len(messages(local.settings, local.settings.kafka.rejected)) >= 4 * 8
+
+
+def test_what_is_small_only_while_it_is_compressed_is_refused_to_its_producer(stream):
+    with compressing(stream.settings, "gzip") as producer:
+        sent = producer.send(stream.settings.kafka.readings, b"x" * 2**21)
+        with pytest.raises(MessageSizeTooLargeError):
+            sent.get(60)

@@ -227,7 +227,7 @@ def test_results_are_compared_by_their_place_and_container() -> None:
     auditor = Auditor(expected, {3: 5}, untracked)
     (row,) = expected.windows
     right = auditor.results(
-        WINDOWS, "Elasticsearch", lambda row: WINDOWS.by_index("oda", row), [("oda-windows-1970.01/readings:3:0", row)]
+        WINDOWS, "Elasticsearch", lambda row: WINDOWS.by_index("oda", row), [("oda-windows-1970s/readings:3:0", row)]
     )
     assert counts(right) == (1, 1, 0, 0, 0)
     elsewhere = auditor.results(WINDOWS, "Cassandra", WINDOWS.by_day, [("1970-01-02/readings:3:0", row)])

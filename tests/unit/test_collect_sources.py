@@ -99,6 +99,8 @@ def test_series_from_a_column_and_columns_in_any_order():
         ("1,", "not a number"),
         ("1,nan", "not a number"),
         ("1,inf", "not a number"),
+        ("1,1_000", "not a number"),
+        (f"{'1' * 5000},1", "4300 digits"),
         (f"1,-{MAX_VALUE * 10}", "not a number"),
         ("1", "1 instead of 2"),
         ("1,2,3", "3 instead of 2"),

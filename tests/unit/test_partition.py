@@ -159,6 +159,20 @@ def test_a_damaged_snapshot_is_refused():
         snapshot.decode(snapshot.encode(fresh().windows)[:-1], RULES)
 
 
+def test_whichever_byte_of_a_snapshot_is_damaged_it_is_found() -> None:
+    data = snapshot.encode(PartitionWindows(RULES, 7))
+    for at in range(len(data)):
+        for bit in range(8):
+            damaged = bytes([*data[:at], data[at] ^ 1 << bit, *data[at + 1 :]])
+            with pytest.raises(snapshot.SnapshotError):
+                snapshot.decode(damaged, RULES)
+
+
+def test_a_snapshot_without_a_checksum_is_one_of_before_there_were_any() -> None:
+    data = snapshot.encode(PartitionWindows(RULES, 7))
+    assert snapshot.decode(bytes([data[0] - 1]) + data[1:-6], RULES).position == 7
+
+
 def test_the_ledger_forgets_what_is_committed_but_keeps_the_baseline():
     partition = fresh()
     for number in range(100):

@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from oda.audit.message import read_message
 from oda.audit.reference import Reference
-from oda.core.reading import RejectedError, decode
 from oda.core.rows import Anomaly, ClosedWindow
 from oda.settings import Settings
 
@@ -105,13 +105,9 @@ class Expected:
             while pending and pending[-1].closed_at <= record.offset:
                 close = pending.pop()
                 reference.clock_close(close.series, close.start, close.closed_at)
-            try:
-                reading = decode(record.value, record.timestamp, self._settings.readings.max_ahead_ms)
-            except RejectedError:
-                # kafka-python refuses to send a message that has neither key nor value: it becomes an empty value.
-                value = b"" if record.key is None and record.value is None else record.value
-                message = {"key": record.key, "value": value, "has a reason": True}
-                self.rejected[partition, record.offset] = message
+            reading = read_message(record.value, record.timestamp, self._settings.readings.max_ahead_ms)
+            if reading is None:
+                self.rejected[partition, record.offset] = _rejected(record)
                 continue
             reference.read(record.offset, reading)
             accepted.offsets.append(record.offset)
@@ -125,3 +121,9 @@ class Expected:
 
     def _document(self, partition: int, row: ClosedWindow | Anomaly) -> Document:
         return {"topic": self._settings.kafka.readings, "partition": partition, **msgspec.structs.asdict(row)}
+
+
+def _rejected(record: Record) -> Document:
+    key, value = (part if part is None else part[: 1024 * 1024] for part in (record.key, record.value))
+    # kafka-python refuses to send a message that has neither key nor value: it becomes an empty value.
+    return {"key": key, "value": b"" if key is None and value is None else value, "has a reason": True}

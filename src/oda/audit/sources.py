@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -54,8 +53,9 @@ class Kind:
 
     def by_index(self, prefix: str, row: Document) -> str:
         """Identity in Elasticsearch."""
-        month = datetime.fromtimestamp(row[self.time] // 1000, UTC)
-        return f"{prefix}-{self.name}-{month:%Y.%m}/{self.place(row)}"
+        month = str(np.datetime64(row[self.time], "ms").astype("datetime64[M]")).replace("-", ".")
+        period = month if month >= "2020" else month[:3] + "0s"
+        return f"{prefix}-{self.name}-{period}/{self.place(row)}"
 
 
 WINDOWS = Kind("windows", time="start", offset="first_offset")
@@ -130,7 +130,7 @@ class Log:
                 if row["topic"] != self._config.readings:
                     continue
                 place = kind.place(row)
-            except (msgspec.DecodeError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:  # also msgspec's errors
                 place, row = f"{record.topic}[{record.partition}]@{record.offset}", {"not a row": str(error)}
             yield place, row
 
@@ -141,7 +141,7 @@ class Log:
             UserError: the beginning of the log is gone, or there is no such topic.
         """
         for record in self._whole(self._config.rejected):
-            headers = {name: value.decode(errors="replace") for name, value in record.headers}
+            headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
             if headers.get("oda.topic") != self._config.readings:
                 continue
             try:

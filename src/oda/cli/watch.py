@@ -126,7 +126,7 @@ class Watcher:
         """The line for one message; None if there is nothing to show."""
         try:
             result = msgspec.json.decode(data, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (ValueError, TypeError, RecursionError):  # msgspec's errors, too; None is a tombstone
             self.counts.unreadable += 1
             return None
         if (self._series and result.series not in self._series) or not self._seen.is_new(result.place()):

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from oda.collect.times import parse_time
 from oda.core.reading import MAX_TIME, MAX_VALUE, Reading
-from oda.errors import UserError
+from oda.errors import UserError, shorten
 
 MAX_SERIES = 249
 
@@ -72,7 +72,7 @@ def _readings(reader: _Reader, row_of: Callable[[list[str]], Reading], bad: BadR
         except StopIteration:
             return
         except (csv.Error, ValueError) as error:
-            bad(reader.line_num, str(error))
+            bad(reader.line_num, shorten(str(error)))
 
 
 def _row_reader(header: list[str], columns: Columns) -> Callable[[list[str]], Reading]:
@@ -94,7 +94,7 @@ def _row_reader(header: list[str], columns: Columns) -> Callable[[list[str]], Re
 
 def _names(columns: list[str]) -> str:
     """Quoted, so that a file that is no CSV file can't command the terminal."""
-    return ", ".join(map(repr, columns)) or "none"
+    return shorten(", ".join(map(repr, columns))) or "none"
 
 
 def _series(name: str) -> str:
@@ -116,7 +116,7 @@ def _time(text: str) -> int:
 
 def _value(text: str) -> float:
     try:
-        value = float(text)
+        value = float(text if "_" not in text else "")  # Python's float() takes 1_000 for a number
     except ValueError:
         raise ValueError(f"{text!r} is not a number") from None
     if not -MAX_VALUE <= value <= MAX_VALUE:  # nor is NaN

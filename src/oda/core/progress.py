@@ -11,6 +11,9 @@ from typing import Any
 
 from oda.core.batch import Batch
 
+_READING_CHARACTERS = 100
+"""A rejected message counts as a reading for each time that it has so many characters of base64."""
+
 
 @dataclass
 class Sent:
@@ -21,9 +24,10 @@ class Sent:
     waiting: set[str]
 
     @property
-    def records(self) -> int:
-        """How many records of the log it holds."""
-        return len(self.batch.readings.offsets) + len(self.rejected)
+    def weight(self) -> int:
+        """How many readings it holds, or could in the memory that its rejected messages take."""
+        sizes = (sum(len(part or "") for part in row[2:]) for row in self.rejected)
+        return len(self.batch.readings.offsets) + sum(1 + size // _READING_CHARACTERS for size in sizes)
 
 
 class Progress:
@@ -32,7 +36,7 @@ class Progress:
     Attributes:
         position: end of the last batch that was emitted.
         committed: what Kafka has confirmed; a new run of the spout starts here.
-        unacked: readings and rejected messages in batches that are not acknowledged.
+        unacked: readings in batches that are not acknowledged; a large rejected message counts as many.
     """
 
     def __init__(self, position: int) -> None:
@@ -55,7 +59,7 @@ class Progress:
         sent = Sent(batch, rejected, {"readings", "rejected"} if rejected else {"readings"})
         self._sent[number] = sent
         self.position = batch.end
-        self.unacked += sent.records
+        self.unacked += sent.weight
         return number
 
     def fail(self, number: int) -> Sent | None:
@@ -78,7 +82,7 @@ class Progress:
             return
         sent.waiting.discard(stream)
         if not sent.waiting:
-            self.unacked -= sent.records
+            self.unacked -= sent.weight
             del self._sent[number]
 
     @property

@@ -11,11 +11,19 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from oda.errors import shorten
+
 MAX_TIME = 2**43 - 1
 """Largest time in epoch ms (September 2248): a time and a series number share 64 bits in `windows`."""
 
 MAX_VALUE = 1e100
 """Largest magnitude: sums of squares over any window stay finite (1e200 * 2**53 < 1.8e308)."""
+
+MAX_BRACKETS = 500
+"""Most `[` and `{` in a message, wherever: how deep a parser can nest depends on its caller's stack."""
+
+MAX_REASON = 200
+"""Longest reason for a rejection, characters."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
@@ -30,7 +38,10 @@ class Reading(NamedTuple):
 
 
 class RejectedError(Exception):
-    """The message is not a reading; the text says why."""
+    """The message is not a reading; the text says why, in at most `MAX_REASON` characters."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(shorten(reason, MAX_REASON))
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -57,11 +68,13 @@ def decode(data: bytes | None, timestamp: int, max_ahead: int) -> Reading:
     """
     if data is None:
         raise RejectedError("no value")
+    if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
+        raise RejectedError(f"not a reading: more than {MAX_BRACKETS} brackets and braces")
     try:
-        message = _decoder.decode(data)
+        message = _decoder.decode(data.decode())  # of bytes, it would not look into the fields that it ignores
     except msgspec.ValidationError as error:
         raise RejectedError(f"not a reading: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RejectedError(f"not JSON: {error}") from None
     time = message.time
     if type(time) is not int:

@@ -1,10 +1,13 @@
 """A snapshot: the state of one partition's windows as bytes.
 
 The format has a version, and the window rules are part of it: windows of another size can't go on
-from it, and saying so is better than wrong numbers.
+from it, and saying so is better than wrong numbers. Its last element is a checksum of all bytes before it,
+so damage is found, whatever it is.
 """
 
 from __future__ import annotations
+
+import zlib
 
 import msgspec
 
@@ -30,6 +33,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     version: int
     forgotten: int
     series: list[Series]
+    checksum: bytes | None = None  # of the first version's snapshots: none
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -44,7 +48,15 @@ def encode(windows: PartitionWindows) -> bytes:
     rules = windows.rules
     series = list(windows.series.values())
     header = FORMAT, rules.size_ms, rules.lateness_ms, windows.version, windows.forgotten
-    return _encoder.encode(_Snapshot(*header, series))
+    content = _encoder.encode(_Snapshot(*header, series))[:-1]  # without the byte that says None
+    return content + _encoder.encode(_checksum(content))
+
+
+def _checksum(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(4)
+
+
+_CHECKSUM = len(_encoder.encode(_checksum(b"")))
 
 
 def decode(data: bytes, rules: Window) -> PartitionWindows:
@@ -58,8 +70,10 @@ def decode(data: bytes, rules: Window) -> PartitionWindows:
         if found != FORMAT:
             raise SnapshotError(f"the snapshot has format {found}, this program reads {FORMAT}. {_WAY_OUT}")
         snapshot = _decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotError(f"the snapshot is damaged: {error}. {_WAY_OUT}") from None
+    if snapshot.checksum not in (None, _checksum(data[:-_CHECKSUM])):
+        raise SnapshotError(f"the snapshot is damaged: its checksum is another. {_WAY_OUT}")
     for name, is_, was in (
         ("oda.window.size_ms", rules.size_ms, snapshot.size_ms),
         ("oda.window.lateness_ms", rules.lateness_ms, snapshot.lateness_ms),

@@ -1,4 +1,4 @@
-"""Elasticsearch, the insights: windows and anomalies as documents, one index a month.
+"""Elasticsearch, the insights: windows and anomalies as documents, one index a month, of old ones a decade.
 
 A document's id is its place in the log and its version the spout's clock (`external_gte`), so
 writing twice, or an old one after a new, changes nothing.
@@ -17,6 +17,9 @@ from elasticsearch.helpers import streaming_bulk
 from oda import settings
 from oda.core.rows import Anomaly, ClosedWindow
 from oda.stores.schema import elasticsearch_templates
+
+FIRST_MONTHLY = 2020
+"""The first year that has an index for each month; those before it share one for their decade."""
 
 _STALE = 409  # a newer version is there
 
@@ -68,14 +71,22 @@ class ElasticsearchWriter:
                 raise BulkError(f"{answer['index']['status']}: {answer['index'].get('error')}")
 
     def _add(self, kind: str, time: int, partition: int, offset: int, clock: int, row: ClosedWindow | Anomaly) -> None:
-        month = datetime.fromtimestamp(time / 1000, UTC).strftime("%Y.%m")
         self._pending.append(
             {
                 "_op_type": "index",
-                "_index": f"{self._prefix}-{kind}-{month}",
+                "_index": f"{self._prefix}-{kind}-{_period(time)}",
                 "_id": f"{self._topic}:{partition}:{offset}",
                 "version": clock,
                 "version_type": "external_gte",
                 "_source": {"topic": self._topic, "partition": partition, **msgspec.structs.asdict(row)},
             }
         )
+
+
+def _period(time: int) -> str:
+    """Of which month an index is; of which decade for what was recorded long ago.
+
+    A node takes 1,000 shards. Times from 1970 on, by month, would fill it, and no row at all could be written.
+    """
+    moment = datetime.fromtimestamp(time // 1000, UTC)
+    return f"{moment:%Y.%m}" if moment.year >= FIRST_MONTHLY else f"{moment.year // 10}0s"

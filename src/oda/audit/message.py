@@ -1,0 +1,106 @@
+"""The second implementation of what a message means, with Python's own json, to be checked by eye.
+
+It must accept what `oda.core.reading.decode` accepts, with the same meaning, and nothing else; reasons are
+that one's business. So it shares nothing with it but the type, and is as plain as docs/semantics.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from oda.core.reading import Reading
+
+_RFC_3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):?([0-5]\d))", re.ASCII
+)
+
+
+class _Object(list[tuple[str, Any]]):
+    """The fields of a JSON object in their order, repeated ones, too."""
+
+
+class _Integer(str):
+    """The digits of a number without fraction or exponent."""
+
+
+class _Fraction(str):
+    """The text of any other number."""
+
+
+def read_message(data: bytes | None, timestamp: int, max_ahead: int) -> Reading | None:
+    """What a message value means; None if it is no reading.
+
+    Args:
+        data: the message's value; None is a tombstone.
+        timestamp: the broker's record timestamp, epoch ms.
+        max_ahead: how far the reading's time may be ahead of `timestamp`, ms.
+    """
+    if data is None or data.count(b"[") + data.count(b"{") > 500:
+        return None
+    try:
+        content = _parse(data)
+        if not isinstance(content, _Object):
+            return None
+        # A field that is repeated counts as it is the last time, and must be right each time.
+        fields = {name: _READ[name](value) for name, value in content if name in _READ}
+        series, time, value = (fields[name] for name in ("series", "time", "value"))
+    except (ValueError, KeyError):
+        return None
+    if not 0 <= time < 2**43 or time > timestamp + max_ahead:
+        return None
+    return Reading(series, time, value) if abs(value) <= 1e100 else None
+
+
+def _parse(data: bytes) -> Any:
+    """Strict JSON. Raises ValueError."""
+    text = data.decode("utf-8")
+    content = json.loads(
+        text,
+        object_pairs_hook=_Object,
+        parse_int=_Integer,
+        parse_float=_Fraction,
+        parse_constant=_refuse,
+    )
+    if "\\u" in text:
+        json.dumps(content, ensure_ascii=False).encode("utf-8")  # ValueError for half a surrogate pair
+    return content
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _series(value: Any) -> str:
+    if type(value) is not str or not 1 <= len(value) <= 249:
+        raise ValueError
+    return value
+
+
+def _time(value: Any) -> int:
+    """Epoch ms."""
+    if type(value) is _Integer and len(value) <= 19:
+        return int(value)
+    if type(value) is not str or not (match := _RFC_3339.fullmatch(value)):
+        raise ValueError
+    date, clock, fraction, sign, hours, minutes = match.groups()
+    seconds = (datetime.fromisoformat(f"{date}T{clock}+00:00") - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
+        seconds=1
+    )
+    if sign:
+        seconds -= int(sign + "1") * (int(hours) * 3600 + int(minutes) * 60)
+    tenths = int(((fraction or "") + "0000000")[:7])  # of a microsecond, to which it is rounded
+    return (seconds * 1_000_000 + (tenths + 5) // 10) // 1000
+
+
+def _value(value: Any) -> float:
+    if type(value) not in (_Integer, _Fraction):
+        raise ValueError
+    number = float(value)
+    return number + 0.0 if type(value) is _Integer else number  # there is no integer -0
+
+
+_READ: dict[str, Callable[[Any], Any]] = {"series": _series, "time": _time, "value": _value}

@@ -1,0 +1,414 @@
+"""Every entrance for bytes from outside, each with an oracle that says what must come of them.
+
+A target takes bytes and raises when they are handled wrongly: an exception that is not documented, another
+meaning than the second implementation gives them, or a row that a store would not take.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+import struct
+import tempfile
+import threading
+from collections.abc import Callable
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cassandra.cqltypes import DateType, DoubleType, LongType, SimpleDateType, UTF8Type
+from elastic_transport.client_utils import url_to_node_config
+from kafka.cluster import collect_hosts
+
+from oda.audit.expected import ClockClose, Document, Expected
+from oda.audit.message import read_message
+from oda.audit.sources import ANOMALIES, WINDOWS, Kind
+from oda.cli.watch import AnomalyMessage, Watcher, WindowMessage
+from oda.collect.check import check, elements_of
+from oda.collect.csvfile import Columns
+from oda.collect.csvfile import read as read_csv
+from oda.collect.lines import lists_of_lines
+from oda.core import snapshot
+from oda.core.baselines import Baselines, judge
+from oda.core.batch import Batch, Readings
+from oda.core.reading import MAX_REASON, MAX_TIME, Reading, RejectedError, decode, encode
+from oda.core.snapshot import SnapshotError
+from oda.core.windows import PartitionWindows
+from oda.errors import UserError
+from oda.settings import Settings, SettingsError, load_options
+from oda.stores import archive
+from oda.stores.elasticsearch import ElasticsearchWriter
+from oda.stores.schema import cassandra_statements, elasticsearch_templates
+
+NOW = 1_800_000_000_000
+DAY = 86_400_000
+MESSAGE = b'{"series": "pump-7", "time": 1732300000123, "value": 3.25}'
+OPTIONS = {
+    "oda.kafka.brokers": "127.0.0.1:9092",
+    "oda.cassandra.hosts": "127.0.0.1:9042",
+    "oda.elasticsearch.urls": "http://127.0.0.1:9200",
+}
+
+
+def is_reason(text: str) -> None:
+    """A reason is there, can be shown, and is no copy of the message."""
+    assert text, "there is no reason"
+    assert text.isprintable(), f"the reason can't be shown: {text!r}"
+    assert len(text) <= MAX_REASON, f"the reason has {len(text)} characters"
+
+
+# -- a message, on its own --------------------------------------------------------------------------
+
+
+def message(data: bytes) -> None:
+    """A message is rejected with a reason, or it is the reading that the second implementation reads."""
+    want = read_message(data, NOW, DAY)
+    try:
+        reading = decode(data, NOW, DAY)
+    except RejectedError as error:
+        is_reason(str(error))
+        assert want is None, f"rejected ({error}), but it is {want}"
+        return
+    assert reading == want
+    assert decode(encode(reading), NOW, DAY) == reading
+
+
+# -- messages as a partition's log, as far as the stores' types -------------------------------------
+
+
+class Record(NamedTuple):
+    """A Kafka record."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+def log(data: bytes) -> None:
+    """Lines are a log: its rows are those of one pass, and each store takes them."""
+    records = [Record(offset, NOW, None, line) for offset, line in enumerate(data.split(b"\n"))]
+    machine = PartitionWindows(SETTINGS.window)
+    rejected, windows, anomalies = [], [], []
+    middle = len(records) // 2
+    for part in (records[:middle], records[middle:], []):
+        start = machine.position
+        end = start + len(part)
+        readings, bad = _decoded(part)
+        batch = _through_storm(Batch(0, 1, 1, start, end, 0, NOW + (DAY * 10_000 if not part else 0), readings))
+        machine.apply(batch)
+        machine = snapshot.decode(snapshot.encode(machine), SETTINGS.window)
+        windows += machine.closed_by(batch) if part or batch.is_clock else []
+        baselines = Baselines.from_text(machine.baselines(batch).to_text())
+        anomalies += judge(batch.readings, baselines, SETTINGS.judge)
+        rejected += bad
+        _archived(batch.readings)
+    windows = list({(row.series, row.first_offset): row for row in windows}.values())
+    expected = Expected(SETTINGS)
+    expected.read(0, records, [ClockClose(r.closed_at, r.start, r.series) for r in windows if r.closed_by == "clock"])
+    assert sorted(rejected) == sorted(offset for _, offset in expected.rejected)
+    for kind, rows, documents in ((WINDOWS, windows, expected.windows), (ANOMALIES, anomalies, expected.anomalies)):
+        stored = _documents(kind, rows)
+        assert stored == {kind.by_index("oda", document): document for document in documents}
+        for document in stored.values():
+            _is_storable(document)
+
+
+def _decoded(records: list[Record]) -> tuple[Readings, list[int]]:
+    offsets, readings, rejected = [], [], []
+    for record in records:
+        try:
+            readings.append(decode(record.value, record.timestamp, DAY))
+            offsets.append(record.offset)
+        except RejectedError:
+            rejected.append(record.offset)
+    return Readings.of(offsets, readings), rejected
+
+
+def _through_storm(batch: Batch) -> Batch:
+    return Batch.from_tuple(json.loads(json.dumps(batch.to_tuple())))
+
+
+def _archived(readings: Readings) -> None:
+    found = []
+    for row in archive.pack(*readings):
+        SimpleDateType.serialize(row.day + 2**31, 5)
+        found += [(offset, row.series, time, value) for offset, time, value in archive.readings([row[2::2]])]
+    names = [readings.names[index] for index in readings.series]
+    assert sorted(found) == list(zip(readings.offsets, names, readings.times, readings.values, strict=True))
+
+
+def _documents(kind: Kind, rows: list[Any]) -> dict[str, Document]:
+    """As they are sent to Elasticsearch, by index and id."""
+    writer = object.__new__(ElasticsearchWriter)
+    writer._prefix, writer._topic, writer._pending = "oda", SETTINGS.kafka.readings, []
+    (writer.windows if kind is WINDOWS else writer.anomalies)(0, NOW, rows)
+    assert len(writer._pending) == len({action["_id"] for action in writer._pending})
+    for action in writer._pending:
+        assert re.fullmatch(rf"oda-{kind.name}-(20[2-9]\d\.\d\d|19[789]0s|20[01]0s)", action["_index"])
+    return {f"{action['_index']}/{action['_id']}": action["_source"] for action in writer._pending}
+
+
+def _is_storable(document: Document) -> None:
+    """JSON has no NaN and no infinity, Cassandra's types have bounds, and all must come back as it was."""
+    assert json.loads(json.dumps(document, allow_nan=False).encode()) == document
+    for name, value in document.items():
+        if name in ("start", "end", "time", "window_start"):
+            assert 0 <= value <= 2 * MAX_TIME
+            DateType.serialize(value, 5)
+        else:
+            type_ = {str: UTF8Type, int: LongType, float: DoubleType}[type(value)]
+            assert type_.deserialize(type_.serialize(value, 5), 5) == value
+
+
+# -- settings ---------------------------------------------------------------------------------------
+
+
+def settings(data: bytes) -> None:
+    """A config.json is refused with a reason, or what it says works."""
+    CONFIG.write_bytes(data)
+    try:
+        options = load_options(CONFIG, "local")
+        found = Settings.from_options(options)
+    except SettingsError as error:
+        assert str(error)
+        for line in str(error).splitlines():
+            assert line.isprintable(), f"can't be shown: {line!r}"
+            assert len(line) < 1000
+        return
+    _works(found)
+
+
+def _works(found: Settings) -> None:
+    """Its values are what servers, clients and the machine take."""
+    assert not {".", ".."} & set(found.kafka.topics)
+    struct.pack(">ih", found.kafka.partitions, 0)
+    assert len(collect_hosts(found.kafka.brokers, randomize=False)) == found.kafka.brokers.count(",") + 1
+    assert all(found.cassandra.contact_points)
+    assert 0 < found.cassandra.port < 2**16
+    assert 0 < found.cassandra.ttl_days * 86_400 < 2**31
+    cassandra_statements(found.cassandra)
+    elasticsearch_templates(found.elasticsearch)
+    for url in found.elasticsearch.urls.split(","):
+        url_to_node_config(url, use_default_ports_for_scheme=True)
+    for ms in (found.cassandra.timeout_ms, found.readings.clock_ms, found.snapshots.interval_ms):
+        assert 0 < ms / 1000 <= threading.TIMEOUT_MAX
+    machine = PartitionWindows(found.window)
+    readings = Readings.of([0, 1], [Reading("a", 0, 1.0), Reading("a", MAX_TIME, 2.0)])
+    batch = Batch(0, 1, 1, 0, 2, 0, NOW, readings)
+    machine.apply(batch)
+    judge(readings, machine.baselines(batch), found.judge)
+    machine.apply(batch._replace(start=2, clock=NOW + 2**44, readings=Readings.of([], [])))
+    for state in machine.series.values():
+        for row in state.closed:
+            DateType.serialize(row.end, 5)
+
+
+# -- what collectors take -----------------------------------------------------------------------------
+
+
+def request(data: bytes) -> None:
+    """Each element of a request's body is a reading or rejected, and none is lost."""
+    try:
+        elements = elements_of(data)
+    except RejectedError as error:
+        is_reason(str(error))
+        return
+    messages, rejected = check(elements, NOW, DAY)
+    reasons = dict(rejected)
+    for reason in reasons.values():
+        is_reason(reason)
+    want = {number: read_message(element, NOW, DAY) for number, element in elements}
+    assert [encode(reading) for reading in want.values() if reading] == messages
+    assert reasons.keys() == {number for number, reading in want.items() if not reading}
+    try:
+        whole = json.loads(data)
+    except (ValueError, RecursionError):
+        whole = None
+    if isinstance(whole, list):
+        assert repr([json.loads(element) for _, element in elements]) == repr(whole)
+
+
+def lines(data: bytes) -> None:
+    """However a stream comes in pieces, its lines are the same."""
+    step, text = (data[0] % 16 + 1, data[1:]) if data else (1, b"")
+    stream = BytesIO(text)
+    found = [line for group in lists_of_lines(lambda _: stream.read(step)) for line in group]
+    want = text.split(b"\n")
+    assert found == (want if want[-1] else want[:-1])
+
+
+def csv_file(data: bytes) -> None:
+    """Each row of a CSV file is a reading that the topology accepts too, or reported with its line."""
+    text = data.decode("utf-8", "surrogateescape")
+    rows = StringIO(text, newline="")
+    columns = Columns("timestamp", "value", "pump", "series" if "series" in text else None)
+    bad: list[int] = []
+
+    def report(line: int, reason: str) -> None:
+        bad.append(line)
+        assert reason.strip()
+        assert len(reason) <= MAX_REASON
+
+    try:
+        readings = list(read_csv(rows, columns, report))
+    except UserError as error:
+        assert len(str(error)) < 1000
+        assert str(error).isprintable()
+        return
+    for reading in readings:
+        assert read_message(encode(reading), MAX_TIME, 0) == reading
+    try:
+        count = sum(1 for row in csv.reader(StringIO(text, newline="")) if row) - 1
+    except csv.Error:
+        return
+    assert len(readings) + len(bad) == count
+
+
+# -- what comes back from stores ----------------------------------------------------------------------
+
+
+def damaged_snapshot(data: bytes) -> None:
+    """Bytes are refused as a snapshot, or they are one that says the same when it is written again."""
+    try:
+        machine = snapshot.decode(data, SETTINGS.window)
+    except SnapshotError as error:
+        assert str(error).isprintable()
+        return
+    if len(data) > 6 and data[-6:-4] == b"\xc4\x04":  # it has a checksum
+        assert snapshot.encode(machine) == data
+
+
+def archive_row(data: bytes) -> None:
+    """A row of the archive is refused, or has a reading for each 20 bytes."""
+    try:
+        columns = archive.unpack(7, data)
+    except ValueError:
+        assert len(data) % 20 or not data
+        return
+    assert {len(column) for column in columns} == {len(data) // 20}
+    found = [offset for offset, _, _ in archive.readings([(7, data)])]
+    assert min(found) >= 7
+
+
+def watch(data: bytes) -> None:
+    """Whatever is in the topics of results, it is shown as a line or counted as unreadable."""
+    watcher = Watcher()
+    for kind in (WindowMessage, AnomalyMessage):
+        before = watcher.counts.unreadable
+        line = watcher.line(kind, data)
+        assert (line is None) == (watcher.counts.unreadable > before)
+        assert line is None or line.plain.isprintable()
+
+
+# -- seeds: small examples to start from, and words to put in -------------------------------------------
+
+
+class Target(NamedTuple):
+    """What is fuzzed, where it begins, and how often the test runs it."""
+
+    run: Callable[[bytes], None]
+    seeds: list[bytes]
+    runs: int
+
+
+def _messages() -> list[bytes]:
+    times = [
+        '"2024-11-22T19:26:40.1239995+01:00"', '"2016-12-31T23:59:60Z"', '"0001-01-01 00:00:00z"',
+        '"9999-12-31T23:59:59.9999999-23:59"', "0", "-1", "1e3", str(MAX_TIME), str(2**63), "9" * 4301,
+    ]  # fmt: skip
+    values = ["1e100", "-1e100", "1e101", "5e-324", "1.7976931348623157e308", "-0", "-0.0", "1" + "0" * 400, "NaN"]
+    names = ['"\\ud83d\\ude00"', '"\\ud800"', '""', '"\\u0000\\n"', '"' + "x" * 250 + '"', '".."', "7", "null"]
+    given = [("1", time, '"a"') for time in times]
+    given += [(value, "1", '"a"') for value in values] + [("1", "1", name) for name in names]
+    made = [f'{{"series":{name},"time":{time},"value":{value}}}'.encode() for value, time, name in given]
+    made += [MESSAGE[:-1] + more + b"}" for more in (b',"x":[{"y":"\\ud800"}]', b',"value":"x"', b',"x":1e999')]
+    return [*made, MESSAGE, b"", b"\xef\xbb\xbf" + MESSAGE, MESSAGE.replace(b"pump", b"pu\xffp"), b"[" * 600]
+
+
+def _log() -> list[bytes]:
+    """Extremes in windows that close: sums, deviations and distances must stay numbers."""
+    steps = [(0, 1e100), (1, -1e100), (2000, 5e-324), (2001, -0.0), (9000, 1e100), (1, 3.0), (NOW, -1e100)]
+    extreme = b"\n".join(encode(Reading("\0/..\U0001f600", time, value)) for time, value in steps)
+    years = b"\n".join(encode(Reading("a", year * 365 * DAY, year % 7)) for year in range(54))
+    return [extreme, years, MESSAGE + b"\n\n{}\n" + MESSAGE]
+
+
+def _configs() -> list[bytes]:
+    def config(**more: Any) -> bytes:
+        options = OPTIONS | {"oda." + name.replace("__", "."): value for name, value in more.items()}
+        return json.dumps({"envs": {"local": {"options": options}}}).encode()
+
+    wrong = [
+        {"window__size_ms": 10**30}, {"window__size_ms": True}, {"window__lateness_ms": 2**63},
+        {"judge__sigmas": math.inf}, {"cassandra__ttl_days": 10**6}, {"cassandra__hosts": "a:\u00b2"},
+        {"elasticsearch__urls": "http://[::1"}, {"elasticsearch__urls": "http://a:9200,b"},
+        {"kafka__readings": ".."}, {"kafka__windows": "readings"}, {"kafka__brokers": "a:99999,:1"},
+        {"window__\x1b[2J": "x" * 2000}, {"window": 3}, {"": None}, {"readings__max_batch": "1000"},
+    ]  # fmt: skip
+    shapes = [b'{"envs":{"local":{"options":[["a",1]]}}}', b'{"envs":{"local":{"options":[[1,2]]}}}', b"[" * 100_000]
+    return [config(), *(config(**options) for options in wrong), *shapes, b"\xff", b"{}"]
+
+
+def _snapshots() -> list[bytes]:
+    machine = PartitionWindows(SETTINGS.window)
+    readings = [Reading("ab"[n % 2] + "é", NOW + 700 * n, n / 7) for n in range(12)]
+    machine.apply(Batch(0, 1, 1, 0, 12, 0, NOW, Readings.of(range(12), readings)))
+    data = snapshot.encode(machine)
+    return [
+        data,
+        data[:-1],
+        data[:-6] + b"\xc0",
+        data.replace("é".encode(), b"\xff\xff"),
+        b"\x91\x01",
+        b"\x91\x02",
+        b"",
+    ]
+
+
+def _results() -> list[bytes]:
+    row = {
+        "topic": "t",
+        "partition": 1,
+        "offset": 7,
+        "first_offset": 7,
+        "series": "a\x1b[2J",
+        "start": MAX_TIME,
+        "time": 0,
+    }
+    row |= {"count": 2, "value": -1e100, "mean": 1e100, "stddev": 5e-324}
+    return [json.dumps(row).encode(), json.dumps(row | {"time": 10**30}).encode(), b"[" * 2000, b'"\xff"']
+
+
+SETTINGS = Settings.from_options(OPTIONS)
+CONFIG = Path(tempfile.mkdtemp()) / "config.json"
+CSV = [
+    b"timestamp,value\n2014-04-01 00:00:00,20.5\n2014-04-01T00:05:00+23:59,n/a\n",
+    b'series,timestamp,value\n"a ""b"",\n",1,1e100\n\x00,5,1_0\n\xff,7,nan\n,8,1\na,9\n',
+    b"timestamp,value\n" + b"1" * 5000 + b"," + b"9" * 5000 + b'\n"1,1',
+    b"\xef\xbb\xbftimestamp,value\r\n1,1\r2,2\r\n",
+    b"\x1b[2J" * 100 + b",x",
+]
+PACKED = [
+    row.data for row in archive.pack(["a"], *Readings.of([7, 9], [Reading("a", 1, 1.0), Reading("a", 2, 2.0)])[1:])
+]
+
+TARGETS = {
+    "message": Target(message, _messages(), 20_000),
+    "log": Target(log, [*_log(), *_messages()], 400),
+    "settings": Target(settings, _configs(), 2_500),
+    "request": Target(request, [b"[" + MESSAGE + b", 7]", MESSAGE + b"\n\n{}\n", b'[1,"\xff"]', *_messages()], 10_000),
+    "lines": Target(lines, [b"\x03one\n\ntwo", MESSAGE * 3 + b"\n"], 20_000),
+    "csv": Target(csv_file, CSV, 8_000),
+    "snapshot": Target(damaged_snapshot, _snapshots(), 40_000),
+    "archive": Target(archive_row, [*PACKED, b""], 20_000),
+    "watch": Target(watch, _results(), 20_000),
+}
+
+WORDS = [
+    "series", "time", "value", "\\ud83d", "\\ude00", "\\u0000", "1e308", "-0.0", "NaN", "Infinity", "null", "true",
+    "T23:59:60Z", "+23:59", ".9999995", "timestamp,value", "envs", "local", "options", "\"oda.", "window.size_ms",
+    *OPTIONS, *sorted({name for section in Settings.model_fields for name in [f"oda.{section}."]}), "\ufeff",
+]  # fmt: skip
