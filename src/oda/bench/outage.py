@@ -150,7 +150,8 @@ class _Load:
         random, sent, began = np.random.default_rng(1), 0, time.monotonic()
         with Producer(self._settings.kafka, self._settings.kafka.readings) as producer:
             while not self._over.wait(_STEP_SECONDS):
-                due = int((time.monotonic() - began) * self._rate) - sent
+                # In small steps, so that it can be ended even if it can't keep up.
+                due = min(int((time.monotonic() - began) * self._rate) - sent, self._rate // 10)
                 now = time.time_ns() // 1_000_000
                 for value in (random.normal(size=due) + 50.0 * (random.random(due) < 0.001)).tolist():
                     reading = Reading(f"bench-{sent % _SERIES}", now, value)
