@@ -324,7 +324,10 @@ def _messages() -> list[bytes]:
     given = [("1", time, '"a"') for time in times]
     given += [(value, "1", '"a"') for value in values] + [("1", "1", name) for name in names]
     made = [f'{{"series":{name},"time":{time},"value":{value}}}'.encode() for value, time, name in given]
-    made += [MESSAGE[:-1] + more + b"}" for more in (b',"x":[{"y":"\\ud800"}]', b',"value":"x"', b',"x":1e999')]
+    made += [
+        MESSAGE[:-1] + more + b"}" for more in (b',"x":[{"y":"\\ud800"}]', b',"value":1e999,"value":2', b',"x":1e999')
+    ]
+    made.append(MESSAGE[:-1] + b',"x":' + b'{"\\u0061":' * 499 + b"1" + b"}" * 500)
     return [*made, MESSAGE, b"", b"\xef\xbb\xbf" + MESSAGE, MESSAGE.replace(b"pump", b"pu\xffp"), b"[" * 600]
 
 
@@ -397,7 +400,7 @@ PACKED = [
 
 TARGETS = {
     "message": Target(message, _messages(), 20_000),
-    "log": Target(log, [*_log(), *_messages()], 400),
+    "log": Target(log, [*_log(), *_messages()], 1_000),
     "settings": Target(settings, _configs(), 2_500),
     "request": Target(request, [b"[" + MESSAGE + b", 7]", MESSAGE + b"\n\n{}\n", b'[1,"\xff"]', *_messages()], 10_000),
     "lines": Target(lines, [b"\x03one\n\ntwo", MESSAGE * 3 + b"\n"], 20_000),

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
-from kafka.errors import MessageSizeTooLargeError
+from kafka.errors import InvalidTimestampError, MessageSizeTooLargeError
 
 from malformed import HARD, LARGE, MALFORMED, NAMES
 from support import wait_until
@@ -64,6 +64,15 @@ def test_malformed_messages_are_found_again_and_stop_nothing(stream):
         message, given = found[name]
         assert (message.key, message.value) == (name.encode(), value)
         assert reason in given
+
+
+def test_a_time_centuries_ahead_can_not_hide_behind_a_record_timestamp_of_then(stream):
+    with KafkaProducer(bootstrap_servers=stream.settings.kafka.brokers) as producer:
+        ahead = 2**43 - 1
+        reading = json.dumps({"series": "a", "time": ahead, "value": 1}).encode()
+        sent = producer.send(stream.settings.kafka.readings, reading, timestamp_ms=ahead)
+        with pytest.raises(InvalidTimestampError):
+            sent.get(60)
 
 
 def test_the_storm_ui_shows_the_components_and_streams_and_no_error(stream):

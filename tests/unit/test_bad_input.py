@@ -77,6 +77,12 @@ wrapped = st.one_of(
 @example(b'{"series":"a","time":0,"value":1,"x":"\xff"}', NOW)
 @example(b'{"series":"a","time":0,"value":1,"x":' + b"[" * 499 + b"]" * 499 + b"}", NOW)
 @example(b'{"time":"x","series":"a","time":0,"value":1}', NOW)
+@example(b'{"value":1e999,"series":"a","time":0,"value":1}', NOW)
+@example(b'{"value":1e101,"series":"a","time":0,"value":1}', NOW)
+@example(b'{"time":' + b"9" * 30 + b',"series":"a","time":0,"value":1}', NOW)
+@example(b'{"time":' + b"9" * 4300 + b',"series":"a","time":0,"value":1}', NOW)
+@example(b'{"time":-' + b"9" * 4300 + b',"series":"a","time":0,"value":1}', NOW)
+@example(b'{"time":' + b"9" * 4301 + b',"series":"a","time":0,"value":1}', NOW)
 @example(b'{"series":"a","time":' + b"1" * 4300 + b',"value":1}', NOW)
 def test_both_implementations_read_the_same_in_every_message(data, timestamp):
     want = read_message(data, timestamp, 86_400_000)
@@ -92,8 +98,9 @@ def test_both_implementations_read_the_same_in_every_message(data, timestamp):
     assert decode(encode(reading), timestamp, 86_400_000) == reading
 
 
-def test_whether_a_message_is_accepted_does_not_depend_on_the_stack():
-    data = b'{"series":"a","time":0,"value":1,"x":' + b"[" * 499 + b"]" * 499 + b"}"
+@pytest.mark.parametrize(("begin", "end"), [(b"[", b"]"), (b'{"\\u0061":', b"}")])
+def test_whether_a_message_is_accepted_does_not_depend_on_the_stack(begin, end):
+    data = b'{"series":"a","time":0,"value":1,"x":' + begin * 499 + b"1" + end * 499 + b"}"
 
     def deeper(levels: int) -> Reading:
         return deeper(levels - 1) if levels else decode(data, NOW, 0)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from math import isinf
 from typing import Any
 
 from oda.core.reading import Reading
@@ -45,7 +46,7 @@ def read_message(data: bytes | None, timestamp: int, max_ahead: int) -> Reading 
         content = _parse(data)
         if not isinstance(content, _Object):
             return None
-        # A field that is repeated counts as it is the last time, and must be right each time.
+        # A field that is repeated counts as it is the last time, and must be of the right kind each time.
         fields = {name: _READ[name](value) for name, value in content if name in _READ}
         series, time, value = (fields[name] for name in ("series", "time", "value"))
     except (ValueError, KeyError):
@@ -58,20 +59,31 @@ def read_message(data: bytes | None, timestamp: int, max_ahead: int) -> Reading 
 def _parse(data: bytes) -> Any:
     """Strict JSON. Raises ValueError."""
     text = data.decode("utf-8")
-    content = json.loads(
-        text,
-        object_pairs_hook=_Object,
-        parse_int=_Integer,
-        parse_float=_Fraction,
-        parse_constant=_refuse,
-    )
+    content = _decoder.decode(text)
     if "\\u" in text:
-        json.dumps(content, ensure_ascii=False).encode("utf-8")  # ValueError for half a surrogate pair
+        for string in _strings(content):
+            string.encode("utf-8")  # ValueError for half a surrogate pair
     return content
+
+
+def _strings(content: Any) -> Iterator[str]:
+    """All texts in what was parsed, names of fields too; without recursion, as deep as it may be."""
+    rest = [content]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, list | tuple):
+            rest += item
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_Object, parse_int=_Integer, parse_float=_Fraction, parse_constant=_refuse
+)
 
 
 def _series(value: Any) -> str:
@@ -82,7 +94,7 @@ def _series(value: Any) -> str:
 
 def _time(value: Any) -> int:
     """Epoch ms."""
-    if type(value) is _Integer and len(value) <= 19:
+    if type(value) is _Integer and len(value) <= 4300:  # what msgspec takes for one
         return int(value)
     if type(value) is not str or not (match := _RFC_3339.fullmatch(value)):
         raise ValueError
@@ -100,6 +112,8 @@ def _value(value: Any) -> float:
     if type(value) not in (_Integer, _Fraction):
         raise ValueError
     number = float(value)
+    if isinf(number):
+        raise ValueError
     return number + 0.0 if type(value) is _Integer else number  # there is no integer -0
 
 
