@@ -43,6 +43,7 @@ class KafkaSource:
             max_poll_records=max_records,
             # A waiting fetch delays commits on the same connection by up to this.
             fetch_max_wait_ms=100,
+            reconnect_backoff_max_ms=1_000,
             metadata_max_age_ms=10_000,
         )
 
