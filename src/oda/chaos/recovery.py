@@ -35,19 +35,28 @@ class Observer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._newest = dict.fromkeys(SERIES, 0)
+        self._since_ms = 0
+        self._judged_ms: int | None = None
         self._noted = threading.Condition()
         threading.Thread(target=self._run, daemon=True).start()
 
-    def wait(self, since_ms: int, limit: float) -> Recovery:
-        """Recovery from a fault that ended at `since_ms` (epoch ms) and is healed now; waits at most `limit` s."""
-        healed = time.time() - since_ms / 1000
+    def expect(self, since_ms: int) -> None:
+        """A fault ended at `since_ms` (epoch ms): look for readings produced after it."""
         with self._noted:
-            judged = self._noted.wait_for(lambda: min(self._newest.values()) >= since_ms, limit)
-        if not judged:
-            return Recovery(healed, inf, inf)
-        judged_after = time.time() - since_ms / 1000
+            self._since_ms, self._judged_ms = since_ms, None
+
+    def wait(self, limit: float) -> Recovery:
+        """Recovery from that fault, which is healed now; waits at most `limit` s for each of the two."""
+        healed = self._seconds_after(_now_ms())
+        with self._noted:
+            if not self._noted.wait_for(lambda: self._judged_ms is not None, limit):
+                return Recovery(healed, inf, inf)
+            judged = self._seconds_after(self._judged_ms or 0)
         stored = self._wait_until_stored(limit)
-        return Recovery(healed, judged_after, time.time() - since_ms / 1000 if stored else inf)
+        return Recovery(healed, judged, self._seconds_after(_now_ms()) if stored else inf)
+
+    def _seconds_after(self, time_ms: int) -> float:
+        return (time_ms - self._since_ms) / 1000
 
     def _wait_until_stored(self, limit: float) -> bool:
         kafka = self._settings.kafka
@@ -77,9 +86,15 @@ class Observer:
             with self._noted:
                 for row in rows:
                     self._newest[row["series"]] = max(row["time"], self._newest[row["series"]])
-                self._noted.notify_all()
+                if self._judged_ms is None and min(self._newest.values()) >= self._since_ms:
+                    self._judged_ms = _now_ms()
+                    self._noted.notify_all()
 
     def _consumer(self, **options: Any) -> Any:
         return KafkaConsumer(
             bootstrap_servers=self._settings.kafka.brokers.split(","), reconnect_backoff_max_ms=1000, **options
         )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -75,7 +75,8 @@ def run(
     timeline, began, number = Timeline(), time.monotonic(), 0
     load, observer = Load(system.settings, rate=200), Observer(system.settings)
     try:
-        if not isfinite(observer.wait(time.time_ns() // 1_000_000, RECOVERY_SECONDS).stored):
+        observer.expect(time.time_ns() // 1_000_000)
+        if not isfinite(observer.wait(RECOVERY_SECONDS).stored):
             raise UserError("the topology stores nothing, and no fault has struck yet: see the Storm UI and its log")
         while timeline.recovered and not enough(number):
             time.sleep(random.uniform(1, 5))
@@ -98,6 +99,6 @@ def _strike(fault: Fault, system: System, observer: Observer) -> Recovery:
     try:
         fault.strike(system)
     finally:
-        over = time.time_ns() // 1_000_000
+        observer.expect(time.time_ns() // 1_000_000)
         fault.heal(system)
-    return observer.wait(over, RECOVERY_SECONDS)
+    return observer.wait(RECOVERY_SECONDS)
