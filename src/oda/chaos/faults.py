@@ -10,6 +10,7 @@ import psutil
 from kafka import KafkaAdminClient
 
 from oda.chaos.system import System, Target
+from oda.kafka import connect
 
 PAUSE_SECONDS = 35.0
 """Longer than topology.message.timeout.secs, and than any heartbeat's timeout."""
@@ -142,7 +143,7 @@ class MorePartitions(Fault):
     def strike(self, system: System) -> None:
         """Add one."""
         config = system.settings.kafka
-        admin = KafkaAdminClient(bootstrap_servers=config.brokers.split(","))
+        admin = connect(KafkaAdminClient, config)
         now = len(admin.describe_topics([config.readings])[0]["partitions"])
         admin.create_partitions({config.readings: now + 1})
         admin.close()

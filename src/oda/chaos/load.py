@@ -17,6 +17,7 @@ from tenacity import retry, retry_if_exception_type, wait_fixed
 from oda.collect.producer import Producer
 from oda.core.reading import Reading, encode
 from oda.errors import UserError
+from oda.kafka import connect
 from oda.settings import Settings
 
 SERIES = [f"chaos-{number}" for number in range(16)]
@@ -73,7 +74,7 @@ class Load:
 def count_in_log(settings: Settings) -> int:
     """How many messages the topic of readings holds, as its offsets say."""
     topic = settings.kafka.readings
-    with closing(KafkaConsumer(bootstrap_servers=settings.kafka.brokers.split(","))) as consumer:
+    with closing(connect(KafkaConsumer, settings.kafka)) as consumer:
         partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
         ends, beginnings = consumer.end_offsets(partitions), consumer.beginning_offsets(partitions)
     return int(sum(ends.values()) - sum(beginnings.values()))

@@ -12,6 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from oda.chaos.load import SERIES
+from oda.kafka import connect
 from oda.settings import Settings
 
 
@@ -91,9 +92,7 @@ class Observer:
                     self._noted.notify_all()
 
     def _consumer(self, **options: Any) -> Any:
-        return KafkaConsumer(
-            bootstrap_servers=self._settings.kafka.brokers.split(","), reconnect_backoff_max_ms=1000, **options
-        )
+        return connect(KafkaConsumer, self._settings.kafka, **options)
 
 
 def _now_ms() -> int:
