@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, Self
@@ -17,6 +18,7 @@ import numpy as np
 import psutil
 from kafka import KafkaConsumer, TopicPartition
 
+from oda.chaos.faults import kill
 from oda.chaos.system import COMPONENTS, System
 from oda.cluster import processes
 from oda.collect.producer import Producer
@@ -129,12 +131,10 @@ def measure(system: System, store: str, seconds: float, rate: int, tell: Callabl
     return Outcome(recorder.samples, (began, ended), reference, after, failed, _retries(system))
 
 
-class _Load:
-    """Produces noise around a level for each series, one reading in a thousand far off, until it is left."""
+class _Background(ABC):
+    """Runs in a thread of its own until it is left."""
 
-    def __init__(self, settings: Settings, rate: int) -> None:
-        self._settings = settings
-        self._rate = rate
+    def __init__(self) -> None:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -145,6 +145,19 @@ class _Load:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Work until `_over` is set."""
+
+
+class _Load(_Background):
+    """Produces noise around a level for each series, one reading in a thousand far off, until it is left."""
+
+    def __init__(self, settings: Settings, rate: int) -> None:
+        self._settings = settings
+        self._rate = rate
+        super().__init__()
 
     def _run(self) -> None:
         random, sent, began = np.random.default_rng(1), 0, time.monotonic()
@@ -159,22 +172,13 @@ class _Load:
                     sent += 1
 
 
-class _Recorder:
-    """Takes samples in a thread of its own until it is left."""
+class _Recorder(_Background):
+    """Takes samples until it is left."""
 
     def __init__(self, system: System) -> None:
         self.samples: list[Sample] = []
         self._system = system
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+        super().__init__()
 
     @property
     def newest(self) -> Sample:
@@ -225,15 +229,11 @@ def _held_back(system: System) -> Iterator[None]:
 
 @contextmanager
 def _down(system: System, store: str) -> Iterator[None]:
-    family = processes.find(system.cluster.layout.data).get(store, [])
-    for process in family:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(family, timeout=30)
+    kill(processes.find(system.cluster.layout.data).get(store, []))
     try:
         yield
     finally:
-        system.cluster.up(lambda *_: None)
+        system.mend()
 
 
 def _work_off(recorder: _Recorder, rate: int) -> Work:
