@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from logging import Logger
-from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from oda.kafka import create_topics
+from oda.records import Record, lean
 from oda.settings import Kafka
 
 _RPC_MS = 5_000
@@ -35,7 +35,7 @@ class KafkaSource:
         self._topic, self._task, self._tasks, self._log = config.readings, task, tasks, log
         self._assigned: list[TopicPartition] = []
         self._paused = False
-        self._consumer = KafkaConsumer(
+        consumer = KafkaConsumer(
             bootstrap_servers=config.brokers.split(","),
             group_id=config.group,
             enable_auto_commit=False,
@@ -46,6 +46,7 @@ class KafkaSource:
             reconnect_backoff_max_ms=1_000,
             metadata_max_age_ms=10_000,
         )
+        self._consumer = lean(consumer)
 
     def new_partitions(self, known: set[int]) -> dict[int, int]:
         """Take on partitions of ours that are not in `known`; returns each with its first position."""
@@ -61,7 +62,7 @@ class KafkaSource:
                 self._consumer.seek(self._tp(partition), position)
         return starts
 
-    def poll(self, timeout_ms: int, paused: bool) -> dict[int, list[Any]]:
+    def poll(self, timeout_ms: int, paused: bool) -> dict[int, list[Record]]:
         """Records by partition, in log order; returns as soon as there are any.
 
         While `paused` it only keeps the connection going.

@@ -6,8 +6,8 @@ import time
 from streamparse import Spout, Stream
 
 from oda.core.batch import FIELDS, Batch, Readings
+from oda.core.decoding import decode_all
 from oda.core.progress import Progress
-from oda.core.reading import Reading, RejectedError, decode
 from oda.settings import Settings
 from oda.source import KafkaSource
 
@@ -93,16 +93,14 @@ class ReadingsSpout(Spout):
             self._emit_piece(partition, piece, end)
 
     def _emit_piece(self, partition, records, end):
-        offsets, readings, rejected = [], [], []
-        for record in records:
-            try:
-                reading: Reading = decode(record.value, record.timestamp, self.settings.readings.max_ahead_ms)
-            except RejectedError as error:
-                rejected.append(_rejected(record, str(error)))
-            else:
-                offsets.append(record.offset)
-                readings.append(reading)
-        self._emit_new(partition, end, _now(), Readings.of(offsets, readings), rejected)
+        readings, reasons = decode_all(
+            [record.offset for record in records],
+            [record.timestamp for record in records],
+            [record.value for record in records],
+            self.settings.readings.max_ahead_ms,
+        )
+        rejected = [_rejected(records[number], reason) for number, reason in reasons.items()]
+        self._emit_new(partition, end, _now(), readings, rejected)
 
     def _emit_new(self, partition, end, clock, readings, rejected):
         progress = self.partitions[partition]

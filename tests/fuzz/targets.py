@@ -33,6 +33,7 @@ from oda.collect.lines import lists_of_lines
 from oda.core import snapshot
 from oda.core.baselines import Baselines, judge
 from oda.core.batch import Batch, Readings
+from oda.core.decoding import decode_all
 from oda.core.reading import MAX_REASON, MAX_TIME, Reading, RejectedError, decode, encode
 from oda.core.snapshot import SnapshotError
 from oda.core.windows import PartitionWindows
@@ -96,14 +97,15 @@ def log(data: bytes) -> None:
     for part in (records[:middle], records[middle:], []):
         start = machine.position
         end = start + len(part)
-        readings, bad = _decoded(part)
+        offsets = [record.offset for record in part]
+        readings, bad = decode_all(offsets, [NOW] * len(part), [record.value for record in part], DAY)
         batch = _through_storm(Batch(0, 1, 1, start, end, 0, NOW + (DAY * 10_000 if not part else 0), readings))
         machine.apply(batch)
         machine = snapshot.decode(snapshot.encode(machine), SETTINGS.window)
         windows += machine.closed_by(batch) if part or batch.is_clock else []
         baselines = Baselines.from_text(machine.baselines(batch).to_text())
         anomalies += judge(batch.readings, baselines, SETTINGS.judge)
-        rejected += bad
+        rejected += [offsets[number] for number in bad]
         _archived(batch.readings)
     windows = list({(row.series, row.first_offset): row for row in windows}.values())
     expected = Expected(SETTINGS)
@@ -114,17 +116,6 @@ def log(data: bytes) -> None:
         assert stored == {kind.by_index("oda", document): document for document in documents}
         for document in stored.values():
             _is_storable(document)
-
-
-def _decoded(records: list[Record]) -> tuple[Readings, list[int]]:
-    offsets, readings, rejected = [], [], []
-    for record in records:
-        try:
-            readings.append(decode(record.value, record.timestamp, DAY))
-            offsets.append(record.offset)
-        except RejectedError:
-            rejected.append(record.offset)
-    return Readings.of(offsets, readings), rejected
 
 
 def _through_storm(batch: Batch) -> Batch:

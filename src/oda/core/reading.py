@@ -52,7 +52,8 @@ class _Message(msgspec.Struct, gc=False):
     value: float
 
 
-_decoder = msgspec.json.Decoder(_Message)
+decoder = msgspec.json.Decoder(_Message)
+"""Of the wire format; what it accepts may still be no reading: `decode` tells."""
 
 
 def decode(data: bytes | None, timestamp: int, max_ahead: int) -> Reading:
@@ -71,7 +72,7 @@ def decode(data: bytes | None, timestamp: int, max_ahead: int) -> Reading:
     if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
         raise RejectedError(f"not a reading: more than {MAX_BRACKETS} brackets and braces")
     try:
-        message = _decoder.decode(data.decode())  # of bytes, it would not look into the fields that it ignores
+        message = decoder.decode(data.decode())  # of bytes, it would not look into the fields that it ignores
     except msgspec.ValidationError as error:
         raise RejectedError(f"not a reading: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

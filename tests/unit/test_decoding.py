@@ -1,0 +1,76 @@
+"""Messages decoded together are what each of them is by itself, whatever stands beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from oda.core import decoding
+from oda.core.decoding import decode_all
+from oda.core.reading import MAX_BRACKETS, MAX_TIME, RejectedError, decode
+
+NOW, DAY = 1_800_000_000_000, 86_400_000
+
+READING = b'{"series": "a", "time": 1000, "value": 1.5}'
+OTHER = b'{"series":"\xc3\xa9","time":2000,"value":-3}'
+unusual = [
+    None,
+    b"",
+    b"{}",
+    READING + OTHER,
+    READING + b"\n" + OTHER,
+    READING[:14] + b"\n" + READING[14:],
+    READING[:14],  # these two are a reading when something joins them
+    READING[15:],
+    b'{"series":"a","x":{}',
+    b'{"series":"a}',
+    b'\n{"series":"a","time":1,"value":1}',
+    b'{"series":"\xff","time":1,"value":1}',
+    b'{"series":"a","time":1,"value":1,"x":"\xff"}',
+    b'{"series":"a","time":"2026-01-01T00:00:00Z","value":1}',
+    b'{"series":"a","time":-1,"value":1}',
+    b'{"series":"a","time":%d,"value":1}' % (NOW + DAY),
+    b'{"series":"a","time":%d,"value":1}' % (NOW + DAY + 1),
+    b'{"series":"a","time":%d,"value":1}' % (MAX_TIME + 1),
+    b'{"series":"a","time":%d,"value":1}' % 2**64,
+    b'{"series":"a","time":1,"value":1e101}',
+    b'{"series":"a","time":1,"value":-1e101}',
+    b'{"series":"","time":1,"value":1}',
+    b'{"series":"a","time":1,"value":1,"x":' + b"[" * (MAX_BRACKETS - 1) + b"]" * (MAX_BRACKETS - 1) + b"}",
+    b'{"series":"a","time":1,"value":1,"x":' + b"[" * MAX_BRACKETS + b"]" * MAX_BRACKETS + b"}",
+    b"[" + READING + b"]",
+]
+messages = st.one_of(st.sampled_from([READING, OTHER]), st.sampled_from(unusual))
+
+
+def alone(message: bytes | None) -> object:
+    try:
+        return decode(message, NOW, DAY)
+    except RejectedError as error:
+        return str(error)
+
+
+def together(many: list[bytes | None]) -> list[object]:
+    offsets = [10 + 3 * number for number in range(len(many))]
+    readings, rejected = decode_all(offsets, [NOW] * len(many), many, DAY)
+    columns = (readings.offsets, readings.series, readings.times, readings.values)
+    found = {
+        offset: (readings.names[which], time, value)
+        for offset, which, time, value in zip(*(column.tolist() for column in columns), strict=True)
+    }
+    assert [column.dtype for column in columns] == [np.int64, np.int32, np.int64, np.float64]
+    assert len(found) + len(rejected) == len(many)
+    return [rejected.get(number, found.get(offset)) for number, offset in enumerate(offsets)]
+
+
+@given(st.lists(messages, max_size=6))
+@example([READING[:14], READING[15:], READING + OTHER])
+@example([b'{"series":"a","time":1,"value":1,"x":"}', b'{"}', READING + OTHER])
+def test_together_as_alone(many):
+    assert together(many) == [alone(message) for message in many]
+
+
+def test_nothing_but_readings_is_decoded_at_once(monkeypatch):
+    monkeypatch.setattr(decoding, "_each", None)
+    assert together([READING, OTHER, READING]) == [("a", 1000, 1.5), ("é", 2000, -3.0), ("a", 1000, 1.5)]
