@@ -85,9 +85,9 @@ class Storm:
         """The id of a running topology, or None."""
         return next((row["id"] for row in self.ask("topology/summary")["topologies"] if row["name"] == name), None)
 
-    def submit(self, name: str) -> None:
-        """Submit ODA's topology; returns when it has a worker. Raises UserError."""
-        self.sparse("submit", "-n", TOPOLOGY, "-N", name)
+    def submit(self, name: str, topology: str = TOPOLOGY) -> None:
+        """Submit a topology, by its file in `topologies/`; returns when it has a worker. Raises UserError."""
+        self.sparse("submit", "-n", topology, "-N", name)
         self._wait(lambda: self._has_worker(name), f"topology {name} got no worker")
 
     def kill(self, name: str) -> None:
@@ -104,9 +104,9 @@ class Storm:
         self._tell(name, "activate")
 
     @contextmanager
-    def running(self, name: str) -> Iterator[None]:
+    def running(self, name: str, topology: str = TOPOLOGY) -> Iterator[None]:
         """Submit at the start, kill at the end."""
-        self.submit(name)
+        self.submit(name, topology)
         try:
             yield
         finally:

@@ -17,10 +17,13 @@ from oda.topology import Storm, isolated
 
 
 @contextmanager
-def own_stream(context: Context) -> Iterator[tuple[Storm, Settings]]:
-    """The Storm cluster, and settings for topics, tables and indices that nobody else uses."""
+def own_stream(context: Context, **options: object) -> Iterator[tuple[Storm, Settings]]:
+    """The Storm cluster, and settings for topics, tables and indices that nobody else uses.
+
+    Options as in `isolated`; a topic that is named there is somebody else's, and stays.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        own = Context(isolated(context.config, context.env, Path(folder)), context.env)
+        own = Context(isolated(context.config, context.env, Path(folder), **options), context.env)
         settings = own.settings()
         create_topics(settings.kafka)
         try:
@@ -34,10 +37,10 @@ def own_stream(context: Context) -> Iterator[tuple[Storm, Settings]]:
 
 def _drop(settings: Settings) -> None:
     admin = KafkaAdminClient(bootstrap_servers=settings.kafka.brokers.split(","))
-    admin.delete_topics(settings.kafka.topics)
+    admin.delete_topics([topic for topic in settings.kafka.topics if topic.startswith(settings.kafka.group)])
     admin.close()
     session = cassandra.connect(settings.cassandra)
-    session.execute(f"DROP KEYSPACE {settings.cassandra.keyspace}")
+    session.execute(f"DROP KEYSPACE IF EXISTS {settings.cassandra.keyspace}")
     session.cluster.shutdown()
     client = elasticsearch.connect(settings.elasticsearch)
     prefix = settings.elasticsearch.prefix

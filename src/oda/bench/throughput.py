@@ -7,17 +7,12 @@ can be faster than that.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 from kafka import KafkaConsumer, TopicPartition
-from rich.progress import track
 
-from oda.collect.producer import Producer
-from oda.core.reading import Reading, encode
 from oda.settings import Settings
-
-_STEP_MS = 10
 
 
 class Rate(NamedTuple):
@@ -30,22 +25,6 @@ class Rate(NamedTuple):
     def per_second(self) -> float:
         """Readings a second."""
         return self.readings / self.seconds
-
-
-def fill(settings: Settings, count: int, series: int) -> None:
-    """Write noise around a level of its own for each of `series` series to the readings topic.
-
-    A series has a reading every 10 ms; one in a thousand is displaced by 50 standard deviations.
-    """
-    random = np.random.default_rng(1)
-    values = random.normal(size=count) + 50.0 * (random.random(count) < 0.001)
-    start = time.time_ns() // 1_000_000 - count // series * _STEP_MS
-    producer = Producer(settings.kafka, settings.kafka.readings)
-    for number, value in enumerate(track(values.tolist(), "filling the topic")):
-        which = number % series
-        reading = Reading(f"bench-{which}", start + number // series * _STEP_MS, which + value)
-        producer.send(encode(reading), reading.series.encode())
-    producer.close(timeout=60)
 
 
 def poll_rate(settings: Settings) -> Rate:
@@ -63,11 +42,12 @@ def poll_rate(settings: Settings) -> Rate:
     return Rate(seen, took)
 
 
-def topology_rate(settings: Settings) -> Rate:
+def topology_rate(settings: Settings, at_first: Callable[[], None] = lambda: None) -> Rate:
     """Wait for a topology that was just submitted to commit the whole topic.
 
     An offset is committed when every store has acknowledged what came of it. The clock starts at
-    the first commit that is seen, since what came before it includes the start of the processes.
+    the first commit that is seen, since what came before it includes the start of the processes;
+    `at_first` is called then.
     """
     consumer = KafkaConsumer(
         bootstrap_servers=settings.kafka.brokers.split(","), group_id=settings.kafka.group, enable_auto_commit=False
@@ -80,6 +60,7 @@ def topology_rate(settings: Settings) -> Rate:
         now = time.perf_counter()
         if not first and done:
             first, began = done, now
+            at_first()
         if done == total:
             consumer.close()
             return Rate(total - first, now - began)

@@ -6,21 +6,44 @@ import time
 from enum import StrEnum
 from typing import Annotated
 
+import msgspec
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.status import Status
 from rich.table import Table
 
-from oda.bench import latency, outage, throughput
+from oda.bench import compare, cost, latency, outage, report, throughput
+from oda.bench.engines import BENCHMARKS, ENGINES
 from oda.bench.own import own_stream
+from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
 from oda.cli.servers import local_cluster
+from oda.cli.plan import COST
 from oda.cli.verify import is_sound
+from oda.plan import Measured
 
 app = typer.Typer(help="Measure the system on the running cluster; start it with `oda up`.", no_args_is_help=True)
 
 console = Console()
+
+_SERIES = [100, 10_000]
+_MANY_SERIES = [10, 100, 1_000, 10_000, 100_000]
+
+
+class Order(StrEnum):
+    """Of the readings' times in the log."""
+
+    IN = "in"
+    OUT_OF = "out-of"
+    BOTH = "both"
+
+    @property
+    def shuffled(self) -> list[bool]:
+        """For `Workload`."""
+        return {"in": [False], "out-of": [True], "both": [False, True]}[self]
+
 
 _DRAIN_SECONDS = 180.0
 
@@ -56,7 +79,7 @@ def measure_throughput(
     Example: oda bench throughput --readings 1000000 --series 100
     """
     with own_stream(ctx.obj) as (storm, settings):
-        throughput.fill(settings, readings, series)
+        fill(settings, Workload(series, readings))
         before = throughput.poll_rate(settings)
         with storm.running(settings.kafka.group):
             whole = throughput.topology_rate(settings)
@@ -66,6 +89,65 @@ def measure_throughput(
         f"{readings} readings of {series} series: {whole.per_second:,.0f}/s to all stores, "
         f"bare poll() {bare.per_second:,.0f}/s, ratio {whole.per_second / bare.per_second:.2f}"
     )
+
+
+@app.command("peers")
+def measure_peers(
+    ctx: typer.Context,
+    series: Annotated[list[int], typer.Option(min=1, help="How many series; may be repeated.")] = _SERIES,
+    readings: Annotated[int, typer.Option(min=10_000, help="How many readings a topic holds.")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each engine has its turn.")] = 5,
+    only: Annotated[str | None, typer.Option(help="Only engines whose name contains this.")] = None,
+    order: Annotated[Order, typer.Option(help="How the readings' times lie in the log.")] = Order.BOTH,
+) -> None:
+    """The same work by ODA and by other stream processors, in turn; benchmarks/README.md tells what it is.
+
+    Writes benchmarks/results.*. The first time it builds the others' environments, with Maven and from PyPI.
+
+    Example: oda bench peers --series 100 --rounds 5
+    """
+    engines = [engine for engine in ENGINES if only is None or only in engine.name]
+    workloads = [Workload(number, readings, late) for number in series for late in order.shuffled]
+    done: dict[Workload, compare.Measured] = {}
+    with console.status("") as status:
+        for measured in compare.compare(ctx.obj, engines, workloads, rounds, lambda what: _tell(status, what)):
+            done[measured.workload] = measured
+            report.write(BENCHMARKS, list(done.values()))
+    for measured in done.values():
+        console.print(Markdown("\n".join(report.table(measured))))
+
+
+@app.command("cost")
+def measure_cost(
+    ctx: typer.Context,
+    series: Annotated[list[int], typer.Option(min=1, help="How many series; may be repeated.")] = _MANY_SERIES,
+    readings: Annotated[int, typer.Option(min=10_000, help="How many readings a topic holds.")] = 1_000_000,
+) -> None:
+    """Readings per CPU second, and memory, of each process as series grow. Writes benchmarks/cost.json.
+
+    Example: oda bench cost --series 100 --series 10000
+    """
+    costs = []
+    for number in series:
+        workload = Workload(number, readings)
+        with own_stream(ctx.obj) as (storm, settings):
+            fill(settings, workload)
+            system = System(local_cluster(ctx.obj, console), storm, settings, settings.kafka.group)
+            found, seconds = cost.measure(system, workload)
+        costs.append(found)
+        console.print(_cost_table(found, seconds))
+    COST.write_bytes(msgspec.json.format(msgspec.json.encode(costs)) + b"\n")
+
+
+def _cost_table(found: Measured, seconds: float) -> Table:
+    title = f"{found.series:,} series: {found.readings / seconds:,.0f} readings/s"
+    table = Table("process", "readings per CPU second", "of a core", "MiB", title=title)
+    for name, cpu in found.cpu.items():
+        figures = (f"{found.readings / max(cpu, 0.01):,.0f}", f"{cpu / seconds:.2f}", f"{found.memory[name]:.0f}")
+        table.add_row(name, *figures)
+    for name, size in found.disk.items():
+        table.add_row(f"disk of {name}", f"{size / found.readings:.1f} bytes a reading", "", f"{size / 2**20:.0f}")
+    return table
 
 
 class Store(StrEnum):

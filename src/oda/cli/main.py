@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from oda.cli import bench, chaos, collect, demo, kafka, servers, test, verify, watch
+from oda.cli import bench, chaos, collect, demo, kafka, plan, servers, test, verify, watch
 from oda.cli.context import Context
 from oda.errors import UserError
 
@@ -28,6 +28,7 @@ verify.register(app)
 demo.register(app)
 chaos.register(app)
 app.add_typer(bench.app, name="bench")
+plan.register(app)
 test.register(app)
 
 

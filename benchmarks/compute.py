@@ -1,0 +1,35 @@
+"""ODA's topology without its stores: what is compared with engines that have none.
+
+The results go to Kafka, as theirs do. The windows' snapshots stay in Cassandra, since the bolt acknowledges nothing
+that is not durable.
+"""
+
+from streamparse import Grouping, Topology
+
+from bolts.anomalies import AnomalyBolt
+from bolts.kafka import KafkaSink
+from bolts.windows import WindowBolt
+from oda.build import settings_of_this_build
+from spouts.readings import ReadingsSpout
+
+par = settings_of_this_build().parallelism
+by_partition = Grouping.fields("partition")
+
+
+class Compute(Topology):
+    """Readings from Kafka, through windows and judgement, back to Kafka."""
+
+    readings = ReadingsSpout.spec(par=par.readings)
+    windows = WindowBolt.spec(par=par.windows, inputs={readings["readings"]: by_partition})
+    anomalies = AnomalyBolt.spec(
+        par=par.anomalies,
+        inputs={readings["readings"]: by_partition, windows["baselines"]: by_partition},
+    )
+    kafka = KafkaSink.spec(
+        par=par.kafka,
+        inputs={
+            readings["rejected"]: by_partition,
+            windows["windows"]: by_partition,
+            anomalies["anomalies"]: by_partition,
+        },
+    )

@@ -1,0 +1,52 @@
+"""The work in faust-streaming, one process a worker, all in one consumer group.
+
+States are in memory, with a changelog topic; at least once. That is its default.
+"""
+
+import sys
+from collections.abc import AsyncIterator
+from os import environ
+from typing import Any
+
+import faust
+import processes
+from series import new_state, step
+
+app = faust.App(
+    environ["GROUP"],
+    broker=[f"kafka://{broker}" for broker in environ["BROKERS"].split(",")],
+    datadir=f"{environ['STATE']}/{environ.get('WORKER', '0')}",
+    topic_partitions=int(environ.get("PARTITIONS", "4")),
+    stream_wait_empty=False,
+    producer_linger=0.05,
+    broker_max_poll_records=10_000,
+    stream_buffer_maxsize=16_384,
+    web_enabled=False,
+)
+readings = app.topic(environ["READINGS"], key_type=str, value_type=Any, value_serializer="json")
+results = app.topic(environ["RESULTS"], key_type=str, value_serializer="json")
+table = app.Table("series", default=new_state, key_type=str)
+
+
+@app.agent(readings)
+async def judge(stream: AsyncIterator[dict[str, Any]]) -> None:
+    """Apply each reading to the state of its series."""
+    async for reading in stream:
+        series = reading["series"]
+        state = table[series]
+        rows = step(state, series, reading["time"], reading["value"])
+        table[series] = state
+        for row in rows:
+            await results.send(key=series, value=row)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        app.main()
+    else:
+        command = ["worker", "--without-web", "-l", "warning"]
+        sys.exit(
+            processes.run(
+                [["env", f"WORKER={n}", sys.executable, __file__, *command] for n in range(processes.WORKERS)]
+            )
+        )

@@ -1,0 +1,58 @@
+import java.util.Properties;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.Topology;
+import org.apache.kafka.streams.state.Stores;
+
+/**
+ * The work in Kafka Streams, one thread a worker.
+ *
+ * States are in RocksDB behind a cache, with a changelog topic; at least once. That is its default.
+ */
+public final class Main {
+    static final String STORE = "series";
+
+    private static final long CACHE_BYTES = 64L << 20;
+
+    public static void main(String[] arguments) {
+        KafkaStreams streams = new KafkaStreams(topology(), settings());
+        streams.setUncaughtExceptionHandler(error -> {
+            error.printStackTrace();
+            Runtime.getRuntime().halt(1);
+            return null;
+        });
+        Runtime.getRuntime().addShutdownHook(new Thread(streams::close));
+        streams.start();
+    }
+
+    private static Topology topology() {
+        var store = Stores.keyValueStoreBuilder(
+            Stores.persistentKeyValueStore(STORE), Serdes.String(), new SeriesState.Serde()).withCachingEnabled();
+        long latenessMs = Long.parseLong(System.getenv("LATENESS_MS"));
+        var strings = Serdes.String();
+        var bytes = Serdes.ByteArray();
+        return new Topology()
+            .addSource("readings", strings.deserializer(), bytes.deserializer(), System.getenv("READINGS"))
+            .addProcessor("judge", () -> new SeriesProcessor(latenessMs), "readings")
+            .addStateStore(store, "judge")
+            .addSink("results", System.getenv("RESULTS"), strings.serializer(), bytes.serializer(), "judge");
+    }
+
+    private static Properties settings() {
+        Properties settings = new Properties();
+        settings.put(StreamsConfig.APPLICATION_ID_CONFIG, System.getenv("GROUP"));
+        settings.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, System.getenv("BROKERS"));
+        settings.put(StreamsConfig.STATE_DIR_CONFIG, System.getenv("STATE"));
+        settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, System.getenv("WORKERS"));
+        settings.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, CACHE_BYTES);
+        settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
+        settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_POLL_RECORDS_CONFIG), 10_000);
+        settings.put(StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG), 50);
+        return settings;
+    }
+
+    private Main() {}
+}

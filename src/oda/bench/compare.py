@@ -1,0 +1,78 @@
+"""The same work by every engine in turn, several rounds, every result checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from oda.bench.engines import Engine
+from oda.bench.own import own_stream
+from oda.bench.results import Expected, differences, expect
+from oda.bench.workload import Workload, fill
+from oda.cli.context import Context
+from oda.errors import UserError
+
+
+@dataclass
+class Measured:
+    """One workload: readings a second by engine, one figure a round."""
+
+    workload: Workload
+    rates: dict[str, list[float]] = field(default_factory=dict)
+
+    def ratios(self, name: str, reference: str) -> list[float]:
+        """An engine's rate over the reference's, round by round."""
+        return [one / other for one, other in zip(self.rates[name], self.rates[reference], strict=False)]
+
+
+def compare(
+    context: Context,
+    engines: Sequence[Engine],
+    workloads: Iterable[Workload],
+    rounds: int,
+    tell: Callable[[str], None],
+) -> Iterable[Measured]:
+    """Yield each workload's figures, anew after each round.
+
+    Raises:
+        UserError: an engine failed, or its results are not those of the simple implementation.
+    """
+    for engine in engines:
+        tell(f"installing {engine.name}")
+        engine.install()
+    for workload in workloads:
+        measured = Measured(workload)
+        with _topics(context, workload, sorted({engine.share for engine in engines}), tell) as topics:
+            for number in range(1, rounds + 1):
+                for engine in engines:
+                    rate = _rate(context, engine, workload, *topics[engine.share])
+                    measured.rates.setdefault(engine.name, []).append(rate)
+                    tell(f"{workload}, round {number} of {rounds}: {engine.name} {rate:,.0f} readings/s")
+                yield measured
+
+
+@contextmanager
+def _topics(
+    context: Context, workload: Workload, shares: Sequence[float], tell: Callable[[str], None]
+) -> Iterator[dict[float, tuple[str, Expected]]]:
+    """For each share of the workload, a topic that holds it, and what is right."""
+    with ExitStack() as stack:
+        topics = {}
+        for share in shares:
+            part = workload._replace(readings=int(workload.readings * share))
+            _, settings = stack.enter_context(own_stream(context, window__lateness_ms=workload.lateness_ms))
+            tell(f"writing {part.readings:,} readings of {workload}")
+            fill(settings, part)
+            topics[share] = settings.kafka.readings, expect(settings)
+        yield topics
+
+
+def _rate(context: Context, engine: Engine, workload: Workload, topic: str, expected: Expected) -> float:
+    try:
+        found = engine.run(context, topic, workload.lateness_ms, expected)
+    except UserError as error:
+        raise UserError(f"{engine.name}, {workload}: {error}") from error
+    if (fault := differences(found.rows, expected.rows)) is not None:
+        raise UserError(f"{engine.name}, {workload}: its results differ: {fault}")
+    return found.per_second

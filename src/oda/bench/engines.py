@@ -1,0 +1,209 @@
+"""What is compared: ODA, whole and without its stores, and the stream processors in `benchmarks/peers`.
+
+Each reads the same topic from its beginning and writes windows and anomalies to Kafka. Everything an engine needs
+but Kafka is its own: a Python environment or a Java class path.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import venv
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from oda.bench import throughput
+from oda.bench.own import own_stream
+from oda.bench.results import Expected, Rows, collect, stamp, wait_for
+from oda.cli.context import Context
+from oda.errors import UserError
+from oda.settings import Settings
+from oda.topology import ROOT, Storm
+
+BENCHMARKS = ROOT / "benchmarks"
+PEERS = BENCHMARKS / "peers"
+_ENVIRONMENTS = ROOT / ".oda/peers"
+_WORKERS = os.cpu_count() or 1
+_STOP_SECONDS = 30
+_NEVER_MS = 2**31
+"""ODA's clock closes windows of silent series. The others have none, so it must not strike."""
+
+
+class Outcome(NamedTuple):
+    """What an engine wrote, and how many readings a second it worked off."""
+
+    rows: Rows
+    per_second: float
+
+
+@contextmanager
+def _stream(context: Context, topic: str, lateness_ms: int) -> Iterator[tuple[Storm, Settings]]:
+    options = {"kafka__readings": topic, "window__lateness_ms": lateness_ms, "window__idle_ms": _NEVER_MS}
+    with own_stream(context, **options) as (storm, settings):
+        stamp(settings)
+        yield storm, settings
+
+
+class Engine(ABC):
+    """One engine; `share` is the part of a workload that it gets, because it would take too long for all of it."""
+
+    def __init__(self, name: str, share: float = 1.0) -> None:
+        self.name, self.share = name, share
+
+    def install(self) -> None:  # noqa: B027 - ODA is installed
+        """Fetch and build what it needs, once."""
+
+    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> Outcome:
+        """Work a topic off, until all results that are expected are there. Raises UserError when it can't."""
+        with _stream(context, topic, lateness_ms) as (storm, settings):
+            with self.working(storm, settings) as must_live:
+                wait_for(settings, len(expected.rows), must_live)
+            found = collect(settings)
+        return Outcome(found.rows, expected.readings / found.seconds)
+
+    @abstractmethod
+    def working(self, storm: Storm, settings: Settings) -> AbstractContextManager[Callable[[], None]]:
+        """Start it, and end it; what is returned raises UserError when it has ended by itself."""
+
+
+class OdaCompute(Engine):
+    """The topology without Cassandra's and Elasticsearch's sinks."""
+
+    @contextmanager
+    def working(self, storm: Storm, settings: Settings) -> Iterator[Callable[[], None]]:
+        """Storm starts again what ends."""
+        with storm.running(settings.kafka.group, "../benchmarks/compute"):
+            yield lambda: None
+
+
+class Oda(OdaCompute):
+    """The topology with all three sinks: a reading counts when everything that came of it is durable and committed."""
+
+    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> Outcome:  # noqa: ARG002 - those that are committed are all
+        """Its rate is that of the commits."""
+        with _stream(context, topic, lateness_ms) as (storm, settings):
+            with storm.running(settings.kafka.group):
+                rate = throughput.topology_rate(settings)
+            return Outcome(collect(settings).rows, rate.per_second)
+
+
+class Peer(Engine):
+    """A program in `benchmarks/peers` that is told by its environment what to read and where to write."""
+
+    @property
+    def folder(self) -> Path:
+        """Its source."""
+        return PEERS / self.name
+
+    @property
+    @abstractmethod
+    def command(self) -> list[str]:
+        """How it is started."""
+
+    @contextmanager
+    def working(self, storm: Storm, settings: Settings) -> Iterator[Callable[[], None]]:  # noqa: ARG002 - of no use to it
+        """Storm has no part in it."""
+        with tempfile.TemporaryDirectory() as folder, self._running(settings, Path(folder)) as process:
+            yield lambda: _must_run(process, self.name)
+
+    @contextmanager
+    def _running(self, settings: Settings, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+        state = folder / "state"
+        state.mkdir()
+        environment = {
+            "BROKERS": settings.kafka.brokers,
+            "READINGS": settings.kafka.readings,
+            "RESULTS": settings.kafka.windows,
+            "GROUP": settings.kafka.group,
+            "LATENESS_MS": str(settings.window.lateness_ms),
+            "STATE": str(state),
+            "WORKERS": str(_WORKERS),
+            "PYTHONPATH": str(PEERS),
+        }
+        log = _ENVIRONMENTS / f"{self.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                self.command, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT, cwd=folder
+            )
+            try:
+                yield process
+            finally:
+                process.terminate()
+                try:
+                    process.wait(_STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+
+class PythonPeer(Peer):
+    """`main.py` in an environment of its own, from `requirements.txt`."""
+
+    @property
+    def command(self) -> list[str]:
+        """Its environment's Python."""
+        return [str(self._environment / "bin/python"), str(self.folder / "main.py")]
+
+    @property
+    def _environment(self) -> Path:
+        return _ENVIRONMENTS / self.name
+
+    def install(self) -> None:
+        """Make the environment anew when the requirements have changed."""
+        requirements, installed = self.folder / "requirements.txt", self._environment / "requirements.txt"
+        if installed.exists() and installed.read_text() == requirements.read_text():
+            return
+        venv.create(self._environment, clear=True, with_pip=True)
+        _build(
+            [
+                f"{self._environment}/bin/python",
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--require-hashes",
+                "-r",
+                str(requirements),
+            ]
+        )
+        installed.write_text(requirements.read_text())
+
+
+class JavaPeer(Peer):
+    """A Maven project."""
+
+    @property
+    def command(self) -> list[str]:
+        """Whatever Java is here."""
+        return ["java", "-cp", f"{self.folder}/target/classes:{self.folder}/target/lib/*", "Main"]
+
+    def install(self) -> None:
+        """Compile; Maven keeps what it fetched."""
+        goals = ["compiler:compile", "dependency:copy-dependencies"]
+        _build(["mvn", "-q", "-f", str(self.folder / "pom.xml"), *goals])
+
+
+ENGINES: tuple[Engine, ...] = (
+    Oda("ODA, all stores"),
+    OdaCompute("ODA, compute only"),
+    JavaPeer("kafka-streams"),
+    PythonPeer("bytewax"),
+    PythonPeer("quixstreams"),
+    PythonPeer("faust", share=0.1),
+)
+
+
+def _build(command: list[str]) -> None:
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}")
+
+
+def _must_run(process: subprocess.Popen[bytes], name: str) -> None:
+    if process.poll() is not None:
+        raise UserError(f"{name} ended with exit code {process.returncode}: see {_ENVIRONMENTS / name}.log")

@@ -1,0 +1,138 @@
+"""Windows and anomalies as any engine writes them to Kafka, beside those of the simple implementation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from math import isclose
+from typing import Any, NamedTuple
+
+import msgspec
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource
+
+from oda.audit.reference import Reference
+from oda.core.reading import decode
+from oda.errors import UserError
+from oda.kafka import connect, consumer
+from oda.records import Record, lean
+from oda.settings import Settings
+
+_STALLED_SECONDS = 60.0
+
+
+Rows = dict[tuple[str, int, float | None], tuple[float, ...]]
+"""Windows by (series, start, None): count, mean, stddev. Anomalies by (series, time, value): mean, stddev."""
+
+
+class Expected(NamedTuple):
+    """What is right, and how many readings stand after the first result of their partition."""
+
+    rows: Rows
+    readings: int
+
+
+class Found(NamedTuple):
+    """What an engine wrote, and how many seconds were between its first result and its last."""
+
+    rows: Rows
+    seconds: float
+
+
+class _Row(msgspec.Struct):
+    """What all of them write; the rest is not looked at."""
+
+    series: str
+    mean: float
+    stddev: float
+    start: int = -1
+    count: int = 0
+    time: int = -1
+    value: float | None = None
+
+
+_decode = msgspec.json.Decoder(_Row).decode
+
+
+def expect(settings: Settings) -> Expected:
+    """Run the simple implementation over the readings topic."""
+    rows: Rows = {}
+    after = 0
+    with consumer(settings.kafka, [settings.kafka.readings], from_beginning=True) as client:
+        references = {tp: Reference(settings.window, settings.judge) for tp in client.assignment()}
+        for tp, record in _records(lean(client)):
+            reading = decode(record.value, record.timestamp, settings.readings.max_ahead_ms)
+            references[tp].read(record.offset, reading)
+        ends = client.end_offsets(client.assignment())
+    for tp, reference in references.items():
+        rows |= {(row.series, row.start, None): (row.count, row.mean, row.stddev) for row in reference.windows}
+        rows |= {(row.series, row.time, row.value): (row.mean, row.stddev) for row in reference.anomalies}
+        after += ends[tp] - reference.windows[0].closed_at  # no anomaly is before the first window
+    return Expected(rows, after)
+
+
+def stamp(settings: Settings) -> None:
+    """Let the broker note when it appended each result: one clock for all engines."""
+    admin = connect(KafkaAdminClient, settings.kafka)
+    changes = {"message.timestamp.type": "LogAppendTime"}
+    admin.alter_configs([ConfigResource("topic", topic, changes) for topic in _topics(settings)])
+    admin.close()
+
+
+def wait_for(settings: Settings, count: int, must_live: Callable[[], None]) -> None:
+    """Return when there are `count` results; `must_live` is called all the time and raises if the engine has ended.
+
+    Raises:
+        UserError: nothing was added for a minute.
+    """
+    with consumer(settings.kafka, _topics(settings), from_beginning=True) as client:
+        held, since = -1, time.monotonic()
+        while held < count:
+            must_live()
+            time.sleep(0.5)
+            before, held = held, sum(client.end_offsets(client.assignment()).values())
+            if held > before:
+                since = time.monotonic()
+            elif time.monotonic() > since + _STALLED_SECONDS:
+                raise UserError(f"it stopped at {held} of {count} results")
+
+
+def collect(settings: Settings) -> Found:
+    """Read what an engine wrote. Raises UserError when it wrote something twice."""
+    rows: Rows = {}
+    times = []
+    with consumer(settings.kafka, _topics(settings), from_beginning=True) as client:
+        for _, record in _records(lean(client)):
+            times.append(record.timestamp)
+            row = _decode(record.value or b"")
+            if row.value is None:
+                rows[row.series, row.start, None] = row.count, row.mean, row.stddev
+            else:
+                rows[row.series, row.time, row.value] = row.mean, row.stddev
+    if len(times) > len(rows):
+        raise UserError(f"{len(times) - len(rows)} results were written twice")
+    return Found(rows, (max(times) - min(times)) / 1000)
+
+
+def differences(found: Rows, expected: Rows) -> str | None:
+    """What is not equal, figures to nine digits; None if all is."""
+    if found.keys() != expected.keys():
+        return f"{len(found.keys() - expected.keys())} rows too many, {len(expected.keys() - found.keys())} missing"
+    unequal = sum(not all(map(_is_close, found[key], expected[key])) for key in expected)
+    return f"{unequal} of {len(expected)} rows have other figures" if unequal else None
+
+
+def _is_close(one: float, other: float) -> bool:
+    return isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def _topics(settings: Settings) -> list[str]:
+    return [settings.kafka.windows, settings.kafka.anomalies]
+
+
+def _records(client: Any) -> Iterator[tuple[TopicPartition, Record]]:
+    """All that the assigned partitions hold now."""
+    ends = client.end_offsets(client.assignment())
+    while any(client.position(tp) < end for tp, end in ends.items()):
+        for tp, records in client.poll(1000, max_records=10_000).items():
+            yield from ((tp, record) for record in records)

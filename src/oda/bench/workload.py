@@ -1,0 +1,58 @@
+"""What the benchmarks have to chew: a topic full of readings."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+from rich.progress import track
+
+from oda.collect.producer import Producer
+from oda.core.reading import Reading, encode
+from oda.settings import Settings
+
+JITTER_MS = 500
+"""How far a shuffled reading's time may be behind its place in the log."""
+
+
+class Workload(NamedTuple):
+    """Noise around a level of its own for each series; one reading in a thousand is 50 standard deviations off.
+
+    Series take turns, each with a reading every 10 ms, or rarer when there are more than 1,000 of them. `shuffled`
+    readings are out of order by up to `JITTER_MS`.
+    """
+
+    series: int
+    readings: int
+    shuffled: bool = False
+
+    @property
+    def step_ms(self) -> int:
+        """Between the readings of a series."""
+        return max(10, self.series // 100)
+
+    @property
+    def lateness_ms(self) -> int:
+        """With which no reading is late."""
+        return 2 * JITTER_MS if self.shuffled else 0
+
+    def __str__(self) -> str:
+        return f"{self.series:,} series, {'out of order' if self.shuffled else 'in order'}"
+
+
+def fill(settings: Settings, workload: Workload) -> None:
+    """Write a workload that ends about now to the readings topic."""
+    random = np.random.default_rng(1)
+    count, series = workload.readings, workload.series
+    start = (time.time_ns() // 1_000_000 - count // series * workload.step_ms) // 60_000 * 60_000
+    times = start + np.arange(count) // series * workload.step_ms
+    if workload.shuffled:
+        times -= random.integers(0, JITTER_MS, count)
+    values = np.arange(count) % series + random.normal(size=count) + 50.0 * (random.random(count) < 0.001)
+    producer = Producer(settings.kafka, settings.kafka.readings)
+    rows = zip(times.tolist(), values.tolist(), strict=True)
+    for number, (at, value) in enumerate(track(rows, "filling the topic", total=count)):
+        reading = Reading(f"bench-{number % series}", at, value)
+        producer.send(encode(reading), reading.series.encode())
+    producer.close(timeout=60)
