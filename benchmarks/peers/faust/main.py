@@ -44,7 +44,7 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         app.main()
     else:
-        command = ["worker", "--without-web", "-l", "warning"]
+        command = ["worker", "--without-web", "-l", "warn"]
         sys.exit(
             processes.run(
                 [["env", f"WORKER={n}", sys.executable, __file__, *command] for n in range(processes.WORKERS)]
