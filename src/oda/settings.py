@@ -169,7 +169,7 @@ class Readings(Section):
     """Most records in one batch of one partition. The archive writes 30 batches at once: Cassandra takes 16 MiB."""
     clock_ms: Positive = 500
     """How often a partition gets a clock batch."""
-    backlog: Positive = 200_000
+    backlog: Positive = 500_000
     """Most un-acked readings of one spout: beyond it the backlog stays in Kafka, not in memory.
 
     A large malformed message counts as many readings: one of 1 MiB as 14,000.

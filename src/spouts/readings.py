@@ -16,9 +16,10 @@ _COMMIT_SECONDS = 1.0
 _CROWDED_SECONDS = 0.5
 
 _MAX_BYTES = 2**20
-"""Most bytes of messages in one tuple, beyond its last; and of a rejected message's key and value, each.
+"""Most bytes of messages in one tuple that has rejected ones, beyond its last; and of a rejected message's key and
+value, each.
 
-Readings are small, so it matters only for malformed messages. Kafka takes at most 1 MiB, unless its topic says
+A reading is small in a tuple, whatever else its message holds. Kafka takes at most 1 MiB, unless its topic says
 otherwise: the copy in the topic of rejected ones must be one that Kafka takes for sure.
 """
 
@@ -87,20 +88,26 @@ class ReadingsSpout(Spout):
     def _emit_records(self, partition, records):
         if records[0].offset > self.partitions[partition].position:
             self.source.report_gap(partition, self.partitions[partition].position)
-        pieces = _pieces(records)
-        ends = [*(piece[0].offset for piece in pieces[1:]), self.source.position(partition)]
-        for piece, end in zip(pieces, ends, strict=True):
-            self._emit_piece(partition, piece, end)
+        readings, reasons = self._decode(records)
+        if reasons:
+            self._emit_pieces(partition, _pieces(records))
+        else:
+            self._emit_new(partition, self.source.position(partition), _now(), readings, [])
 
-    def _emit_piece(self, partition, records, end):
-        readings, reasons = decode_all(
+    def _emit_pieces(self, partition, pieces):
+        ends = [*(piece[0].offset for piece in pieces[1:]), self.source.position(partition)]
+        for records, end in zip(pieces, ends, strict=True):
+            readings, reasons = self._decode(records)
+            rejected = [_rejected(records[number], reason) for number, reason in reasons.items()]
+            self._emit_new(partition, end, _now(), readings, rejected)
+
+    def _decode(self, records):
+        return decode_all(
             [record.offset for record in records],
             [record.timestamp for record in records],
             [record.value for record in records],
             self.settings.readings.max_ahead_ms,
         )
-        rejected = [_rejected(records[number], reason) for number, reason in reasons.items()]
-        self._emit_new(partition, end, _now(), readings, rejected)
 
     def _emit_new(self, partition, end, clock, readings, rejected):
         progress = self.partitions[partition]

@@ -23,7 +23,7 @@ app = faust.App(
     stream_buffer_maxsize=16_384,
     web_enabled=False,
 )
-readings = app.topic(environ["READINGS"], key_type=str, value_type=Any, value_serializer="json")
+readings = app.topic(environ["READINGS"], key_type=str, value_serializer="json")
 results = app.topic(environ["RESULTS"], key_type=str, value_serializer="json")
 table = app.Table("series", default=new_state, key_type=str)
 

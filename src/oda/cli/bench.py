@@ -19,8 +19,8 @@ from oda.bench.engines import BENCHMARKS, ENGINES
 from oda.bench.own import own_stream
 from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
-from oda.cli.servers import local_cluster
 from oda.cli.plan import COST
+from oda.cli.servers import local_cluster
 from oda.cli.verify import is_sound
 from oda.plan import Measured
 
