@@ -1,6 +1,7 @@
-"""The work in faust-streaming, one process a worker, all in one consumer group.
+"""The work in faust-streaming, in one process.
 
-States are in memory, with a changelog topic; at least once. That is its default.
+States are in memory, with a changelog topic; at least once. That is its default. A second process joins the group when
+the first has begun: what was read until then is read again, and the results differ from those of one pass.
 """
 
 import sys
@@ -9,14 +10,13 @@ from os import environ
 from typing import Any
 
 import faust
-import processes
 from series import new_state, step
 
 app = faust.App(
     environ["GROUP"],
     broker=[f"kafka://{broker}" for broker in environ["BROKERS"].split(",")],
-    datadir=f"{environ['STATE']}/{environ.get('WORKER', '0')}",
-    topic_partitions=int(environ.get("PARTITIONS", "4")),
+    datadir=environ["STATE"],
+    topic_partitions=4,
     stream_wait_empty=False,
     producer_linger=0.05,
     broker_max_poll_records=10_000,
@@ -41,12 +41,5 @@ async def judge(stream: AsyncIterator[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        app.main()
-    else:
-        command = ["worker", "--without-web", "-l", "warn"]
-        sys.exit(
-            processes.run(
-                [["env", f"WORKER={n}", sys.executable, __file__, *command] for n in range(processes.WORKERS)]
-            )
-        )
+    sys.argv[1:] = ["worker", "--without-web", "-l", "warn"]
+    app.main()

@@ -11,6 +11,7 @@ import psutil
 from oda.bench import throughput
 from oda.bench.workload import Workload
 from oda.chaos.system import System
+from oda.cluster import processes
 from oda.plan import COMPONENTS, Measured
 from oda.stores import elasticsearch
 
@@ -18,7 +19,7 @@ _SERVERS = {"kafka server": "kafka-1", "cassandra server": "cassandra", "elastic
 
 
 def measure(system: System, workload: Workload) -> tuple[Measured, float]:
-    """Cost of the topic's readings from the first commit on, and how many seconds that took.
+    """Cost of the topic's readings, and how many seconds they took.
 
     Args:
         system: its topic is full, its topology is not running.
@@ -26,18 +27,17 @@ def measure(system: System, workload: Workload) -> tuple[Measured, float]:
     """
     cpu: dict[str, float] = {}
     with system.storm.running(system.topology):
-        rate = throughput.topology_rate(system.settings, lambda: cpu.update(_cpu(system)))
+        rate = throughput.topology_rate(system.settings, system.cluster.layout.logs, lambda: cpu.update(_cpu(system)))
         cpu = {name: after - cpu[name] for name, after in _cpu(system).items()}
         memory = {name: sum(_memory(one) for one in found) for name, found in _processes(system).items()}
-    share = rate.readings / workload.readings
     windows = rate.readings * workload.step_ms / system.settings.window.size_ms
-    disk = {store: int(size * share) for store, size in _disk(system).items()}
-    return Measured(workload.series, rate.readings, windows, cpu, memory, disk), rate.seconds
+    return Measured(workload.series, rate.readings, windows, cpu, memory, _disk(system)), rate.seconds
 
 
 def _processes(system: System) -> dict[str, list[psutil.Process]]:
     found = {name: system.component(name) for name in COMPONENTS}
-    return found | {"worker": system.worker()} | {name: system.server(server) for name, server in _SERVERS.items()}
+    servers = processes.find(system.cluster.layout.data)
+    return found | {"worker": system.worker()} | {name: servers.get(server, []) for name, server in _SERVERS.items()}
 
 
 def _cpu(system: System) -> dict[str, float]:

@@ -11,8 +11,8 @@ import subprocess
 import tempfile
 import venv
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from oda.bench import throughput
 from oda.bench.own import own_stream
 from oda.bench.results import Expected, Rows, collect, stamp, wait_for
 from oda.cli.context import Context
+from oda.cluster.layout import load_layout
 from oda.errors import UserError
 from oda.settings import Settings
 from oda.topology import ROOT, Storm
@@ -43,6 +44,7 @@ class Outcome(NamedTuple):
 @contextmanager
 def _stream(context: Context, topic: str, lateness_ms: int) -> Iterator[tuple[Storm, Settings]]:
     options = {"kafka__readings": topic, "window__lateness_ms": lateness_ms, "window__idle_ms": _NEVER_MS}
+    options |= {"parallelism__readings": _WORKERS}  # a process a core, as the others have
     with own_stream(context, **options) as (storm, settings):
         stamp(settings)
         yield storm, settings
@@ -57,42 +59,49 @@ class Engine(ABC):
     def install(self) -> None:  # noqa: B027 - ODA is installed
         """Fetch and build what it needs, once."""
 
+    @abstractmethod
     def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> Outcome:
         """Work a topic off, until all results that are expected are there. Raises UserError when it can't."""
-        with _stream(context, topic, lateness_ms) as (storm, settings):
-            with self.working(storm, settings) as must_live:
-                wait_for(settings, len(expected.rows), must_live)
-            found = collect(settings)
-        return Outcome(found.rows, expected.readings / found.seconds)
-
-    @abstractmethod
-    def working(self, storm: Storm, settings: Settings) -> AbstractContextManager[Callable[[], None]]:
-        """Start it, and end it; what is returned raises UserError when it has ended by itself."""
 
 
 class OdaCompute(Engine):
-    """The topology without Cassandra's and Elasticsearch's sinks."""
+    """The topology without Cassandra's and Elasticsearch's sinks.
 
-    @contextmanager
-    def working(self, storm: Storm, settings: Settings) -> Iterator[Callable[[], None]]:
-        """Storm starts again what ends."""
-        with storm.running(settings.kafka.group, "../benchmarks/compute"):
-            yield lambda: None
+    ODA reads far ahead of its first result, so its clock starts when it begins to read.
+    """
+
+    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> Outcome:
+        """Until the last result."""
+        with _stream(context, topic, lateness_ms) as (storm, settings):
+            with storm.running(settings.kafka.group, "../benchmarks/compute"):
+                began = throughput.reading_since(settings, load_layout(context.config, context.env).logs)
+                wait_for(settings, len(expected.rows), lambda: None)
+            found = collect(settings)
+        return Outcome(found.rows, expected.readings / (found.last - began))
 
 
-class Oda(OdaCompute):
+class Oda(Engine):
     """The topology with all three sinks: a reading counts when everything that came of it is durable and committed."""
 
-    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> Outcome:  # noqa: ARG002 - those that are committed are all
-        """Its rate is that of the commits."""
+    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> Outcome:
+        """Until the last commit."""
         with _stream(context, topic, lateness_ms) as (storm, settings):
             with storm.running(settings.kafka.group):
-                rate = throughput.topology_rate(settings)
+                rate = throughput.topology_rate(settings, load_layout(context.config, context.env).logs)
+            wait_for(settings, len(expected.rows), lambda: None)
             return Outcome(collect(settings).rows, rate.per_second)
 
 
 class Peer(Engine):
     """A program in `benchmarks/peers` that is told by its environment what to read and where to write."""
+
+    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> Outcome:
+        """From the first result to the last."""
+        with _stream(context, topic, lateness_ms) as (_, settings), tempfile.TemporaryDirectory() as folder:
+            with self._running(settings, Path(folder)) as process:
+                wait_for(settings, len(expected.rows), lambda: _must_run(process, self.name))
+            found = collect(settings)
+        return Outcome(found.rows, expected.behind_first / (found.last - found.first))
 
     @property
     def folder(self) -> Path:
@@ -103,12 +112,6 @@ class Peer(Engine):
     @abstractmethod
     def command(self) -> list[str]:
         """How it is started."""
-
-    @contextmanager
-    def working(self, storm: Storm, settings: Settings) -> Iterator[Callable[[], None]]:  # noqa: ARG002 - of no use to it
-        """Storm has no part in it."""
-        with tempfile.TemporaryDirectory() as folder, self._running(settings, Path(folder)) as process:
-            yield lambda: _must_run(process, self.name)
 
     @contextmanager
     def _running(self, settings: Settings, folder: Path) -> Iterator[subprocess.Popen[bytes]]:

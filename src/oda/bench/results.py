@@ -26,17 +26,19 @@ Rows = dict[tuple[str, int, float | None], tuple[float, ...]]
 
 
 class Expected(NamedTuple):
-    """What is right, and how many readings stand after the first result of their partition."""
+    """What is right, of how many readings, and how many of them stand after the first result of their partition."""
 
     rows: Rows
     readings: int
+    behind_first: int
 
 
 class Found(NamedTuple):
-    """What an engine wrote, and how many seconds were between its first result and its last."""
+    """What an engine wrote, and when the broker got the first of it and the last, seconds since 1970."""
 
     rows: Rows
-    seconds: float
+    first: float
+    last: float
 
 
 class _Row(msgspec.Struct):
@@ -68,7 +70,7 @@ def expect(settings: Settings) -> Expected:
         rows |= {(row.series, row.start, None): (row.count, row.mean, row.stddev) for row in reference.windows}
         rows |= {(row.series, row.time, row.value): (row.mean, row.stddev) for row in reference.anomalies}
         after += ends[tp] - reference.windows[0].closed_at  # no anomaly is before the first window
-    return Expected(rows, after)
+    return Expected(rows, sum(ends.values()), after)
 
 
 def stamp(settings: Settings) -> None:
@@ -111,7 +113,7 @@ def collect(settings: Settings) -> Found:
                 rows[row.series, row.time, row.value] = row.mean, row.stddev
     if len(times) > len(rows):
         raise UserError(f"{len(times) - len(rows)} results were written twice")
-    return Found(rows, (max(times) - min(times)) / 1000)
+    return Found(rows, min(times) / 1000, max(times) / 1000)
 
 
 def differences(found: Rows, expected: Rows) -> str | None:

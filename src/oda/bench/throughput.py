@@ -6,13 +6,18 @@ can be faster than that.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
 
 from oda.settings import Settings
+
+_TAKEN_ON = re.compile(r"^(\S+ \S+) .* partition \d+ from offset", re.MULTILINE)
 
 
 class Rate(NamedTuple):
@@ -42,29 +47,38 @@ def poll_rate(settings: Settings) -> Rate:
     return Rate(seen, took)
 
 
-def topology_rate(settings: Settings, at_first: Callable[[], None] = lambda: None) -> Rate:
+def topology_rate(settings: Settings, logs: Path, at_start: Callable[[], None] = lambda: None) -> Rate:
     """Wait for a topology that was just submitted to commit the whole topic.
 
-    An offset is committed when every store has acknowledged what came of it. The clock starts at
-    the first commit that is seen, since what came before it includes the start of the processes;
-    `at_first` is called then.
+    An offset is committed when every store has acknowledged what came of it. The clock starts when the first
+    partition is taken on; `at_start` is called then. No commit and no result would do: the spout reads far ahead of
+    both.
+
+    Args:
+        settings: the topology's.
+        logs: the local cluster's.
+        at_start: called once.
     """
+    began = reading_since(settings, logs)
+    at_start()
     consumer = KafkaConsumer(
         bootstrap_servers=settings.kafka.brokers.split(","), group_id=settings.kafka.group, enable_auto_commit=False
     )
     partitions = _partitions(consumer, settings)
     total = sum(consumer.end_offsets(partitions).values())
-    first, began = 0, 0.0
-    while True:
-        done = sum(consumer.committed(partition) or 0 for partition in partitions)
-        now = time.perf_counter()
-        if not first and done:
-            first, began = done, now
-            at_first()
-        if done == total:
-            consumer.close()
-            return Rate(total - first, now - began)
+    while sum(consumer.committed(partition) or 0 for partition in partitions) < total:
         time.sleep(0.05)
+    consumer.close()
+    return Rate(total, time.time() - began)
+
+
+def reading_since(settings: Settings, logs: Path) -> float:
+    """When the spout of a topology takes on its first partition, seconds since 1970; waits for it."""
+    while True:
+        for log in logs.glob(f"workers-artifacts/{settings.kafka.group}-*/*/worker.log"):
+            if found := _TAKEN_ON.search(log.read_text()):
+                return datetime.fromisoformat(found[1]).timestamp()
+        time.sleep(0.1)
 
 
 def _partitions(consumer: KafkaConsumer, settings: Settings) -> list[TopicPartition]:

@@ -22,6 +22,7 @@ from oda.chaos.system import System
 from oda.cli.plan import COST
 from oda.cli.servers import local_cluster
 from oda.cli.verify import is_sound
+from oda.cluster.layout import load_layout
 from oda.plan import Measured
 
 app = typer.Typer(help="Measure the system on the running cluster; start it with `oda up`.", no_args_is_help=True)
@@ -82,7 +83,7 @@ def measure_throughput(
         fill(settings, Workload(series, readings))
         before = throughput.poll_rate(settings)
         with storm.running(settings.kafka.group):
-            whole = throughput.topology_rate(settings)
+            whole = throughput.topology_rate(settings, load_layout(ctx.obj.config, ctx.obj.env).logs)
         after = throughput.poll_rate(settings)
     bare = throughput.Rate(before.readings + after.readings, before.seconds + after.seconds)
     console.print(
@@ -107,7 +108,7 @@ def measure_peers(
     Example: oda bench peers --series 100 --rounds 5
     """
     engines = [engine for engine in ENGINES if only is None or only in engine.name]
-    workloads = [Workload(number, readings, late) for number in series for late in order.shuffled]
+    workloads = [Workload(number, readings, late) for late in order.shuffled for number in series]
     done: dict[Workload, compare.Measured] = {}
     with console.status("") as status:
         for measured in compare.compare(ctx.obj, engines, workloads, rounds, lambda what: _tell(status, what)):
