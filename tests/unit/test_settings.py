@@ -89,3 +89,10 @@ def test_a_config_that_is_none_is_told_so(tmp_path, text):
 def test_a_config_that_is_not_there_is_told_so(tmp_path):
     with pytest.raises(SettingsError, match=r"config\.json"):
         load_settings(tmp_path / "config.json", "local")
+
+
+@pytest.mark.parametrize("env", ["local", "cluster"])
+def test_components_write_to_storm_through_a_buffer(env):
+    """Without one, a write that a signal interrupts is cut short, and the worker dies of half a message."""
+    config = json.loads((Path(__file__).parents[2] / "config.json").read_text())
+    assert config["envs"][env]["options"]["topology.environment"]["PYTHONUNBUFFERED"] == ""

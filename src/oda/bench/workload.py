@@ -19,8 +19,8 @@ JITTER_MS = 500
 class Workload(NamedTuple):
     """Noise around a level of its own for each series; one reading in a thousand is 50 standard deviations off.
 
-    Series take turns, each with a reading every 10 ms, or rarer when there are more than 1,000 of them. `shuffled`
-    readings are out of order by up to `JITTER_MS`.
+    Series take turns, each with a reading every 10 ms, or rarer when there are more than 250 of them, down to one a
+    second. `shuffled` readings are out of order by up to `JITTER_MS`.
     """
 
     series: int
@@ -30,7 +30,7 @@ class Workload(NamedTuple):
     @property
     def step_ms(self) -> int:
         """Between the readings of a series."""
-        return max(10, self.series // 100)
+        return min(1000, max(10, self.series // 25))
 
     @property
     def lateness_ms(self) -> int:

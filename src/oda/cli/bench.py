@@ -14,7 +14,7 @@ from rich.markdown import Markdown
 from rich.status import Status
 from rich.table import Table
 
-from oda.bench import compare, cost, latency, outage, report, throughput
+from oda.bench import compare, cost, flame, latency, outage, report, throughput
 from oda.bench.engines import BENCHMARKS, ENGINES
 from oda.bench.own import own_stream
 from oda.bench.workload import Workload, fill
@@ -24,10 +24,13 @@ from oda.cli.servers import local_cluster
 from oda.cli.verify import is_sound
 from oda.cluster.layout import load_layout
 from oda.plan import Measured
+from oda.topology import ROOT
 
 app = typer.Typer(help="Measure the system on the running cluster; start it with `oda up`.", no_args_is_help=True)
 
 console = Console()
+
+FLAMES = ROOT / "docs/flame"
 
 _SERIES = [100, 10_000]
 _MANY_SERIES = [10, 100, 1_000, 10_000, 100_000]
@@ -64,7 +67,7 @@ def measure_latency(
         found = latency.measure(settings, rate, seconds, series)
     p50, p99, p999 = np.percentile(found, [50, 99, 99.9])
     console.print(
-        f"{len(found)} readings at {rate:g}/s: p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms, "
+        f"{len(found)} probes at {rate:g} readings/s: p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms, "
         f"max {found.max():.1f} ms"
     )
 
@@ -116,6 +119,21 @@ def measure_peers(
             report.write(BENCHMARKS, list(done.values()))
     for measured in done.values():
         console.print(Markdown("\n".join(report.table(measured))))
+
+
+@app.command("flame")
+def draw_flame_graphs(ctx: typer.Context) -> None:
+    """Flame graphs of the Python components at full rate, to docs/flame/. Needs root, for py-spy.
+
+    Example: oda bench flame
+    """
+    with own_stream(ctx.obj) as (storm, settings):
+        fill(settings, Workload(100, 2_000_000))
+        system = System(local_cluster(ctx.obj, console), storm, settings, settings.kafka.group)
+        with storm.running(settings.kafka.group):
+            files = flame.draw(system, FLAMES)
+    for file in files:
+        console.print(f"{file}", highlight=False)
 
 
 @app.command("cost")
