@@ -80,7 +80,7 @@ class Model:
         self._cpu = _fit(runs, lambda run: run.cpu)
         self._disk = _fit(runs, lambda run: run.disk)
         memory = [run.memory["windows"] * 2**20 for run in runs]
-        self.bytes_per_series = float(np.polyfit([run.series for run in runs], memory, 1)[0])
+        self.bytes_per_series, self._bytes_at_start = map(float, np.polyfit([run.series for run in runs], memory, 1))
 
     def cpu(self, process: str, windows_per_reading: float) -> float:
         """CPU seconds of one reading."""
@@ -89,6 +89,10 @@ class Model:
     def disk(self, store: str, windows_per_reading: float) -> float:
         """Bytes of one reading with all that comes of it."""
         return _at(self._disk[store], windows_per_reading)
+
+    def memory(self, series: int) -> float:
+        """Bytes of the process of a window bolt that has them all."""
+        return self._bytes_at_start + self.bytes_per_series * series
 
     def plan(self, load: Load) -> Plan:
         """Round up, but for `BUSY`."""

@@ -37,7 +37,8 @@ def own_stream(context: Context, **options: object) -> Iterator[tuple[Storm, Set
 
 def _drop(settings: Settings) -> None:
     admin = KafkaAdminClient(bootstrap_servers=settings.kafka.brokers.split(","))
-    admin.delete_topics([topic for topic in settings.kafka.topics if topic.startswith(settings.kafka.group)])
+    # By name, and not those of the settings: other engines make topics for their state, named after the group.
+    admin.delete_topics([topic for topic in admin.list_topics() if settings.kafka.group in topic])
     admin.close()
     session = cassandra.connect(settings.cassandra)
     session.execute(f"DROP KEYSPACE IF EXISTS {settings.cassandra.keyspace}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -47,29 +46,32 @@ def poll_rate(settings: Settings) -> Rate:
     return Rate(seen, took)
 
 
-def topology_rate(settings: Settings, logs: Path, at_start: Callable[[], None] = lambda: None) -> Rate:
+def topology_rate(settings: Settings, logs: Path) -> Rate:
     """Wait for a topology that was just submitted to commit the whole topic.
 
     An offset is committed when every store has acknowledged what came of it. The clock starts when the first
-    partition is taken on; `at_start` is called then. No commit and no result would do: the spout reads far ahead of
-    both.
+    partition is taken on. No commit and no result would do: the spout reads far ahead of both.
 
     Args:
         settings: the topology's.
         logs: the local cluster's.
-        at_start: called once.
     """
     began = reading_since(settings, logs)
-    at_start()
+    total = wait_for_commits(settings)
+    return Rate(total, time.time() - began)
+
+
+def wait_for_commits(settings: Settings) -> int:
+    """Return when all that the topic holds now is committed: how many readings that is."""
     consumer = KafkaConsumer(
         bootstrap_servers=settings.kafka.brokers.split(","), group_id=settings.kafka.group, enable_auto_commit=False
     )
     partitions = _partitions(consumer, settings)
-    total = sum(consumer.end_offsets(partitions).values())
+    total = int(sum(consumer.end_offsets(partitions).values()))
     while sum(consumer.committed(partition) or 0 for partition in partitions) < total:
         time.sleep(0.05)
     consumer.close()
-    return Rate(total, time.time() - began)
+    return total
 
 
 def reading_since(settings: Settings, logs: Path) -> float:

@@ -33,6 +33,11 @@ class Workload(NamedTuple):
         return min(1000, max(10, self.series // 25))
 
     @property
+    def duration_ms(self) -> int:
+        """From the first reading to the last."""
+        return self.readings // self.series * self.step_ms
+
+    @property
     def lateness_ms(self) -> int:
         """With which no reading is late."""
         return 2 * JITTER_MS if self.shuffled else 0
@@ -41,11 +46,11 @@ class Workload(NamedTuple):
         return f"{self.series:,} series, {'out of order' if self.shuffled else 'in order'}"
 
 
-def fill(settings: Settings, workload: Workload) -> None:
-    """Write a workload that ends about now to the readings topic."""
+def fill(settings: Settings, workload: Workload, ago_ms: int = 0) -> None:
+    """Write a workload to the readings topic whose last reading was `ago_ms` ago, up to a minute more."""
     random = np.random.default_rng(1)
     count, series = workload.readings, workload.series
-    start = (time.time_ns() // 1_000_000 - count // series * workload.step_ms) // 60_000 * 60_000
+    start = (time.time_ns() // 1_000_000 - ago_ms - workload.duration_ms) // 60_000 * 60_000
     times = start + np.arange(count) // series * workload.step_ms
     if workload.shuffled:
         times -= random.integers(0, JITTER_MS, count)

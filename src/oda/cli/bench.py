@@ -19,11 +19,11 @@ from oda.bench.engines import BENCHMARKS, ENGINES
 from oda.bench.own import own_stream
 from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
-from oda.cli.plan import COST
+from oda.cli.plan import COST, load_model
 from oda.cli.servers import local_cluster
 from oda.cli.verify import is_sound
 from oda.cluster.layout import load_layout
-from oda.plan import Measured
+from oda.plan import STORES, Measured, Model
 from oda.topology import ROOT
 
 app = typer.Typer(help="Measure the system on the running cluster; start it with `oda up`.", no_args_is_help=True)
@@ -140,22 +140,42 @@ def draw_flame_graphs(ctx: typer.Context) -> None:
 def measure_cost(
     ctx: typer.Context,
     series: Annotated[list[int], typer.Option(min=1, help="How many series; may be repeated.")] = _MANY_SERIES,
-    readings: Annotated[int, typer.Option(min=10_000, help="How many readings a topic holds.")] = 1_000_000,
+    readings: Annotated[int, typer.Option(min=10_000, help="How many are measured; as many go before.")] = 1_000_000,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare with what `oda plan` foretells; write no file.")
+    ] = False,
 ) -> None:
     """Readings per CPU second, and memory, of each process as series grow. Writes benchmarks/cost.json.
 
-    Example: oda bench cost --series 100 --series 10000
+    Examples:
+
+        oda bench cost
+
+        oda bench cost --check --series 300 --series 3000 --series 30000
     """
     costs = []
     for number in series:
-        workload = Workload(number, readings)
         with own_stream(ctx.obj) as (storm, settings):
-            fill(settings, workload)
             system = System(local_cluster(ctx.obj, console), storm, settings, settings.kafka.group)
-            found, seconds = cost.measure(system, workload)
+            found, seconds = cost.measure(system, Workload(number, readings))
         costs.append(found)
         console.print(_cost_table(found, seconds))
-    COST.write_bytes(msgspec.json.format(msgspec.json.encode(costs)) + b"\n")
+    if check:
+        console.print(_check_table(load_model(), costs))
+    else:
+        COST.write_bytes(msgspec.json.format(msgspec.json.encode(costs)) + b"\n")
+
+
+def _check_table(model: Model, costs: list[Measured]) -> Table:
+    """What the model foretells over what was measured."""
+    table = Table("series", "CPU, whole system", *(f"disk of {store}" for store in STORES), "memory of window bolts")
+    for found in costs:
+        density = found.windows / found.readings
+        cpu = sum(model.cpu(name, density) for name in found.cpu) * found.readings / sum(found.cpu.values())
+        disk = [model.disk(store, density) * found.readings / found.disk[store] for store in STORES]
+        memory = model.memory(found.series) / found.memory["windows"] / 2**20
+        table.add_row(f"{found.series:,}", *(f"{ratio:.2f}" for ratio in (cpu, *disk, memory)))
+    return table
 
 
 def _cost_table(found: Measured, seconds: float) -> Table:

@@ -32,8 +32,12 @@ def plan(
 
     Example: [bold]oda plan --series 100000 --rate 50000 --retention 30[/bold]
     """
-    model = Model(msgspec.json.decode(COST.read_bytes(), type=list[Measured]))
-    _show(model.plan(Load(series, rate, retention)), Console())
+    _show(load_model().plan(Load(series, rate, retention)), Console())
+
+
+def load_model() -> Model:
+    """Fitted to benchmarks/cost.json."""
+    return Model(msgspec.json.decode(COST.read_bytes(), type=list[Measured]))
 
 
 def _show(found: Plan, console: Console) -> None:
