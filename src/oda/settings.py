@@ -165,12 +165,14 @@ class Readings(Section):
 
     max_ahead_ms: Duration = 86_400_000
     """How far a reading's time may be ahead of the broker's record timestamp."""
-    max_batch: Annotated[int, Field(gt=0, le=20_000)] = 4_000
+    max_batch: Annotated[int, Field(gt=0, le=20_000)] = 12_000
     """Most records in one batch of one partition. The archive writes 30 batches at once: Cassandra takes 16 MiB."""
     clock_ms: Positive = 500
     """How often a partition gets a clock batch."""
     backlog: Positive = 500_000
     """Most un-acked readings of one spout: beyond it the backlog stays in Kafka, not in memory.
+
+    With slow stores the spout itself stays below that, since what is on its way must be done before Storm's time-out.
 
     A large malformed message counts as many readings: one of 1 MiB as 14,000.
     """

@@ -7,6 +7,7 @@ from streamparse import Spout, Stream
 
 from oda.core.batch import FIELDS, Batch, Readings
 from oda.core.decoding import decode_all
+from oda.core.pace import Pace
 from oda.core.progress import Progress
 from oda.settings import Settings
 from oda.source import KafkaSource
@@ -50,12 +51,14 @@ class ReadingsSpout(Spout):
         self.ends_clock = 0
         self.replayed = 0
         self.next_poll = self.next_tick = self.next_commit = 0.0
+        most = self.settings.readings.backlog
+        self.pace = Pace(most // 10, most, storm_conf["topology.message.timeout.secs"] / 3)
         self.crowd = (storm_conf.get("topology.max.spout.pending") or float("inf")) / 2
 
     def next_tuple(self):
         """Emit what has arrived, then what is due by the clock."""
         now = time.monotonic()
-        paused = now < self.next_poll or self._unacked() >= self.settings.readings.backlog
+        paused = now < self.next_poll or self._unacked() >= self.pace.limit(now)
         for partition, records in self.source.poll(_POLL_MS, paused).items():
             self._emit_records(partition, records)
         if not paused and sum(progress.batches for progress in self.partitions.values()) > self.crowd:
@@ -72,7 +75,7 @@ class ReadingsSpout(Spout):
     def ack(self, tup_id):
         """Note that a batch is done on one stream."""
         partition, number, stream = tup_id.split(":")
-        self.partitions[int(partition)].ack(int(number), stream)
+        self.pace.acked(self.partitions[int(partition)].ack(int(number), stream), time.monotonic())
 
     def fail(self, tup_id):
         """Emit a batch again as it was, on the stream that failed."""

@@ -42,6 +42,27 @@ def test_what_waits_is_written_together_and_in_order():
     assert len(seen) <= 2
 
 
+def test_the_first_of_many_that_wait_are_done_before_the_last_are_written():
+    gate, events, finished = threading.Event(), [], threading.Event()
+
+    def write(items):
+        gate.wait(20)
+        events.append(("written", items[-1]))
+
+    def done(items):
+        events.append(("done", items[-1]))
+        if items[-1] == 99:
+            finished.set()
+
+    writer = BackgroundWriter(write, done, 30, 0.0, LOG)
+    for number in range(100):
+        writer.put(number)
+    gate.set()
+    assert finished.wait(20)
+    assert len(events) >= 2 * 100 / 32
+    assert [what for what, _ in events] == ["written", "done"] * (len(events) // 2)
+
+
 def test_what_storm_has_given_up_is_let_go():
     gate, seen, finished = threading.Event(), [], threading.Event()
     entered = threading.Event()

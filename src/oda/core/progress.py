@@ -75,15 +75,17 @@ class Progress:
             return None
         return sent
 
-    def ack(self, number: int, stream: str) -> None:
-        """The tuple of a batch on one stream is done."""
+    def ack(self, number: int, stream: str) -> int:
+        """The tuple of a batch on one stream is done; returns how many readings that makes acknowledged."""
         sent = self._sent.get(number)
         if sent is None:
-            return
+            return 0
         sent.waiting.discard(stream)
-        if not sent.waiting:
-            self.unacked -= sent.weight
-            del self._sent[number]
+        if sent.waiting:
+            return 0
+        del self._sent[number]
+        self.unacked -= sent.weight
+        return sent.weight
 
     @property
     def batches(self) -> int:

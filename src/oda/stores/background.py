@@ -1,8 +1,10 @@
 """A thread that writes to a store, so that a bolt can go on answering Storm's heartbeats.
 
-Whatever waits is written together. A store that fails is asked again with growing pauses for as
-long as it takes: nothing is dropped, nothing is failed; what is un-acknowledged holds the spout
-back. Only what Storm itself has given up (and replays) is let go, which bounds the memory.
+What waits is written together, up to a limit: of all that waited behind an outage, the first would be
+acknowledged only with the last, long after Storm's time-out. A store that fails is asked again with
+growing pauses for as long as it takes: nothing is dropped, nothing is failed; what is un-acknowledged
+holds the spout back. Only what Storm itself has given up (and replays) is let go, which bounds the
+memory.
 """
 
 from __future__ import annotations
@@ -20,12 +22,15 @@ import tenacity
 Item = TypeVar("Item")
 
 
+_MOST_ITEMS = 32
+
+
 class FatalError(Exception):
     """Trying again would be wrong: the process has to end."""
 
 
 class BackgroundWriter(Generic[Item]):
-    """Hands items to `write` in order, as many as wait at once.
+    """Hands items to `write` in order, up to 32 that wait at once.
 
     Args:
         write: writes all items of a list, or raises; is called again with the same list then.
@@ -65,11 +70,8 @@ class BackgroundWriter(Generic[Item]):
     def _take(self) -> list[Item]:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting)
-        time.sleep(self._linger)
-        with self._changed:
-            items = [item for _, item in self._waiting]
-            self._waiting.clear()
-        return items
+            self._changed.wait_for(lambda: len(self._waiting) >= _MOST_ITEMS, self._linger)
+            return [self._waiting.popleft()[1] for _ in range(min(_MOST_ITEMS, len(self._waiting)))]
 
     def _run(self) -> None:
         write = tenacity.retry(
