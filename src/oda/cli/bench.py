@@ -14,9 +14,10 @@ from rich.markdown import Markdown
 from rich.status import Status
 from rich.table import Table
 
-from oda.bench import compare, cost, flame, latency, outage, report, throughput
+from oda.bench import compare, cost, flame, latency, outage, report, soak, throughput
 from oda.bench.engines import BENCHMARKS, ENGINES
 from oda.bench.own import own_stream
+from oda.bench.watch import Sample
 from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
 from oda.cli.plan import COST, load_model
@@ -213,8 +214,35 @@ def measure_outage(
         system = System(local_cluster(ctx.obj, console), storm, settings, settings.kafka.group)
         with console.status("") as status:
             found = outage.measure(system, store, minutes * 60, rate, lambda what: _tell(status, what))
-        console.print(_memory_table(found))
+        console.print(_memory_table(found.samples, found.down[0], found.during()))
         _print_outage(found)
+        sound = is_sound(settings, _DRAIN_SECONDS, console)
+    if not sound:
+        raise typer.Exit(1)
+
+
+@app.command("soak")
+def measure_soak(
+    ctx: typer.Context,
+    minutes: Annotated[float, typer.Option(min=1, help="For how long, after two minutes of warm-up.")] = 30.0,
+    rate: Annotated[int, typer.Option(min=100, help="Readings a second.")] = 20_000,
+) -> None:
+    """A steady load for long: memory of each process, how far behind the stores are, and the audit at the end.
+
+    Exit code 1 if the audit finds a fault.
+
+    Example: oda bench soak --minutes 30 --rate 20000
+    """
+    with own_stream(ctx.obj) as (storm, settings), storm.running(settings.kafka.group):
+        system = System(local_cluster(ctx.obj, console), storm, settings, settings.kafka.group)
+        with console.status("warming up") as status:
+            samples, began = soak.measure(system, rate, minutes * 60, lambda what: _tell(status, what))
+        during = [sample for sample in samples if sample.at >= began]
+        console.print(_memory_table(samples, began, during))
+        produced = (during[-1].end - during[0].end) / (during[-1].at - during[0].at)
+        console.print(
+            f"{produced:,.0f} readings/s for {minutes:g} minutes; at most {max(one.behind for one in during):,} behind."
+        )
         sound = is_sound(settings, _DRAIN_SECONDS, console)
     if not sound:
         raise typer.Exit(1)
@@ -225,20 +253,20 @@ def _tell(status: Status, what: str) -> None:
     status.update(what)
 
 
-def _memory_table(found: outage.Outcome) -> Table:
-    """Growth is the slope of a line through the outage's samples."""
-    columns = ("before", "at the start", "at the end", "highest", "growth a minute")
-    table = Table("process", *columns, title="Resident memory, MiB; start and end of the outage")
+def _memory_table(samples: list[Sample], since: float, during: list[Sample]) -> Table:
+    """Growth is the slope of a line through the samples of the time that counts; `before` is that of `since`."""
+    columns = ("before", "at its start", "at its end", "highest", "growth a minute")
+    table = Table("process", *columns, title="Resident memory, MiB, in the time that counts")
     for column in table.columns[1:]:
         column.justify = "right"
-    before = [sample for sample in found.samples if sample.at < found.down[0]][-1]
+    before = [sample for sample in samples if sample.at < since][-1]
     for name in before.memory:
-        rows = [(sample.at, sample.memory[name]) for sample in found.during() if name in sample.memory]
+        rows = [(sample.at, sample.memory[name]) for sample in during if name in sample.memory]
         if not rows:
             table.add_row(name, f"{before.memory[name]:.0f}", "killed")
             continue
         at, memory = np.array(rows).T
-        highest = max(sample.memory.get(name, 0) for sample in found.samples)
+        highest = max(sample.memory.get(name, 0) for sample in samples)
         figures = (before.memory[name], memory[0], memory[-1], highest)
         table.add_row(name, *(f"{mib:.0f}" for mib in figures), f"{np.polyfit(at, memory, 1)[0] * 60:+.1f}")
     return table
