@@ -52,7 +52,7 @@ class ReadingsSpout(Spout):
         self.replayed = 0
         self.next_poll = self.next_tick = self.next_commit = 0.0
         most = self.settings.readings.backlog
-        self.pace = Pace(most // 10, most, storm_conf["topology.message.timeout.secs"] / 3)
+        self.pace = Pace(most // 2, most, storm_conf["topology.message.timeout.secs"] / 3)
         self.crowd = (storm_conf.get("topology.max.spout.pending") or float("inf")) / 2
 
     def next_tuple(self):
