@@ -23,6 +23,7 @@ def draw(system: System, folder: Path) -> list[Path]:
     Raises:
         UserError: py-spy failed; it needs to be root, or the right to trace other processes.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     throughput.reading_since(system.settings, system.cluster.layout.logs)
     files = {folder / f"{name}.svg": system.component(name)[0] for name in COMPONENTS}
     options = ["--duration", str(_SECONDS), "--rate", str(_SAMPLES_A_SECOND), "--gil"]
