@@ -40,4 +40,6 @@ def draw(system: System, folder: Path) -> list[Path]:
         output, _ = sampler.communicate()
         if sampler.returncode:
             raise UserError(f"py-spy failed: {output[-500:]}")
+    for file in files:  # py-spy's title is its command line
+        file.write_text(file.read_text().replace(f"{folder}/", ""))
     return list(files)
