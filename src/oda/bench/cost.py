@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from oda.bench import throughput
+from oda.bench.watch import rss
 from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
 from oda.cluster import processes
@@ -43,7 +44,7 @@ def measure(system: System, workload: Workload) -> tuple[Measured, float]:
         throughput.wait_for_commits(settings)
         cpu = {name: after - before[name] for name, after in _cpu(system).items()}
         seconds = time.monotonic() - began
-        memory = {name: sum(_memory(one) for one in found) for name, found in _processes(system).items()}
+        memory = {name: sum(map(rss, found)) for name, found in _processes(system).items()}
     windows = workload.readings * workload.step_ms / settings.window.size_ms
     disk = {store: size // 2 for store, size in _disk(system).items()}
     return Measured(workload.series, workload.readings, windows, cpu, memory, disk), seconds
@@ -63,12 +64,6 @@ def _seconds(process: psutil.Process) -> float:
     with suppress(psutil.Error):
         times = process.cpu_times()
         return float(times.user + times.system)
-    return 0.0
-
-
-def _memory(process: psutil.Process) -> float:
-    with suppress(psutil.Error):
-        return float(process.memory_info().rss / 2**20)
     return 0.0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from kafka import KafkaAdminClient
 
 from oda.cli.context import Context
-from oda.kafka import create_topics
+from oda.kafka import connect, create_topics
 from oda.settings import Settings
 from oda.stores import cassandra, elasticsearch
 from oda.topology import Storm, isolated
@@ -36,7 +36,7 @@ def own_stream(context: Context, **options: object) -> Iterator[tuple[Storm, Set
 
 
 def _drop(settings: Settings) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=settings.kafka.brokers.split(","))
+    admin = connect(KafkaAdminClient, settings.kafka)
     # By name, and not those of the settings: other engines make topics for their state, named after the group.
     admin.delete_topics([topic for topic in admin.list_topics() if settings.kafka.group in topic])
     admin.close()

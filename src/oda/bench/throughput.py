@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
 
-from oda.settings import Settings
+from oda.kafka import connect, consumer
+from oda.settings import Kafka, Settings
 
 _TAKEN_ON = re.compile(r"^(\S+ \S+) .* partition \d+ from offset", re.MULTILINE)
 
@@ -33,17 +35,12 @@ class Rate(NamedTuple):
 
 def poll_rate(settings: Settings) -> Rate:
     """Read the whole topic with bare poll()."""
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.brokers.split(","), enable_auto_commit=False)
-    partitions = _partitions(consumer, settings)
-    consumer.assign(partitions)
-    consumer.seek_to_beginning(*partitions)
-    total = sum(consumer.end_offsets(partitions).values())
-    seen, began = 0, time.perf_counter()
-    while seen < total:
-        seen += sum(map(len, consumer.poll(1000, max_records=settings.readings.max_batch).values()))
-    took = time.perf_counter() - began
-    consumer.close()
-    return Rate(seen, took)
+    with consumer(settings.kafka, [settings.kafka.readings], from_beginning=True) as client:
+        total = sum(client.end_offsets(client.assignment()).values())
+        seen, began = 0, time.perf_counter()
+        while seen < total:
+            seen += sum(map(len, client.poll(1000, max_records=settings.readings.max_batch).values()))
+        return Rate(seen, time.perf_counter() - began)
 
 
 def topology_rate(settings: Settings, logs: Path) -> Rate:
@@ -63,15 +60,31 @@ def topology_rate(settings: Settings, logs: Path) -> Rate:
 
 def wait_for_commits(settings: Settings) -> int:
     """Return when all that the topic holds now is committed: how many readings that is."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=settings.kafka.brokers.split(","), group_id=settings.kafka.group, enable_auto_commit=False
-    )
-    partitions = _partitions(consumer, settings)
-    total = int(sum(consumer.end_offsets(partitions).values()))
-    while sum(consumer.committed(partition) or 0 for partition in partitions) < total:
-        time.sleep(0.05)
-    consumer.close()
+    with closing(Group(settings.kafka)) as group:
+        total = group.end()
+        while group.committed() < total:
+            time.sleep(0.05)
     return total
+
+
+class Group:
+    """How far the topology's consumer group has come in the readings topic: sums over its partitions."""
+
+    def __init__(self, settings: Kafka) -> None:
+        self._client = connect(KafkaConsumer, settings, group_id=settings.group, enable_auto_commit=False)
+        self._partitions = [TopicPartition(settings.readings, number) for number in range(settings.partitions)]
+
+    def committed(self) -> int:
+        """Readings that are committed."""
+        return sum(self._client.committed(partition) or 0 for partition in self._partitions)
+
+    def end(self) -> int:
+        """Readings that the topic holds."""
+        return sum(self._client.end_offsets(self._partitions).values())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
 
 
 def reading_since(settings: Settings, logs: Path) -> float:
@@ -81,8 +94,3 @@ def reading_since(settings: Settings, logs: Path) -> float:
             if found := _TAKEN_ON.search(log.read_text()):
                 return datetime.fromisoformat(found[1]).timestamp()
         time.sleep(0.1)
-
-
-def _partitions(consumer: KafkaConsumer, settings: Settings) -> list[TopicPartition]:
-    topic = settings.kafka.readings
-    return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import NamedTuple, Self
 
 import numpy as np
 import psutil
-from kafka import KafkaConsumer, TopicPartition
 
+from oda.bench.throughput import Group
+from oda.bench.workload import noise
 from oda.chaos.system import COMPONENTS, System
 from oda.cluster import processes
 from oda.collect.producer import Producer
@@ -77,7 +78,7 @@ class Load(_Background):
                 # In small steps, so that it can be ended even if it can't keep up.
                 due = min(int((time.monotonic() - began) * self._rate) - sent, self._rate // 10)
                 now = time.time_ns() // 1_000_000
-                for value in (random.normal(size=due) + 50.0 * (random.random(due) < 0.001)).tolist():
+                for value in noise(random, due).tolist():
                     reading = Reading(f"bench-{sent % _SERIES}", now, value)
                     producer.send(encode(reading), reading.series.encode())
                     sent += 1
@@ -99,18 +100,11 @@ class Recorder(_Background):
         return self.samples[-1]
 
     def _run(self) -> None:
-        config = self._system.settings.kafka
-        consumer = KafkaConsumer(
-            bootstrap_servers=config.brokers.split(","), group_id=config.group, enable_auto_commit=False
-        )
-        partitions = [TopicPartition(config.readings, number) for number in range(config.partitions)]
-        while not self._over.wait(SAMPLE_SECONDS):
-            committed = sum(consumer.committed(partition) or 0 for partition in partitions)
-            end = sum(consumer.end_offsets(partitions).values())
-            memory = _memory(self._system)
-            workers = frozenset(process.pid for process in self._system.worker())
-            self.samples.append(Sample(time.monotonic(), committed, end, memory, workers))
-        consumer.close()
+        with closing(Group(self._system.settings.kafka)) as group:
+            while not self._over.wait(SAMPLE_SECONDS):
+                committed, end = group.committed(), group.end()
+                workers = frozenset(process.pid for process in self._system.worker())
+                self.samples.append(Sample(time.monotonic(), committed, end, _memory(self._system), workers))
 
 
 def _memory(system: System) -> dict[str, float]:
@@ -120,10 +114,11 @@ def _memory(system: System) -> dict[str, float]:
     by_name = {f"server {name}": found.get(name, []) for name in (server.name for server in system.cluster.servers)}
     by_name["worker"] = system.worker()
     by_name |= {f"component {name}": system.component(name) for name in COMPONENTS}
-    return {name: sum(map(_rss, family)) for name, family in by_name.items() if family}
+    return {name: sum(map(rss, family)) for name, family in by_name.items() if family}
 
 
-def _rss(process: psutil.Process) -> float:
+def rss(process: psutil.Process) -> float:
+    """Resident MiB; 0 of a process that has ended."""
     with suppress(psutil.NoSuchProcess):
         return float(process.memory_info().rss / 2**20)
     return 0.0

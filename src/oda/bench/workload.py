@@ -6,6 +6,7 @@ import time
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.progress import track
 
 from oda.collect.producer import Producer
@@ -46,6 +47,11 @@ class Workload(NamedTuple):
         return f"{self.series:,} series, {'out of order' if self.shuffled else 'in order'}"
 
 
+def noise(random: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Normal around 0, shape (count,); one in a thousand is 50 standard deviations off."""
+    return random.normal(size=count) + 50.0 * (random.random(count) < 0.001)
+
+
 def fill(settings: Settings, workload: Workload, ago_ms: int = 0) -> None:
     """Write a workload to the readings topic whose last reading was `ago_ms` ago, up to a minute more."""
     random = np.random.default_rng(1)
@@ -54,7 +60,7 @@ def fill(settings: Settings, workload: Workload, ago_ms: int = 0) -> None:
     times = start + np.arange(count) // series * workload.step_ms
     if workload.shuffled:
         times -= random.integers(0, JITTER_MS, count)
-    values = np.arange(count) % series + random.normal(size=count) + 50.0 * (random.random(count) < 0.001)
+    values = np.arange(count) % series + noise(random, count)
     producer = Producer(settings.kafka, settings.kafka.readings)
     rows = zip(times.tolist(), values.tolist(), strict=True)
     for number, (at, value) in enumerate(track(rows, "filling the topic", total=count)):

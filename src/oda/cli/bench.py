@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated
 
@@ -20,12 +22,14 @@ from oda.bench.own import own_stream
 from oda.bench.watch import Sample
 from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
+from oda.cli.context import Context
 from oda.cli.plan import COST, load_model
 from oda.cli.servers import local_cluster
 from oda.cli.verify import is_sound
 from oda.cluster.layout import load_layout
 from oda.plan import STORES, Measured, Model
-from oda.topology import ROOT
+from oda.settings import Settings
+from oda.topology import ROOT, Storm
 
 app = typer.Typer(help="Measure the system on the running cluster; start it with `oda up`.", no_args_is_help=True)
 
@@ -130,7 +134,7 @@ def draw_flame_graphs(ctx: typer.Context) -> None:
     """
     with own_stream(ctx.obj) as (storm, settings):
         fill(settings, Workload(100, 2_000_000))
-        system = System(local_cluster(ctx.obj, console), storm, settings, settings.kafka.group)
+        system = _system(ctx.obj, storm, settings)
         with storm.running(settings.kafka.group):
             files = flame.draw(system, FLAMES)
     for file in files:
@@ -157,7 +161,7 @@ def measure_cost(
     costs = []
     for number in series:
         with own_stream(ctx.obj) as (storm, settings):
-            system = System(local_cluster(ctx.obj, console), storm, settings, settings.kafka.group)
+            system = _system(ctx.obj, storm, settings)
             found, seconds = cost.measure(system, Workload(number, readings))
         costs.append(found)
         console.print(_cost_table(found, seconds))
@@ -210,15 +214,11 @@ def measure_outage(
 
     Example: oda bench outage --store elasticsearch --minutes 3
     """
-    with own_stream(ctx.obj) as (storm, settings), storm.running(settings.kafka.group):
-        system = System(local_cluster(ctx.obj, console), storm, settings, settings.kafka.group)
+    with _audited(ctx.obj) as system:
         with console.status("") as status:
             found = outage.measure(system, store, minutes * 60, rate, lambda what: _tell(status, what))
         console.print(_memory_table(found.samples, found.down[0], found.during()))
         _print_outage(found)
-        sound = is_sound(settings, _DRAIN_SECONDS, console)
-    if not sound:
-        raise typer.Exit(1)
 
 
 @app.command("soak")
@@ -233,8 +233,7 @@ def measure_soak(
 
     Example: oda bench soak --minutes 30 --rate 20000
     """
-    with own_stream(ctx.obj) as (storm, settings), storm.running(settings.kafka.group):
-        system = System(local_cluster(ctx.obj, console), storm, settings, settings.kafka.group)
+    with _audited(ctx.obj) as system:
         with console.status("warming up") as status:
             samples, began = soak.measure(system, rate, minutes * 60, lambda what: _tell(status, what))
         during = [sample for sample in samples if sample.at >= began]
@@ -243,6 +242,17 @@ def measure_soak(
         console.print(
             f"{produced:,.0f} readings/s for {minutes:g} minutes; at most {max(one.behind for one in during):,} behind."
         )
+
+
+def _system(context: Context, storm: Storm, settings: Settings) -> System:
+    return System(local_cluster(context, console), storm, settings, settings.kafka.group)
+
+
+@contextmanager
+def _audited(context: Context) -> Iterator[System]:
+    """A topology on a stream of its own. At the end the audit; exit code 1 if it finds a fault."""
+    with own_stream(context) as (storm, settings), storm.running(settings.kafka.group):
+        yield _system(context, storm, settings)
         sound = is_sound(settings, _DRAIN_SECONDS, console)
     if not sound:
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ only when every batch before it is acknowledged on all streams that it went out 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from oda.core.batch import Batch
@@ -23,7 +24,7 @@ class Sent:
     rejected: list[Any]
     waiting: set[str]
 
-    @property
+    @cached_property
     def weight(self) -> int:
         """How many readings it holds, or could in the memory that its rejected messages take."""
         sizes = (sum(len(part or "") for part in row[2:]) for row in self.rejected)

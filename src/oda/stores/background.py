@@ -21,8 +21,8 @@ import tenacity
 
 Item = TypeVar("Item")
 
-
 _MOST_ITEMS = 32
+"""That are written together."""
 
 
 class FatalError(Exception):
@@ -30,7 +30,7 @@ class FatalError(Exception):
 
 
 class BackgroundWriter(Generic[Item]):
-    """Hands items to `write` in order, up to 32 that wait at once.
+    """Hands items to `write` in order, up to `_MOST_ITEMS` that wait at once.
 
     Args:
         write: writes all items of a list, or raises; is called again with the same list then.
