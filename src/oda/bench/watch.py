@@ -43,8 +43,8 @@ class Sample(NamedTuple):
         return self.end - self.committed
 
 
-class _Background(ABC):
-    """Runs in a thread of its own until it is left."""
+class Background(ABC):
+    """Runs in a thread of its own until it is left. A subclass calls this constructor last."""
 
     def __init__(self) -> None:
         self._over = threading.Event()
@@ -63,7 +63,7 @@ class _Background(ABC):
         """Work until `_over` is set."""
 
 
-class Load(_Background):
+class Load(Background):
     """Produces noise around a level for each series, one reading in a thousand far off, until it is left."""
 
     def __init__(self, settings: Settings, rate: int) -> None:
@@ -75,8 +75,8 @@ class Load(_Background):
         random, sent, began = np.random.default_rng(1), 0, time.monotonic()
         with Producer(self._settings.kafka, self._settings.kafka.readings) as producer:
             while not self._over.wait(_STEP_SECONDS):
-                # In small steps, so that it can be ended even if it can't keep up.
-                due = min(int((time.monotonic() - began) * self._rate) - sent, self._rate // 10)
+                # A second's at most, so that it can be ended even if it can't keep up.
+                due = min(int((time.monotonic() - began) * self._rate) - sent, self._rate)
                 now = time.time_ns() // 1_000_000
                 for value in noise(random, due).tolist():
                     reading = Reading(f"bench-{sent % _SERIES}", now, value)
@@ -84,7 +84,7 @@ class Load(_Background):
                     sent += 1
 
 
-class Recorder(_Background):
+class Recorder(Background):
     """Takes samples until it is left."""
 
     def __init__(self, system: System) -> None:

@@ -38,6 +38,7 @@ console = Console()
 FLAMES = ROOT / "docs/flame"
 
 _SERIES = [100, 10_000]
+_RATES = [100, 1_000, 10_000]
 _MANY_SERIES = [10, 100, 1_000, 10_000, 100_000]
 
 
@@ -60,21 +61,31 @@ _DRAIN_SECONDS = 180.0
 @app.command("latency")
 def measure_latency(
     ctx: typer.Context,
-    rate: Annotated[float, typer.Option(min=1, help="Readings a second.")] = 100.0,
-    seconds: Annotated[float, typer.Option(min=1, help="How long to measure.")] = 60.0,
-    series: Annotated[int, typer.Option(min=1, help="How many series take turns.")] = 10,
+    rate: Annotated[list[int], typer.Option(min=1, help="Readings a second; may be repeated.")] = _RATES,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to measure, after a minute of warm-up.")] = 60.0,
+    series: Annotated[int, typer.Option(min=1, help="How many series the anomalies are of.")] = 10,
 ) -> None:
-    """From producing a reading to its anomaly being readable in the results topic.
+    """From producing a reading to its anomaly being readable in each of the three stores.
 
     Example: oda bench latency --rate 100 --seconds 60
     """
-    with own_stream(ctx.obj) as (storm, settings), storm.running(settings.kafka.group):
-        found = latency.measure(settings, rate, seconds, series)
-    p50, p99, p999 = np.percentile(found, [50, 99, 99.9])
-    console.print(
-        f"{len(found)} probes at {rate:g} readings/s: p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms, "
-        f"max {found.max():.1f} ms"
-    )
+    for number in rate:
+        with (
+            console.status(f"{number:,} readings a second"),
+            own_stream(ctx.obj) as (storm, settings),
+            storm.running(settings.kafka.group),
+        ):
+            found = latency.measure(settings, number, seconds, series)
+        console.print(_latency_table(found, number))
+
+
+def _latency_table(found: latency.Latencies, rate: int) -> Table:
+    names = ("readable in", "anomalies", "p50", "p99", "p99.9", "max")
+    table = Table(*names, title=f"Latency at {rate:,} readings a second, ms")
+    for store, each in found._asdict().items():
+        figures = (f"{figure:.1f}" for figure in (*np.percentile(each, [50, 99, 99.9]), each.max()))
+        table.add_row(store, f"{len(each):,}", *figures)
+    return table
 
 
 @app.command("throughput")

@@ -74,13 +74,17 @@ class ElasticsearchWriter:
         self._pending.append(
             {
                 "_op_type": "index",
-                "_index": f"{self._prefix}-{kind}-{_period(time)}",
-                "_id": f"{self._topic}:{partition}:{offset}",
+                **address(self._prefix, kind, time, self._topic, partition, offset),
                 "version": clock,
                 "version_type": "external_gte",
                 "_source": {"topic": self._topic, "partition": partition, **msgspec.structs.asdict(row)},
             }
         )
+
+
+def address(prefix: str, kind: str, time: int, topic: str, partition: int, offset: int) -> dict[str, str]:
+    """Where a row is: `time` in epoch ms, and its place in the log."""
+    return {"_index": f"{prefix}-{kind}-{_period(time)}", "_id": f"{topic}:{partition}:{offset}"}
 
 
 def _period(time: int) -> str:
