@@ -2,12 +2,12 @@
 
 import time
 
-import msgspec
 from streamparse import Bolt, Stream
 
 from bolts import given_up_after
 from oda.core.baselines import Baselines, judge
 from oda.core.batch import Batch
+from oda.core.rows import to_text
 from oda.settings import Settings
 
 
@@ -47,7 +47,7 @@ class AnomalyBolt(Bolt):
         batch = Batch.from_tuple(batch_tuple.values)
         rows = judge(batch.readings, Baselines.from_text(baselines_tuple.values[-1]), self.rules)
         if rows:
-            values = [batch.partition, batch.clock, msgspec.to_builtins(rows)]
+            values = [batch.partition, batch.clock, to_text(rows)]
             self.emit(values, stream="anomalies", anchors=[batch_tuple, baselines_tuple])
         self.ack(batch_tuple)
         self.ack(baselines_tuple)

@@ -1,10 +1,8 @@
 """The Cassandra sink: windows, anomalies and the archive of readings into the online store."""
 
-import msgspec
-
 from bolts.sink import SinkBolt
 from oda.core.batch import Batch
-from oda.core.rows import Anomaly, ClosedWindow
+from oda.core.rows import Anomaly, ClosedWindow, from_text
 from oda.stores.cassandra import CassandraWriter
 
 
@@ -23,7 +21,7 @@ class CassandraSink(SinkBolt):
             store.readings(Batch.from_tuple(tup.values))
         elif tup.stream == "windows":
             partition, clock, rows = tup.values
-            store.windows(partition, clock, msgspec.convert(rows, list[ClosedWindow]))
+            store.windows(partition, clock, from_text(rows, ClosedWindow))
         else:
             partition, clock, rows = tup.values
-            store.anomalies(partition, clock, msgspec.convert(rows, list[Anomaly]))
+            store.anomalies(partition, clock, from_text(rows, Anomaly))

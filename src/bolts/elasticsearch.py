@@ -1,9 +1,7 @@
 """The Elasticsearch sink: windows and anomalies as documents to search and aggregate."""
 
-import msgspec
-
 from bolts.sink import SinkBolt
-from oda.core.rows import Anomaly, ClosedWindow
+from oda.core.rows import Anomaly, ClosedWindow, from_text
 from oda.stores.elasticsearch import ElasticsearchWriter
 
 
@@ -20,6 +18,6 @@ class ElasticsearchSink(SinkBolt):
         """Add a tuple of either stream."""
         partition, clock, rows = tup.values
         if tup.stream == "windows":
-            store.windows(partition, clock, msgspec.convert(rows, list[ClosedWindow]))
+            store.windows(partition, clock, from_text(rows, ClosedWindow))
         else:
-            store.anomalies(partition, clock, msgspec.convert(rows, list[Anomaly]))
+            store.anomalies(partition, clock, from_text(rows, Anomaly))

@@ -2,10 +2,8 @@
 
 import base64
 
-import msgspec
-
 from bolts.sink import SinkBolt
-from oda.core.rows import Anomaly, ClosedWindow
+from oda.core.rows import Anomaly, ClosedWindow, from_text
 from oda.stores.kafka import KafkaWriter, Rejected
 
 
@@ -23,10 +21,10 @@ class KafkaSink(SinkBolt):
             store.rejected(partition, [Rejected(at, why, _bytes(key), _bytes(value)) for at, why, key, value in rows])
         elif tup.stream == "windows":
             partition, _, rows = tup.values
-            store.windows(partition, msgspec.convert(rows, list[ClosedWindow]))
+            store.windows(partition, from_text(rows, ClosedWindow))
         else:
             partition, _, rows = tup.values
-            store.anomalies(partition, msgspec.convert(rows, list[Anomaly]))
+            store.anomalies(partition, from_text(rows, Anomaly))
 
 
 def _bytes(text):

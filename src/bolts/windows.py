@@ -4,12 +4,12 @@ import threading
 import time
 from typing import NamedTuple
 
-import msgspec
 from streamparse import Bolt, Stream
 
 from oda.core import snapshot
 from oda.core.batch import Batch
 from oda.core.partition import Ack, Fail, Partition
+from oda.core.rows import to_text
 from oda.core.windows import PartitionWindows
 from oda.settings import Settings
 from oda.stores.background import BackgroundWriter, FatalError
@@ -95,7 +95,7 @@ class WindowBolt(Bolt):
                 continue
             handle, batch, rows, baselines = action
             if rows:
-                values = [batch.partition, batch.clock, msgspec.to_builtins(rows)]
+                values = [batch.partition, batch.clock, to_text(rows)]
                 self.emit(values, stream="windows", anchors=[handle])
             if not batch.is_clock:
                 values = [batch.partition, batch.epoch, batch.seq, baselines.to_text()]

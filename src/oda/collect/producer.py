@@ -13,10 +13,9 @@ from typing import Any, Self
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
-from kafka.partitioner import DefaultPartitioner
 
 from oda.errors import UserError
-from oda.kafka import connect
+from oda.kafka import RememberingPartitioner, connect
 from oda.settings import Kafka
 
 MAX_PENDING = 10_000
@@ -25,21 +24,6 @@ MAX_PENDING = 10_000
 
 GRACE = 30.0
 """How long `close` waits for Kafka to acknowledge what was sent, seconds."""
-
-
-class RememberingPartitioner(DefaultPartitioner):  # type: ignore[misc]
-    """Kafka's own choice, remembered for each key: hashed in Python each time, it is a fifth of all work."""
-
-    def __init__(self) -> None:
-        self._partitions: dict[bytes, int] = {}
-
-    def partition(self, topic: str, key: Any, key_bytes: bytes | None, *rest: Any) -> int:
-        """Called by KafkaProducer for each message; one without a key goes anywhere."""
-        if key_bytes is None:
-            return int(super().partition(topic, key, key_bytes, *rest))
-        if key_bytes not in self._partitions:
-            self._partitions[key_bytes] = super().partition(topic, key, key_bytes, *rest)
-        return self._partitions[key_bytes]
 
 
 class Producer:

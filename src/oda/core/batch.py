@@ -6,7 +6,7 @@ hold no record. A clock batch has no records (`start == end`) and lets the clock
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +47,17 @@ class Readings(NamedTuple):
             np.array([reading.time for reading in readings], np.int64),
             np.array([reading.value for reading in readings], np.float64),
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Readings]) -> Readings:
+        """Parts that follow each other in the log, as one."""
+        index: dict[str, int] = {}
+        series = [
+            np.array([index.setdefault(name, len(index)) for name in part.names], np.int32)[part.series]
+            for part in parts
+        ]
+        columns = zip(*(part[2:] for part in parts), strict=True)
+        return cls(list(index), np.concatenate(series), *map(np.concatenate, columns))
 
     def since(self, offset: int) -> Readings:
         """The readings at `offset` and after it."""
@@ -95,6 +106,28 @@ class Batch(NamedTuple):
         partition, epoch, seq, start, end, committed, clock, (names, packed) = values
         readings = Readings(names, *columns.unpack(packed, _TYPES))
         return cls(partition, epoch, seq, start, end, committed, clock, readings)
+
+
+def joined(batches: Iterable[Batch], most_per_series: int) -> list[Batch]:
+    """Batches of the same partition that chain, as one, until it has so many readings for each of its series."""
+    runs: list[list[Batch]] = []
+    newest: dict[int, list[Batch]] = {}
+    for batch in batches:
+        run = newest.get(batch.partition)
+        if run and run[-1].end == batch.start and _per_series(run) < most_per_series:
+            run.append(batch)
+        else:
+            run = newest[batch.partition] = [batch]
+            runs.append(run)
+    return [
+        run[0]._replace(end=run[-1].end, clock=run[-1].clock, readings=Readings.joined([one.readings for one in run]))
+        for run in runs
+    ]
+
+
+def _per_series(run: Sequence[Batch]) -> float:
+    series = max(len(batch.readings.names) for batch in run)
+    return sum(len(batch.readings.series) for batch in run) / max(series, 1)
 
 
 FIELDS = ["partition", "epoch", "seq", "start", "end", "committed", "clock", "payload"]

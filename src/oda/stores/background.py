@@ -21,7 +21,7 @@ import tenacity
 
 Item = TypeVar("Item")
 
-_MOST_ITEMS = 32
+_MOST_ITEMS = 96
 """That are written together."""
 
 

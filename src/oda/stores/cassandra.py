@@ -18,13 +18,18 @@ from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionP
 from cassandra.pool import Host
 from cassandra.query import BatchStatement, BatchType, BoundStatement
 
-from oda.core.batch import Batch
+from oda.core.batch import Batch, joined
 from oda.core.rows import Anomaly, ClosedWindow
 from oda.settings import Cassandra
 from oda.stores import archive
 from oda.stores.schema import TABLES, cassandra_statements
 
 _BATCH_ROWS = 30
+
+_DENSE = 100
+"""Batches of a partition that wait together are archived as one until they have so many readings of a series: a row
+of few costs as much as one of many."""
+
 RECONNECTION = ExponentialReconnectionPolicy(base_delay=1.0, max_delay=5.0, max_attempts=None)
 """The driver's own lets pauses grow to ten minutes, and gives a node up after 64 attempts."""
 
@@ -93,6 +98,7 @@ class CassandraWriter:
             )
             for table, columns in _INSERT.items()
         }
+        self._batches: list[Batch] = []
         self._pending: defaultdict[tuple[str, str, int], list[tuple[Any, ...]]] = defaultdict(list)
 
     def windows(self, partition: int, clock: int, rows: Iterable[ClosedWindow]) -> None:
@@ -116,13 +122,16 @@ class CassandraWriter:
             )
 
     def readings(self, batch: Batch) -> None:
-        """Add a batch's readings to the next flush: one packed row per series and day."""
-        for row in archive.pack(*batch.readings):
-            values = (row.series, row.day + _EPOCH_DAY, batch.partition, row.first_offset, row.last_offset, row.data)
-            self._add("readings", batch.clock, *values)
+        """Add a batch's readings to the next flush."""
+        self._batches.append(batch)
 
     def flush(self) -> None:
         """Write what was added; returns when Cassandra has acknowledged all of it."""
+        batches, self._batches = self._batches, []
+        for batch in joined(batches, _DENSE):
+            for row in archive.pack(*batch.readings):
+                place = (row.series, row.day + _EPOCH_DAY, batch.partition, row.first_offset, row.last_offset)
+                self._add("readings", batch.clock, *place, row.data)
         pending, self._pending = self._pending, defaultdict(list)
         by_replica: defaultdict[Host | None, list[BoundStatement]] = defaultdict(list)
         for (table, _, _), rows in pending.items():

@@ -13,7 +13,7 @@ import msgspec
 from kafka import KafkaProducer
 
 from oda.core.rows import Anomaly, ClosedWindow
-from oda.kafka import connect
+from oda.kafka import RememberingPartitioner, connect
 from oda.settings import Kafka
 
 _MAX_REQUEST_BYTES = 4 * 1024 * 1024  # a rejected original of the broker's 1 MiB, and its headers
@@ -39,6 +39,11 @@ class KafkaWriter:
             acks="all",
             enable_idempotence=True,
             max_request_size=_MAX_REQUEST_BYTES,
+            # `flush` does not wait for it; without it the sender is woken for nearly every row.
+            linger_ms=1_000,
+            batch_size=128 * 1024,
+            metrics_enabled=False,
+            partitioner=RememberingPartitioner(),
         )
         self._sent: list[Any] = []
 

@@ -19,13 +19,14 @@ _KEYSPACE = """
 CREATE KEYSPACE IF NOT EXISTS {keyspace}
 WITH replication = {{'class': 'NetworkTopologyStrategy', 'replication_factor': {replication}}}"""
 
-# One row per batch, series and day: readings packed in log order (see `oda.stores.archive`).
+# One row per series and day of some batches that chain: readings packed in log order (see `oda.stores.archive`).
+# Which batches are in a row is a matter of chance. `last_offset` is in the key, so that the row of a batch that is
+# replayed alone does not replace one that holds more.
 _READINGS = (
     """
 CREATE TABLE IF NOT EXISTS {keyspace}.readings (
-    series text, day date, partition int, first_offset bigint,
-    last_offset bigint, data blob,
-    PRIMARY KEY ((series, day), partition, first_offset)
+    series text, day date, partition int, first_offset bigint, last_offset bigint, data blob,
+    PRIMARY KEY ((series, day), partition, first_offset, last_offset)
 ) WITH"""
     + _TIME_WINDOWED
 )
