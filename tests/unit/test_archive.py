@@ -58,24 +58,32 @@ def test_what_is_packed_comes_back(log: Log) -> None:
             for offset, time, value in zip(*(c.tolist() for c in columns), strict=True)
         ]
     assert sorted(back) == log
-    identities = [(row.series, row.day, row.first_offset) for row in rows]
+    identities = [(row.series, row.day, row.first_offset, row.last_offset) for row in rows]
     assert len(set(identities)) == len(identities)
 
 
 @given(logs(), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=6))
 def test_readers_see_each_reading_once_however_the_log_was_cut(log: Log, cuts: list[tuple[int, int]]) -> None:
     table = {}
-    for start, end in [*cuts, (0, len(log))]:
+    for start, end in [(0, len(log)), *cuts]:
         for row in packed(log[start:end]):
-            # Two batches may write one key: what lasts is the batch that was acked, here the whole log's.
-            table[row.series, row.day, row.first_offset] = row.data
+            table[row.series, row.day, row.first_offset, row.last_offset] = row.data
     groups: dict[tuple[str, int], list[tuple[int, bytes]]] = {}
-    for (series, day, first_offset), data in sorted(table.items()):
+    for (series, day, first_offset, _), data in sorted(table.items()):
         groups.setdefault((series, day), []).append((first_offset, data))
     got = [
         (offset, series, time, value) for (series, _), rows in groups.items() for offset, time, value in readings(rows)
     ]
     assert sorted(got) == log
+
+
+def test_no_row_is_larger_than_a_megabyte() -> None:
+    count = 120_000
+    log = [(number, NAMES[number % 60_000 == 7], 0, float(number)) for number in range(count)]
+    rows = packed(log)
+    assert max(len(row.data) for row in rows) <= 10**6
+    got = [place for row in rows if row.series == "a" for place in unpack(row.first_offset, row.data).offsets.tolist()]
+    assert got == [offset for offset, name, *_ in log if name == "a"]
 
 
 @pytest.mark.parametrize("data", [b"", b"x" * 19, b"x" * 21])

@@ -51,15 +51,15 @@ def test_the_first_of_many_that_wait_are_done_before_the_last_are_written():
 
     def done(items):
         events.append(("done", items[-1]))
-        if items[-1] == 99:
+        if items[-1] == 299:
             finished.set()
 
     writer = BackgroundWriter(write, done, 30, 0.0, LOG)
-    for number in range(100):
+    for number in range(300):
         writer.put(number)
     gate.set()
     assert finished.wait(20)
-    assert len(events) >= 2 * 100 / 32
+    assert len(events) >= 2 * 300 / 96
     assert [what for what, _ in events] == ["written", "done"] * (len(events) // 2)
 
 

@@ -108,13 +108,13 @@ class Batch(NamedTuple):
         return cls(partition, epoch, seq, start, end, committed, clock, readings)
 
 
-def joined(batches: Iterable[Batch], most_per_series: int) -> list[Batch]:
-    """Batches of the same partition that chain, as one, until it has so many readings for each of its series."""
+def joined(batches: Iterable[Batch]) -> list[Batch]:
+    """Batches of the same partition that chain, as one."""
     runs: list[list[Batch]] = []
     newest: dict[int, list[Batch]] = {}
     for batch in batches:
         run = newest.get(batch.partition)
-        if run and run[-1].end == batch.start and _per_series(run) < most_per_series:
+        if run and run[-1].end == batch.start:
             run.append(batch)
         else:
             run = newest[batch.partition] = [batch]
@@ -123,11 +123,6 @@ def joined(batches: Iterable[Batch], most_per_series: int) -> list[Batch]:
         run[0]._replace(end=run[-1].end, clock=run[-1].clock, readings=Readings.joined([one.readings for one in run]))
         for run in runs
     ]
-
-
-def _per_series(run: Sequence[Batch]) -> float:
-    series = max(len(batch.readings.names) for batch in run)
-    return sum(len(batch.readings.series) for batch in run) / max(series, 1)
 
 
 FIELDS = ["partition", "epoch", "seq", "start", "end", "committed", "clock", "payload"]

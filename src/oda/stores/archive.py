@@ -20,6 +20,9 @@ DAY_MS = 86_400_000
 _READING = 4 + 8 + 8
 """Bytes of one packed reading."""
 
+_MOST = 50_000
+"""Readings in one row, so that it has a megabyte."""
+
 _SPAN = 2**32
 """Offsets in one row differ by less: they are packed as uint32."""
 
@@ -49,7 +52,7 @@ def pack(
     times: NDArray[np.int64],
     values: NDArray[np.float64],
 ) -> list[Row]:
-    """Turn a batch's readings into rows, one for each series and UTC day.
+    """Turn a batch's readings into rows, one for each series and UTC day, more if there are many readings of it.
 
     Args:
         names: series names.
@@ -71,7 +74,9 @@ def pack(
     series, days, spans, offsets = series[order], days[order], spans[order], offsets[order]
 
     changes = (np.diff(series) != 0) | (np.diff(days) != 0) | (np.diff(spans) != 0)
-    starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
+    groups = np.flatnonzero(np.r_[True, changes])
+    number_in_group = np.arange(len(order)) - np.repeat(groups, np.diff(np.r_[groups, len(order)]))
+    starts = np.flatnonzero(number_in_group % _MOST == 0)
     ends = np.append(starts[1:], len(order))
     firsts = offsets[starts]
 

@@ -8,7 +8,7 @@ TimeWindowCompactionStrategy drop expired days as whole files.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cassandra import ConsistencyLevel
@@ -24,11 +24,9 @@ from oda.settings import Cassandra
 from oda.stores import archive
 from oda.stores.schema import TABLES, cassandra_statements
 
-_BATCH_ROWS = 30
-
-_DENSE = 100
-"""Batches of a partition that wait together are archived as one until they have so many readings of a series: a row
-of few costs as much as one of many."""
+_REQUEST_ROWS = 30
+_REQUEST_BYTES = 2**20
+"""Where a request ends; Cassandra is set up to take 5 MiB (cluster/cassandra/cassandra.yaml)."""
 
 RECONNECTION = ExponentialReconnectionPolicy(base_delay=1.0, max_delay=5.0, max_attempts=None)
 """The driver's own lets pauses grow to ten minutes, and gives a node up after 64 attempts."""
@@ -128,7 +126,8 @@ class CassandraWriter:
     def flush(self) -> None:
         """Write what was added; returns when Cassandra has acknowledged all of it."""
         batches, self._batches = self._batches, []
-        for batch in joined(batches, _DENSE):
+        # Together, those that chain: a row of a sparse series' few readings costs as much as one of many.
+        for batch in joined(batches):
             for row in archive.pack(*batch.readings):
                 place = (row.series, row.day + _EPOCH_DAY, batch.partition, row.first_offset, row.last_offset)
                 self._add("readings", batch.clock, *place, row.data)
@@ -137,11 +136,7 @@ class CassandraWriter:
         for (table, _, _), rows in pending.items():
             bound = [self._insert[table].bind(row) for row in rows]
             by_replica[self._replica(bound[0])] += bound
-        writes = [
-            (_batch(rows[at : at + _BATCH_ROWS]), ())
-            for rows in by_replica.values()
-            for at in range(0, len(rows), _BATCH_ROWS)
-        ]
+        writes = [(request, ()) for rows in by_replica.values() for request in _requests(rows)]
         execute_concurrent(self._session, writes, concurrency=128, raise_on_first_error=True)
 
     def _replica(self, row: BoundStatement) -> Host | None:
@@ -153,12 +148,16 @@ class CassandraWriter:
         self._pending[table, series, day].append((series, day, *values, clock * 1000))
 
 
-def _batch(rows: list[BoundStatement]) -> BatchStatement:
-    """One request for rows of one node: a request each would cost more than the rows, most of all with many series."""
-    batch = BatchStatement(BatchType.UNLOGGED)
+def _requests(rows: Iterable[BoundStatement]) -> Iterator[BatchStatement]:
+    """Requests of rows of one node: one for each row would cost more than the rows, most of all with many series."""
+    batch, size = BatchStatement(BatchType.UNLOGGED), 0
     for row in rows:
+        if len(batch) >= _REQUEST_ROWS or size >= _REQUEST_BYTES:
+            yield batch
+            batch, size = BatchStatement(BatchType.UNLOGGED), 0
         batch.add(row)
-    return batch
+        size += len(row.values[-2])  # before the timestamp; the packed readings are what is large
+    yield batch
 
 
 def _quoted(columns: str) -> str:

@@ -1,0 +1,38 @@
+"""Joining batches: what chains becomes one, in log order; what does not stays apart."""
+
+from __future__ import annotations
+
+from oda.core.batch import Batch, Readings, joined
+from oda.core.reading import Reading
+
+
+def batch(partition: int, start: int, *names: str) -> Batch:
+    rows = [Reading(name, 1000 + start + number, float(start + number)) for number, name in enumerate(names)]
+    end = start + len(names)
+    return Batch(partition, 1, start, start, end, 0, 100 + start, Readings.of(range(start, end), rows))
+
+
+def rows(found: Batch) -> list[tuple[str, int, int, float]]:
+    names, series, *columns = found.readings
+    return list(zip((names[code] for code in series), *(column.tolist() for column in columns), strict=True))
+
+
+def test_batches_that_chain_become_one_with_the_newest_clock() -> None:
+    first, other, second = batch(0, 5, "a", "b", "a"), batch(1, 0, "c"), batch(0, 8, "b", "d")
+    one, two = joined([first, other, second])
+    assert (one.partition, one.start, one.end, one.clock) == (0, 5, 10, second.clock)
+    assert rows(one) == rows(first) + rows(second)
+    assert rows(two) == rows(other)
+
+
+def test_a_gap_and_a_replay_end_a_run() -> None:
+    first, behind_a_gap = batch(0, 0, "a"), batch(0, 2, "a")
+    assert [(one.start, one.end) for one in joined([first, behind_a_gap, first])] == [(0, 1), (2, 3), (0, 1)]
+
+
+def test_clock_batches_do_no_harm() -> None:
+    clock = batch(0, 1)
+    (one,) = joined([batch(0, 0, "a"), clock, batch(0, 1, "b")])
+    assert [row[0] for row in rows(one)] == ["a", "b"]
+    (alone,) = joined([clock])
+    assert rows(alone) == []
