@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from oda.bench.engines import Engine
 from oda.bench.own import own_stream
@@ -16,10 +17,11 @@ from oda.errors import UserError
 
 @dataclass
 class Measured:
-    """One workload: readings a second by engine, one figure a round."""
+    """One workload: readings a second by engine, one figure a round, and the day (UTC) it was measured on."""
 
     workload: Workload
     rates: dict[str, list[float]] = field(default_factory=dict)
+    date: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
 
     def ratios(self, name: str, reference: str) -> list[float]:
         """An engine's rate over the reference's, round by round."""

@@ -6,13 +6,14 @@ import platform
 import statistics
 import subprocess
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import psutil
 
 from oda.bench.compare import Measured
+
+_DATA = "results.json"
 
 
 def machine() -> dict[str, str]:
@@ -21,7 +22,6 @@ def machine() -> dict[str, str]:
     model = next((line.partition(":")[2].strip() for line in cpuinfo.splitlines() if "model name" in line), "unknown")
     java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr.partition("\n")[0]
     return {
-        "date": datetime.now(UTC).date().isoformat(),
         "processor": f"{psutil.cpu_count()} x {model}",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": platform.platform(),
@@ -30,18 +30,31 @@ def machine() -> dict[str, str]:
     }
 
 
+class _Results(msgspec.Struct):
+    machine: dict[str, str]
+    measured: list[Measured]
+
+
 def write(folder: Path, measured: Sequence[Measured]) -> None:
-    """Write `results.json`, `results.md` and `results.svg`."""
-    content = {"machine": machine(), "measured": measured}
-    (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(content)) + b"\n")
-    (folder / "results.md").write_text(_page(measured))
-    plot(folder / "results.svg", measured)
+    """Write `results.json`, `results.md` and `results.svg`.
+
+    Other workloads keep the figures that they have there, if they are of this machine.
+    """
+    results = _Results(machine(), list(measured))
+    before = folder / _DATA
+    if before.exists() and (old := msgspec.json.decode(before.read_bytes(), type=_Results)).machine == results.machine:
+        anew = {one.workload for one in measured}
+        results.measured += [one for one in old.measured if one.workload not in anew]
+    results.measured.sort(key=lambda one: (one.workload.shuffled, one.workload.series))
+    before.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+    (folder / "results.md").write_text(_page(results))
+    plot(folder / "results.svg", results.measured)
 
 
-def _page(measured: Sequence[Measured]) -> str:
+def _page(results: _Results) -> str:
     lines = ["# Newest results", "", "Made by `oda bench peers`; see [README.md](README.md).", ""]
-    lines += [f"- {name}: {value}" for name, value in machine().items()]
-    for one in measured:
+    lines += [f"- {name}: {value}" for name, value in results.machine.items()]
+    for one in results.measured:
         lines += ["", *table(one)]
     return "\n".join([*lines, "", "![rates](results.svg)", ""])
 
@@ -52,7 +65,7 @@ def table(measured: Measured) -> list[str]:
     ours = [name for name in names if name.startswith("ODA")]
     heads = ["engine", "readings/s", "lowest", "highest", *(f"{name} is" for name in ours)]
     rounds = len(next(iter(measured.rates.values())))
-    lines = [f"## {measured.workload}, {measured.workload.readings:,} readings, {rounds} rounds", ""]
+    lines = [f"## {measured.workload}, {measured.workload.readings:,} readings, {rounds} rounds, {measured.date}", ""]
     lines += [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
     for name, rates in measured.rates.items():
         figures = [f"{figure:,.0f}" for figure in (statistics.median(rates), min(rates), max(rates))]

@@ -117,12 +117,13 @@ def measure_peers(
     series: Annotated[list[int], typer.Option(min=1, help="How many series; may be repeated.")] = _SERIES,
     readings: Annotated[int, typer.Option(min=10_000, help="How many readings a topic holds.")] = 1_000_000,
     rounds: Annotated[int, typer.Option(min=1, help="How often each engine has its turn.")] = 5,
-    only: Annotated[str | None, typer.Option(help="Only engines whose name contains this.")] = None,
+    only: Annotated[str | None, typer.Option(help="Only engines whose name contains this; write no file.")] = None,
     order: Annotated[Order, typer.Option(help="How the readings' times lie in the log.")] = Order.BOTH,
 ) -> None:
     """The same work by ODA and by other stream processors, in turn; benchmarks/README.md tells what it is.
 
-    Writes benchmarks/results.*. The first time it builds the others' environments, with Maven and from PyPI.
+    Writes benchmarks/results.*, where other workloads keep their figures. The first time it builds the others'
+    environments, with Maven and from PyPI.
 
     Example: oda bench peers --series 100 --rounds 5
     """
@@ -132,7 +133,8 @@ def measure_peers(
     with console.status("") as status:
         for measured in compare.compare(ctx.obj, engines, workloads, rounds, lambda what: _tell(status, what)):
             done[measured.workload] = measured
-            report.write(BENCHMARKS, list(done.values()))
+            if only is None:
+                report.write(BENCHMARKS, list(done.values()))
     for measured in done.values():
         console.print(Markdown("\n".join(report.table(measured))))
 
