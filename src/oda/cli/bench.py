@@ -240,21 +240,26 @@ def measure_soak(
     minutes: Annotated[float, typer.Option(min=1, help="For how long, after two minutes of warm-up.")] = 30.0,
     rate: Annotated[int, typer.Option(min=100, help="Readings a second.")] = 20_000,
 ) -> None:
-    """A steady load for long: memory of each process, how far behind the stores are, and the audit at the end.
-
-    Exit code 1 if the audit finds a fault.
+    """A steady load for long: memory of each process, and how far behind the stores are.
 
     Example: oda bench soak --minutes 30 --rate 20000
     """
-    with _audited(ctx.obj) as system:
-        with console.status("warming up") as status:
-            samples, began = soak.measure(system, rate, minutes * 60, lambda what: _tell(status, what))
-        during = [sample for sample in samples if sample.at >= began]
-        console.print(_memory_table(samples, began, during))
-        produced = (during[-1].end - during[0].end) / (during[-1].at - during[0].at)
-        console.print(
-            f"{produced:,.0f} readings/s for {minutes:g} minutes; at most {max(one.behind for one in during):,} behind."
-        )
+    with (
+        console.status("warming up") as status,
+        own_stream(ctx.obj) as (storm, settings),
+        storm.running(settings.kafka.group),
+    ):
+        system = _system(ctx.obj, storm, settings)
+        samples, began = soak.measure(system, rate, minutes * 60, lambda what: _tell(status, what))
+        throughput.wait_for_commits(settings)
+    during = [sample for sample in samples if sample.at >= began]
+    console.print(_memory_table(samples, began, during))
+    produced = (during[-1].end - during[0].end) / (during[-1].at - during[0].at)
+    behind = [sample.behind for sample in during]
+    console.print(
+        f"{produced:,.0f} readings/s for {minutes:g} minutes; behind: {np.median(behind):,.0f} in the middle, "
+        f"{max(behind):,} at most; all were committed in the end."
+    )
 
 
 def _system(context: Context, storm: Storm, settings: Settings) -> System:
