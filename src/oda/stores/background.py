@@ -33,7 +33,8 @@ class BackgroundWriter(Generic[Item]):
     """Hands items to `write` in order, up to `_MOST_ITEMS` that wait at once.
 
     Args:
-        write: writes all items of a list, or raises; is called again with the same list then.
+        write: writes all items of a list, or raises; is called again with the same list then. The first list is
+            empty, so that the store is connected to before there is work.
         done: is called after that with the same list.
         keep_seconds: items that waited longer are let go.
         linger_seconds: how long the first item waits for others to be written with it.
@@ -80,6 +81,7 @@ class BackgroundWriter(Generic[Item]):
             before_sleep=self._report,
         )(self._write)
         try:
+            write([])
             while True:
                 items = self._take()
                 write(items)
