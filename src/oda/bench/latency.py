@@ -2,7 +2,7 @@
 
 Probes are readings that are all anomalies: the values of a window lie around 0, those of the next around a million,
 and so on, so each is far from the window before its own. Up to 100 a second are probes, more than any real stream has
-of anomalies; what the rate is beyond that is noise of other series, from a process of its own.
+of anomalies; what the rate is beyond that is noise of other series.
 
 Every probe is awaited in the topic of anomalies. Cassandra and Elasticsearch are asked by key, for the probes of one
 series only, so that the questions don't become the load.
@@ -10,8 +10,6 @@ series only, so that the questions don't become the load.
 
 from __future__ import annotations
 
-import multiprocessing
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -120,7 +118,7 @@ def measure(settings: Settings, rate: int, seconds: float, series: int) -> Laten
             stack.enter_context(_Watch(stack.enter_context(store(settings)), pause))
             for store, pause in ((_kafka, 0.0), (_cassandra, _LOOK_SECONDS), (_elasticsearch, _LOOK_SECONDS))
         )
-        stack.enter_context(_noise(settings, rate - probe_rate))
+        stack.enter_context(Load(settings, rate - probe_rate))
         _produce(settings, probe_rate, _WARM_UP_SECONDS, series, [])
         every = _produce(settings, probe_rate, seconds, series, stores)
         followed = {place: probe for place, probe in every.items() if _is_followed(probe)}
@@ -154,21 +152,6 @@ def _produce(settings: Settings, rate: int, seconds: float, series: int, asked: 
         producer.send(settings.kafka.readings, message, key=probe.series.encode()).add_callback(acknowledged, probe)
     producer.close()
     return probes
-
-
-@contextmanager
-def _noise(settings: Settings, rate: int) -> Iterator[None]:
-    """From a process of its own: as a thread it would hold up the probes, and the looking for them."""
-    process = multiprocessing.get_context("spawn").Process(target=_produce_noise, args=(settings, rate), daemon=True)
-    process.start()
-    yield
-    process.terminate()
-    process.join()
-
-
-def _produce_noise(settings: Settings, rate: int) -> None:
-    with Load(settings, rate):
-        threading.Event().wait()
 
 
 @contextmanager
