@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cassandra.cluster import Session
-from elasticsearch import Elasticsearch
 from kafka import KafkaAdminClient
 
 from oda.cli.context import Context
@@ -29,8 +27,9 @@ def own_stream(context: Context, **options: object) -> Iterator[tuple[Storm, Set
         settings = own.settings()
         create_topics(settings.kafka)
         try:
-            with _stores(settings):  # what a running system has is not made at the topology's expense
-                pass
+            # As on a running system: tables and templates are there when the topology starts.
+            cassandra.connect(settings.cassandra).cluster.shutdown()
+            elasticsearch.connect(settings.elasticsearch).close()
             yield Storm(own.config, own.env), settings
         except BaseException:
             with suppress(Exception):  # a server that is down must not hide what went wrong
@@ -44,21 +43,13 @@ def _drop(settings: Settings) -> None:
     # By name, and not those of the settings: other engines make topics for their state, named after the group.
     admin.delete_topics([topic for topic in admin.list_topics() if settings.kafka.group in topic])
     admin.close()
+    session = cassandra.connect(settings.cassandra)
+    session.execute(f"DROP KEYSPACE IF EXISTS {settings.cassandra.keyspace}")
+    session.cluster.shutdown()
+    client = elasticsearch.connect(settings.elasticsearch)
     prefix = settings.elasticsearch.prefix
-    with _stores(settings) as (session, client):
-        session.execute(f"DROP KEYSPACE IF EXISTS {settings.cassandra.keyspace}")
-        for index in client.indices.get(index=f"{prefix}-*"):
-            client.indices.delete(index=index)
-        for template in client.indices.get_index_template(name=f"{prefix}-*")["index_templates"]:
-            client.indices.delete_index_template(name=template["name"])
-
-
-@contextmanager
-def _stores(settings: Settings) -> Iterator[tuple[Session, Elasticsearch]]:
-    """Cassandra with the tables, Elasticsearch with the index templates."""
-    session, client = cassandra.connect(settings.cassandra), elasticsearch.connect(settings.elasticsearch)
-    try:
-        yield session, client
-    finally:
-        client.close()
-        session.cluster.shutdown()
+    for index in client.indices.get(index=f"{prefix}-*"):
+        client.indices.delete(index=index)
+    for template in client.indices.get_index_template(name=f"{prefix}-*")["index_templates"]:
+        client.indices.delete_index_template(name=template["name"])
+    client.close()

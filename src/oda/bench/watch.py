@@ -24,7 +24,7 @@ from oda.core.reading import Reading, encode
 from oda.settings import Settings
 
 SAMPLE_SECONDS = 1.0
-_STEP_SECONDS = 0.05
+_STEP_SECONDS = 0.01
 _SERIES = 100
 
 _MOST_A_PROCESS = 20_000
@@ -103,7 +103,8 @@ def _produce(settings: Settings, rate: int, series: Sequence[int]) -> None:
     with Producer(settings.kafka, settings.kafka.readings) as producer:
         while parent is not None and parent.is_alive():
             time.sleep(_STEP_SECONDS)
-            due = int((time.monotonic() - began) * rate) - sent
+            # A second's at most: all of it gets one time, which would be old if it can't keep up.
+            due = min(int((time.monotonic() - began) * rate) - sent, rate)
             now = time.time_ns() // 1_000_000
             for value in noise(random, due).tolist():
                 reading = Reading(f"bench-{series[sent % len(series)]}", now, value)
