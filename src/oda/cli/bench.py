@@ -158,7 +158,9 @@ def draw_flame_graphs(ctx: typer.Context) -> None:
 def measure_cost(
     ctx: typer.Context,
     series: Annotated[list[int], typer.Option(min=1, help="How many series; may be repeated.")] = _MANY_SERIES,
-    readings: Annotated[int, typer.Option(min=10_000, help="How many are measured; as many go before.")] = 1_000_000,
+    readings: Annotated[
+        int, typer.Option(min=10_000, help="How many are measured, at least 20 a series; as many go before.")
+    ] = 1_000_000,
     check: Annotated[
         bool, typer.Option("--check", help="Compare with what `oda plan` foretells; write no file.")
     ] = False,
@@ -175,7 +177,7 @@ def measure_cost(
     for number in series:
         with own_stream(ctx.obj) as (storm, settings):
             system = _system(ctx.obj, storm, settings)
-            found, seconds = cost.measure(system, Workload(number, readings))
+            found, seconds = cost.measure(system, Workload(number, max(readings, 20 * number)))
         costs.append(found)
         console.print(_cost_table(found, seconds))
     if check:
