@@ -1,36 +1,41 @@
 """How long from producing a reading to its anomaly being readable in each store.
 
 Probes are readings that are all anomalies: the values of a window lie around 0, those of the next around a million,
-and so on, so each is far from the window before its own. Up to 100 a second are probes, more than any real stream has
-of anomalies; what the rate is beyond that is noise of other series.
+and so on, so each is far from the window before its own. A tenth of the readings are probes, but no more than 100 a
+second: that is more than any real stream has of anomalies. The rest is noise of other series.
 
-Every probe is awaited in the topic of anomalies. Cassandra and Elasticsearch are asked by key, for the probes of one
-series only, so that the questions don't become the load.
+The topic of anomalies is read afterwards: the broker has noted when it appended each. Cassandra and Elasticsearch are
+asked by key for the probes of one series, again and again. That is a load of its own, so it has a time of its own.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from numpy.typing import NDArray
 
+from oda.bench.results import stamp
 from oda.bench.watch import Background, Load
 from oda.core.reading import Reading, encode
-from oda.kafka import connect
+from oda.kafka import connect, consumer
 from oda.settings import Settings
 from oda.stores import cassandra, elasticsearch
+from oda.topology import Storm
 
 _WARM_UP_SECONDS = 60.0
 """The first windows have no baseline, and a worker's young JVM compiles for most of a minute."""
 
 _PROBES_A_SECOND = 100
+
+_SERIES_PROBES_A_SECOND = 10
+"""Enough for a baseline in each window."""
 
 _LOOK_SECONDS = 0.02
 """Between two questions to a store: by so much its latency may be too high."""
@@ -56,7 +61,7 @@ class Latencies(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """A reading whose anomaly is awaited: its series, its time in epoch ms, and when it was sent by `perf_counter`."""
+    """A reading whose anomaly is awaited: series, time in epoch ms, and when it was sent in seconds since 1970."""
 
     series: str
     time: int
@@ -64,72 +69,81 @@ class Probe(NamedTuple):
 
 
 class _Watch(Background):
-    """Notes when each anomaly can first be read in a store.
+    """Notes when each anomaly that is wanted can first be read in a store; `find` asks it."""
 
-    Args:
-        find: asks the store.
-        pause: between two questions, seconds.
-    """
-
-    def __init__(self, find: Find, pause: float) -> None:
+    def __init__(self, find: Find) -> None:
         self.wanted: dict[Place, Probe] = {}
         self._found: dict[Place, float] = {}
         self._find = find
-        self._pause = pause
         super().__init__()
 
-    def latencies(self, probes: dict[Place, Probe]) -> NDArray[np.float64]:
-        """Of these probes, in ms; waits for those that are still on their way.
-
-        Raises:
-            RuntimeError: some did not arrive.
-        """
+    def found(self, probes: Mapping[Place, Probe]) -> dict[Place, float]:
+        """When each could be read, seconds since 1970; waits for those that are still on their way."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not probes.keys() <= self._found.keys() and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
-        if missing := probes.keys() - self._found.keys():
-            raise RuntimeError(f"{len(missing)} of {len(probes)} anomalies did not arrive")
-        return np.array([self._found[place] - probe.sent for place, probe in probes.items()]) * 1000
+        return self._found
 
     def _run(self) -> None:
-        while not self._over.wait(self._pause):
+        while not self._over.wait(_LOOK_SECONDS):
             places = self._find(self.wanted.copy())
-            now = time.perf_counter()
+            now = time.time()
             for place in places:
                 self._found.setdefault(place, now)
                 self.wanted.pop(place, None)
 
 
-def measure(settings: Settings, rate: int, seconds: float, series: int) -> Latencies:
+def measure(settings: Settings, storm: Storm, rate: int, seconds: float) -> Latencies:
     """Latencies of the probes that were produced after the warm-up.
 
     Args:
-        settings: a topology with these settings is running.
-        rate: readings a second, over all series.
-        seconds: how long to measure.
-        series: of the probes, which take turns.
+        settings: those of a topology that is not running yet.
+        storm: where it will.
+        rate: readings a second, over all series; at least 100.
+        seconds: how long to measure, for Kafka and again for the other two.
 
     Raises:
         RuntimeError: an anomaly did not arrive.
     """
-    probe_rate = min(rate, _PROBES_A_SECOND)
+    stamp(settings)
+    probe_rate = min(rate // 10, _PROBES_A_SECOND)
     with ExitStack() as stack:
-        kafka, *stores = (
-            stack.enter_context(_Watch(stack.enter_context(store(settings)), pause))
-            for store, pause in ((_kafka, 0.0), (_cassandra, _LOOK_SECONDS), (_elasticsearch, _LOOK_SECONDS))
-        )
+        stack.enter_context(storm.running(settings.kafka.group))
+        watches = [
+            stack.enter_context(_Watch(stack.enter_context(store(settings)))) for store in (_cassandra, _elasticsearch)
+        ]
         stack.enter_context(Load(settings, rate - probe_rate))
-        _produce(settings, probe_rate, _WARM_UP_SECONDS, series, [])
-        every = _produce(settings, probe_rate, seconds, series, stores)
-        followed = {place: probe for place, probe in every.items() if _is_followed(probe)}
-        return Latencies(kafka.latencies(every), *(store.latencies(followed) for store in stores))
+        _produce(settings, probe_rate, _WARM_UP_SECONDS, [])
+        every = _produce(settings, probe_rate, seconds, [])
+        asked = _produce(settings, probe_rate, seconds, watches)
+        followed = {place: probe for place, probe in asked.items() if _is_followed(probe)}
+        stores = [_latencies(followed, watch.found(followed)) for watch in watches]
+        return Latencies(_latencies(every, _appended(settings, every)), *stores)
+
+
+def _latencies(probes: Mapping[Place, Probe], found: Mapping[Place, float]) -> NDArray[np.float64]:
+    if missing := probes.keys() - found.keys():
+        raise RuntimeError(f"{len(missing)} of {len(probes)} anomalies did not arrive")
+    return np.array([found[place] - probe.sent for place, probe in probes.items()]) * 1000
 
 
 def _is_followed(probe: Probe) -> bool:
     return probe.series == "probe-0"
 
 
-def _produce(settings: Settings, rate: int, seconds: float, series: int, asked: list[_Watch]) -> dict[Place, Probe]:
+def _appended(settings: Settings, probes: Mapping[Place, Probe]) -> dict[Place, float]:
+    """When the broker appended each anomaly, seconds since 1970, to the ms; waits for those of the probes."""
+    found: dict[Place, float] = {}
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    with consumer(settings.kafka, [settings.kafka.anomalies], from_beginning=True) as client:
+        while not probes.keys() <= found.keys() and time.monotonic() < deadline:
+            for message in (one for batch in client.poll(1000).values() for one in batch):
+                row = msgspec.json.decode(message.value)
+                found[row["partition"], row["offset"]] = message.timestamp / 1000
+    return found
+
+
+def _produce(settings: Settings, rate: int, seconds: float, asked: list[_Watch]) -> dict[Place, Probe]:
     """Produce probes; returns them when Kafka has acknowledged all."""
     probes: dict[Place, Probe] = {}
 
@@ -139,6 +153,7 @@ def _produce(settings: Settings, rate: int, seconds: float, series: int, asked: 
         for watch in asked if _is_followed(probe) else []:
             watch.wanted[place] = probe
 
+    series = rate // _SERIES_PROBES_A_SECOND
     producer = connect(KafkaProducer, settings.kafka, acks="all", enable_idempotence=True, linger_ms=0)
     began = time.perf_counter()
     for number in range(int(rate * seconds)):
@@ -147,25 +162,11 @@ def _produce(settings: Settings, rate: int, seconds: float, series: int, asked: 
             time.sleep(pause)
         now = time.time_ns() // 1_000_000
         level = 1e6 * (now // settings.window.size_ms % 2)
-        probe = Probe(f"probe-{number % series}", now, time.perf_counter())
+        probe = Probe(f"probe-{number % series}", now, time.time())
         message = encode(Reading(probe.series, now, level + number % 7))
         producer.send(settings.kafka.readings, message, key=probe.series.encode()).add_callback(acknowledged, probe)
     producer.close()
     return probes
-
-
-@contextmanager
-def _kafka(settings: Settings) -> Iterator[Find]:
-    topic = settings.kafka.anomalies
-    with closing(connect(KafkaConsumer, settings.kafka, fetch_max_wait_ms=100)) as consumer:
-        consumer.assign([TopicPartition(topic, number) for number in range(settings.kafka.partitions)])
-        consumer.seek_to_end()
-
-        def find(_: dict[Place, Probe]) -> list[Place]:
-            rows = [msgspec.json.decode(message.value) for batch in consumer.poll(100).values() for message in batch]
-            return [(row["partition"], row["offset"]) for row in rows]
-
-        yield find
 
 
 @contextmanager

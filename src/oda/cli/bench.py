@@ -61,9 +61,10 @@ _DRAIN_SECONDS = 180.0
 @app.command("latency")
 def measure_latency(
     ctx: typer.Context,
-    rate: Annotated[list[int], typer.Option(min=1, help="Readings a second; may be repeated.")] = _RATES,
-    seconds: Annotated[float, typer.Option(min=1, help="How long to measure, after a minute of warm-up.")] = 60.0,
-    series: Annotated[int, typer.Option(min=1, help="How many series the anomalies are of.")] = 10,
+    rate: Annotated[list[int], typer.Option(min=100, help="Readings a second; may be repeated.")] = _RATES,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="How long to measure Kafka, then the other two; a minute of warm-up is before.")
+    ] = 60.0,
 ) -> None:
     """From producing a reading to its anomaly being readable in each of the three stores.
 
@@ -73,9 +74,8 @@ def measure_latency(
         with (
             console.status(f"{number:,} readings a second"),
             own_stream(ctx.obj) as (storm, settings),
-            storm.running(settings.kafka.group),
         ):
-            found = latency.measure(settings, number, seconds, series)
+            found = latency.measure(settings, storm, number, seconds)
         console.print(_latency_table(found, number))
 
 
