@@ -35,7 +35,7 @@ class RememberingPartitioner(DefaultPartitioner):  # type: ignore[misc]
         return int(partitions[_hash(key_bytes) % len(partitions)])
 
 
-@lru_cache(2**16)
+@lru_cache(2**18)  # with more series than it holds, ones that take turns would never be found in it
 def _hash(key: bytes) -> int:
     return int(murmur2(key) & 0x7FFFFFFF)
 

@@ -1,21 +1,25 @@
 """How large a cluster must be, from what the parts were measured to cost (docs/capacity.md).
 
 Pure: figures in, figures out. The model is linear: what a reading costs a process is `a + b * w`, with `w` the windows
-that close for each reading. A series with few readings has many windows for each, and few readings in a batch.
+that close for each reading. A series with few readings has many windows for each, and few readings in a batch. Those
+that write snapshots have a cost by the second besides, for each series.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from math import ceil
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 WINDOW_SECONDS = 2.0
 COMPONENTS = ("readings", "windows", "anomalies", "cassandra", "elasticsearch", "kafka")
 STORES = ("kafka", "cassandra", "elasticsearch")
+SNAPSHOTS = ("windows", "cassandra server")
+"""Processes that write the state of all series, about once a second."""
 
 MACHINE_CORES = 8
 MACHINE_DISK = 2e12
@@ -28,15 +32,28 @@ REPLICAS = {"kafka": 3, "cassandra": 3, "elasticsearch": 2}
 """As the environment `cluster` of config.json has them."""
 
 
+class Density(NamedTuple):
+    """What the cost of a reading depends on: how many windows close for each, and how many seconds of a series pass."""
+
+    windows: float
+    seconds: float
+
+
 class Measured(msgspec.Struct):
-    """A run of `oda bench cost`: CPU seconds and MiB by process, bytes by store."""
+    """A run of `oda bench cost`: how long it took, CPU seconds and MiB by process, bytes by store."""
 
     series: int
     readings: int
     windows: float
+    seconds: float
     cpu: dict[str, float]
     memory: dict[str, float]
     disk: dict[str, int]
+
+    @property
+    def density(self) -> Density:
+        """The seconds are those of the run, which may be faster or slower than the readings' own time."""
+        return Density(self.windows / self.readings, self.series * self.seconds / self.readings)
 
 
 class Load(NamedTuple):
@@ -47,9 +64,9 @@ class Load(NamedTuple):
     days: float
 
     @property
-    def windows_per_reading(self) -> float:
+    def density(self) -> Density:
         """A window has at least one reading."""
-        return min(1.0, self.series / WINDOW_SECONDS / self.rate)
+        return Density(min(1.0, self.series / WINDOW_SECONDS / self.rate), self.series / self.rate)
 
 
 class Plan(NamedTuple):
@@ -73,22 +90,28 @@ class Plan(NamedTuple):
 
 
 class Model:
-    """Fitted to runs of at least two sizes."""
+    """Fitted to runs of at least three sizes."""
 
     def __init__(self, runs: Iterable[Measured]) -> None:
         runs = list(runs)
-        self._cpu = _fit(runs, lambda run: run.cpu)
-        self._disk = _fit(runs, lambda run: run.disk)
+        density = np.array([run.density for run in runs])
+        self._cpu = {
+            name: _fit(density if name in SNAPSHOTS else density[:, :1], [run.cpu[name] / run.readings for run in runs])
+            for name in runs[0].cpu
+        }
+        self._disk = {
+            name: _fit(density[:, :1], [run.disk[name] / run.readings for run in runs]) for name in runs[0].disk
+        }
         memory = [run.memory["windows"] * 2**20 for run in runs]
         self.bytes_per_series, self._bytes_at_start = map(float, np.polyfit([run.series for run in runs], memory, 1))
 
-    def cpu(self, process: str, windows_per_reading: float) -> float:
+    def cpu(self, process: str, density: Density) -> float:
         """CPU seconds of one reading."""
-        return _at(self._cpu[process], windows_per_reading)
+        return _at(self._cpu[process], density)
 
-    def disk(self, store: str, windows_per_reading: float) -> float:
+    def disk(self, store: str, density: Density) -> float:
         """Bytes of one reading with all that comes of it."""
-        return _at(self._disk[store], windows_per_reading)
+        return _at(self._disk[store], density)
 
     def memory(self, series: int) -> float:
         """Bytes of the process of a window bolt that has them all."""
@@ -96,7 +119,7 @@ class Model:
 
     def plan(self, load: Load) -> Plan:
         """Round up, but for `BUSY`."""
-        density = load.windows_per_reading
+        density = load.density
         cores = {process: self.cpu(process, density) * load.rate for process in self._cpu}
         executors = {name: max(1, ceil(cores[name] / BUSY)) for name in COMPONENTS}
         storm = sum(cores[name] for name in (*COMPONENTS, "worker"))
@@ -116,20 +139,16 @@ class Model:
         return Plan(executors, partitions, workers, nodes, disk, load.series * self.bytes_per_series)
 
 
-_Line = tuple[float, float]
+_Terms = tuple[float, ...]
+"""Of a reading, and for each of the parts of its density that count."""
 
 
-def _fit(runs: list[Measured], figures: Callable[[Measured], Mapping[str, float]]) -> dict[str, _Line]:
-    """Least squares of the relative error, for what each run has by name."""
-    density = np.array([run.windows / run.readings for run in runs])
-    lines = {}
-    for name in figures(runs[0]):
-        each = np.array([figures(run)[name] / run.readings for run in runs])
-        terms = np.column_stack([np.ones_like(density), density]) / each[:, None]
-        a, b = np.linalg.lstsq(terms, np.ones_like(each), rcond=None)[0]
-        lines[name] = float(a), float(b)
-    return lines
+def _fit(density: NDArray[np.float64], costs: list[float]) -> _Terms:
+    """Least squares of the relative error; `density` has a row for each cost."""
+    costs_column = np.array(costs)[:, None]
+    terms = np.column_stack([np.ones(len(costs)), density]) / costs_column
+    return tuple(map(float, np.linalg.lstsq(terms, np.ones(len(costs)), rcond=None)[0]))
 
 
-def _at(line: _Line, windows_per_reading: float) -> float:
-    return line[0] + line[1] * windows_per_reading
+def _at(terms: _Terms, density: Density) -> float:
+    return terms[0] + sum(term * part for term, part in zip(terms[1:], density, strict=False))

@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import pytest
 
-from oda.plan import BUSY, COMPONENTS, MACHINE_CORES, Load, Measured, Model
+from oda.plan import BUSY, COMPONENTS, MACHINE_CORES, SNAPSHOTS, Density, Load, Measured, Model
 
 PROCESSES = (*COMPONENTS, "worker", "kafka server", "cassandra server", "elasticsearch server")
 
 
-def run(series: int, windows: float) -> Measured:
-    """Each process takes 2 us a reading and 10 us a window; each store 50 bytes and 200."""
+def run(series: int, windows: float, seconds: float) -> Measured:
+    """Each process takes 2 us a reading and 10 us a window; each store 50 bytes and 200. Snapshots: 3 us a series."""
     readings = 1_000_000
+    cpu = dict.fromkeys(PROCESSES, readings * (2e-06 + 1e-05 * windows))
     return Measured(
         series,
         readings,
         windows * readings,
-        dict.fromkeys(PROCESSES, readings * (2e-06 + 1e-05 * windows)),
+        seconds,
+        cpu | {name: cpu[name] + 3e-06 * series * seconds for name in SNAPSHOTS},
         {"windows": 40 + series * 1024 / 2**20},
         {name: int(readings * (50 + 200 * windows)) for name in ("kafka", "cassandra", "elasticsearch")},
     )
 
 
-MODEL = Model([run(100, 0.005), run(10_000, 0.05), run(100_000, 0.5)])
+MODEL = Model([run(100, 0.005, 10), run(10_000, 0.05, 30), run(100_000, 0.5, 500)])
 
 
 @pytest.mark.parametrize("windows", [0.0, 0.1, 1.0])
 def test_it_is_linear_in_the_windows_of_a_reading(windows):
-    assert MODEL.cpu("windows", windows) == pytest.approx(2e-6 + 10e-6 * windows)
-    assert MODEL.disk("kafka", windows) == pytest.approx(50 + 200 * windows)
+    density = Density(windows, 0.0)
+    assert MODEL.cpu("windows", density) == pytest.approx(2e-6 + 10e-6 * windows)
+    assert MODEL.disk("kafka", density) == pytest.approx(50 + 200 * windows)
     assert MODEL.bytes_per_series == pytest.approx(1024)
+
+
+def test_snapshots_cost_by_the_second():
+    dense, sparse = Load(100_000, 50_000, 1).density, Load(100_000, 1_000, 1).density
+    assert MODEL.cpu("windows", dense) == pytest.approx(2e-6 + 10e-6 + 3e-6 * 2)
+    assert MODEL.cpu("windows", sparse) == pytest.approx(2e-6 + 10e-6 + 3e-6 * 100)
+    assert MODEL.cpu("anomalies", sparse) == pytest.approx(2e-6 + 10e-6)
 
 
 def test_a_small_load_needs_one_executor_each_and_three_nodes():
@@ -42,13 +52,13 @@ def test_a_small_load_needs_one_executor_each_and_three_nodes():
 def test_a_large_load_fits_what_is_planned_for_it():
     load = Load(10_000_000, 5_000_000, 30)
     plan = MODEL.plan(load)
-    cores = MODEL.cpu("windows", load.windows_per_reading) * load.rate
-    assert cores <= plan.executors["windows"] * BUSY
+    cores = MODEL.cpu("anomalies", load.density) * load.rate
+    assert cores <= plan.executors["anomalies"] * BUSY
     assert len(COMPONENTS) * cores <= plan.workers * MACHINE_CORES * BUSY
     assert plan.partitions >= 2 * plan.executors["windows"]
     assert plan.disk["kafka"] == pytest.approx(250 * 5e6 * 86_400 * 30 * 3)
 
 
 def test_a_series_has_at_most_one_window_for_each_reading():
-    assert Load(10_000_000, 1000, 1).windows_per_reading == 1
-    assert Load(100, 10_000, 1).windows_per_reading == 0.005
+    assert Load(10_000_000, 1000, 1).density.windows == 1
+    assert Load(100, 10_000, 1).density.windows == 0.005

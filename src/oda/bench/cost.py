@@ -15,18 +15,23 @@ from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
 from oda.cluster import processes
 from oda.plan import COMPONENTS, Measured
-from oda.stores import elasticsearch
+from oda.stores import cassandra, elasticsearch
 
 _APART_MS = 600_000
 """More than filling the topic takes: the second half must not be older than the first."""
 
 _MERGE_SECONDS = 300
 
+_SETTLE_SECONDS = 15
+"""Elasticsearch tells its sizes 10 s late; Cassandra writes a table within seconds."""
+
+_TABLES = ("readings", "windows", "anomalies")
+
 _SERVERS = {"kafka server": "kafka-1", "cassandra server": "cassandra", "elasticsearch server": "elasticsearch"}
 
 
-def measure(system: System, workload: Workload) -> tuple[Measured, float]:
-    """Cost of a workload's readings, and how many seconds they took.
+def measure(system: System, workload: Workload) -> Measured:
+    """Cost of a workload's readings.
 
     The same again goes before, uncounted: young processes import modules and compile, which is most of the CPU time of
     a short run and nothing in one of days.
@@ -49,7 +54,7 @@ def measure(system: System, workload: Workload) -> tuple[Measured, float]:
         memory = {name: sum(map(rss, found)) for name, found in _processes(system).items()}
     windows = workload.readings * workload.step_ms / settings.window.size_ms
     disk = {store: size // 2 for store, size in _disk(system).items()}
-    return Measured(workload.series, workload.readings, windows, cpu, memory, disk), seconds
+    return Measured(workload.series, workload.readings, windows, seconds, cpu, memory, disk)
 
 
 def _processes(system: System) -> dict[str, list[psutil.Process]]:
@@ -70,22 +75,26 @@ def _seconds(process: psutil.Process) -> float:
 
 
 def _disk(system: System) -> dict[str, int]:
-    """What stays of the readings: merged as stores do in the end, and without snapshots, which replace each other.
+    """What stays of the readings: merged, as Elasticsearch does in the end; no snapshots, which replace each other.
 
-    Cassandra writes what it has in memory when it ends; here, while nothing else needs it.
+    Cassandra is told to write what it has in memory. Ending it would do so, too, but the next measurement would find
+    a young process.
     """
     settings, data = system.settings, system.cluster.layout.data
     client = elasticsearch.connect(settings.elasticsearch)
     indices = f"{settings.elasticsearch.prefix}-*"
     client.options(request_timeout=_MERGE_SECONDS).indices.forcemerge(index=indices, max_num_segments=1)
-    system.cluster.down(["cassandra"])
-    system.mend()
-    stats = client.indices.stats(index=indices, metric="store")  # it is told 10 s late
+    session = cassandra.open_session(settings.cassandra)
+    for table in _TABLES:
+        session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH memtable_flush_period_in_ms = 1000")
+    session.cluster.shutdown()
+    time.sleep(_SETTLE_SECONDS)
+    stats = client.indices.stats(index=indices, metric="store")
     client.close()
     tables = data / "cassandra/data" / settings.cassandra.keyspace
     return {
         "kafka": _size(data.glob(f"kafka-1/data/{settings.kafka.readings}-*/*")),
-        "cassandra": sum(_size(tables.glob(f"{table}-*/*")) for table in ("readings", "windows", "anomalies")),
+        "cassandra": sum(_size(tables.glob(f"{table}-*/*")) for table in _TABLES),
         "elasticsearch": stats["_all"]["total"]["store"]["size_in_bytes"],
     }
 

@@ -40,6 +40,8 @@ FLAMES = ROOT / "docs/flame"
 _SERIES = [100, 10_000]
 _RATES = [100, 1_000, 10_000]
 _MANY_SERIES = [10, 100, 1_000, 10_000, 100_000]
+_LEAST_A_SERIES = 10
+"""Readings, so that its state is whole."""
 
 
 class Order(StrEnum):
@@ -159,7 +161,10 @@ def measure_cost(
     ctx: typer.Context,
     series: Annotated[list[int], typer.Option(min=1, help="How many series; may be repeated.")] = _MANY_SERIES,
     readings: Annotated[
-        int, typer.Option(min=10_000, help="How many are measured, at least 20 a series; as many go before.")
+        int,
+        typer.Option(
+            min=10_000, help=f"How many are measured, at least {_LEAST_A_SERIES} a series; as many go before."
+        ),
     ] = 1_000_000,
     check: Annotated[
         bool, typer.Option("--check", help="Compare with what `oda plan` foretells; write no file.")
@@ -177,9 +182,9 @@ def measure_cost(
     for number in series:
         with own_stream(ctx.obj) as (storm, settings):
             system = _system(ctx.obj, storm, settings)
-            found, seconds = cost.measure(system, Workload(number, max(readings, 20 * number)))
+            found = cost.measure(system, Workload(number, max(readings, _LEAST_A_SERIES * number)))
         costs.append(found)
-        console.print(_cost_table(found, seconds))
+        console.print(_cost_table(found))
     if check:
         console.print(_check_table(load_model(), costs))
     else:
@@ -190,19 +195,18 @@ def _check_table(model: Model, costs: list[Measured]) -> Table:
     """What the model foretells over what was measured."""
     table = Table("series", "CPU, whole system", *(f"disk of {store}" for store in STORES), "memory of window bolts")
     for found in costs:
-        density = found.windows / found.readings
-        cpu = sum(model.cpu(name, density) for name in found.cpu) * found.readings / sum(found.cpu.values())
-        disk = [model.disk(store, density) * found.readings / found.disk[store] for store in STORES]
+        cpu = sum(model.cpu(name, found.density) for name in found.cpu) * found.readings / sum(found.cpu.values())
+        disk = [model.disk(store, found.density) * found.readings / found.disk[store] for store in STORES]
         memory = model.memory(found.series) / found.memory["windows"] / 2**20
         table.add_row(f"{found.series:,}", *(f"{ratio:.2f}" for ratio in (cpu, *disk, memory)))
     return table
 
 
-def _cost_table(found: Measured, seconds: float) -> Table:
-    title = f"{found.series:,} series: {found.readings / seconds:,.0f} readings/s"
+def _cost_table(found: Measured) -> Table:
+    title = f"{found.series:,} series: {found.readings / found.seconds:,.0f} readings/s"
     table = Table("process", "readings per CPU second", "of a core", "MiB", title=title)
     for name, cpu in found.cpu.items():
-        figures = (f"{found.readings / max(cpu, 0.01):,.0f}", f"{cpu / seconds:.2f}", f"{found.memory[name]:.0f}")
+        figures = (f"{found.readings / max(cpu, 0.01):,.0f}", f"{cpu / found.seconds:.2f}", f"{found.memory[name]:.0f}")
         table.add_row(name, *figures)
     for name, size in found.disk.items():
         table.add_row(f"disk of {name}", f"{size / found.readings:.1f} bytes a reading", "", f"{size / 2**20:.0f}")
