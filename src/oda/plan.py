@@ -151,4 +151,5 @@ def _fit(density: NDArray[np.float64], costs: list[float]) -> _Terms:
 
 
 def _at(terms: _Terms, density: Density) -> float:
+    # Fewer terms than parts: only what writes snapshots has one for the seconds.
     return terms[0] + sum(term * part for term, part in zip(terms[1:], density, strict=False))

@@ -61,7 +61,7 @@ def unpack(text: str, types: Sequence[str]) -> list[Column]:
 
 def _narrow(column: Column) -> bytes:
     if len(column) < 2:
-        return _FRAME.pack(column.sum(), 0, 0)
+        return _FRAME.pack(column.sum(), 0, 0)  # the only one, or nothing
     differences = np.diff(column.astype(np.int64))
     least = differences.min()
     steps = (differences - least).view(np.uint64)  # wraps around where it must, and so does the sum when it is unpacked
