@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from oda.bench.results import stamp
 from oda.bench.watch import Background, Load
 from oda.core.reading import Reading, encode
+from oda.errors import UserError
 from oda.kafka import connect, consumer
 from oda.settings import Settings
 from oda.stores import cassandra, elasticsearch
@@ -103,7 +104,7 @@ def measure(settings: Settings, storm: Storm, rate: int, seconds: float) -> Late
         seconds: how long to measure, for Kafka and again for the other two.
 
     Raises:
-        RuntimeError: an anomaly did not arrive.
+        UserError: an anomaly did not arrive.
     """
     stamp(settings)
     probe_rate = min(rate // 10, _PROBES_A_SECOND)
@@ -123,7 +124,10 @@ def measure(settings: Settings, storm: Storm, rate: int, seconds: float) -> Late
 
 def _latencies(probes: Mapping[Place, Probe], found: Mapping[Place, float]) -> NDArray[np.float64]:
     if missing := probes.keys() - found.keys():
-        raise RuntimeError(f"{len(missing)} of {len(probes)} anomalies did not arrive")
+        raise UserError(
+            f"{len(missing)} of {len(probes)} anomalies did not arrive within {_PATIENCE_SECONDS:.0f} s: "
+            "this machine does not keep up; use a lower --rate, or see `oda status` for what has failed"
+        )
     return np.array([found[place] - probe.sent for place, probe in probes.items()]) * 1000
 
 
