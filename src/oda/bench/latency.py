@@ -126,7 +126,7 @@ def _latencies(probes: Mapping[Place, Probe], found: Mapping[Place, float]) -> N
     if missing := probes.keys() - found.keys():
         raise UserError(
             f"{len(missing)} of {len(probes)} anomalies did not arrive within {_PATIENCE_SECONDS:.0f} s: "
-            "this machine does not keep up; use a lower --rate, or see `oda status` for what has failed"
+            "the machine does not keep up (use a lower --rate), or a server has failed (see `oda status`)"
         )
     return np.array([found[place] - probe.sent for place, probe in probes.items()]) * 1000
 
