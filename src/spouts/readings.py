@@ -79,6 +79,7 @@ class ReadingsSpout(Spout):
 
     def fail(self, tup_id):
         """Emit a batch again as it was, on the stream that failed."""
+        self.pace.failed()
         partition, number, stream = tup_id.split(":")
         sent = self.partitions[int(partition)].fail(int(number))
         if sent is not None:

@@ -14,6 +14,14 @@ def test_it_starts_with_the_least_and_falls_back_to_it_when_nothing_is_acknowled
     assert pace.limit(11) == 10
 
 
+def test_after_a_failure_only_what_is_acknowledged_counts():
+    pace = Pace(least=10, most=100, seconds=10)
+    pace.failed()
+    assert pace.limit(0) == 1
+    pace.acked(5, 1)
+    assert pace.limit(2) == 5
+
+
 def test_it_never_exceeds_the_most():
     pace = Pace(least=10, most=100, seconds=10)
     pace.acked(500, 1)

@@ -28,6 +28,10 @@ class Pace:
         self._acked.append((now, readings))
         self._sum += readings
 
+    def failed(self) -> None:
+        """Something timed out: `least` is more than the stores take in the time, so it no longer holds."""
+        self._least = 1
+
     def limit(self, now: float) -> int:
         """Most readings that may be un-acknowledged."""
         while self._acked and self._acked[0][0] <= now - self._seconds:
