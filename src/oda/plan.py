@@ -102,8 +102,8 @@ class Model:
         self._disk = {
             name: _fit(density[:, :1], [run.disk[name] / run.readings for run in runs]) for name in runs[0].disk
         }
-        memory = [run.memory["windows"] * 2**20 for run in runs]
-        self.bytes_per_series, self._bytes_at_start = map(float, np.polyfit([run.series for run in runs], memory, 1))
+        series = np.array([[float(run.series)] for run in runs])
+        self._bytes_at_start, self.bytes_per_series = _fit(series, [run.memory["windows"] * 2**20 for run in runs])
 
     def cpu(self, process: str, density: Density) -> float:
         """CPU seconds of one reading."""
@@ -140,13 +140,13 @@ class Model:
 
 
 _Terms = tuple[float, ...]
-"""Of a reading, and for each of the parts of its density that count."""
+"""Of a reading, and for each of the parts of its density that count; of a process, and for each series."""
 
 
-def _fit(density: NDArray[np.float64], costs: list[float]) -> _Terms:
-    """Least squares of the relative error; `density` has a row for each cost."""
+def _fit(parts: NDArray[np.float64], costs: list[float]) -> _Terms:
+    """Least squares of the relative error; `parts` has a row for each cost."""
     costs_column = np.array(costs)[:, None]
-    terms = np.column_stack([np.ones(len(costs)), density]) / costs_column
+    terms = np.column_stack([np.ones(len(costs)), parts]) / costs_column
     return tuple(map(float, np.linalg.lstsq(terms, np.ones(len(costs)), rcond=None)[0]))
 
 
