@@ -102,7 +102,7 @@ class Model:
         self._disk = {
             name: _fit(density[:, :1], [run.disk[name] / run.readings for run in runs]) for name in runs[0].disk
         }
-        series = np.array([[float(run.series)] for run in runs])
+        series = np.array([[run.series] for run in runs])
         self._bytes_at_start, self.bytes_per_series = _fit(series, [run.memory["windows"] * 2**20 for run in runs])
 
     def cpu(self, process: str, density: Density) -> float:

@@ -29,7 +29,7 @@ class Pace:
         self._sum += readings
 
     def failed(self) -> None:
-        """Something timed out: `least` is more than the stores take in the time, so it no longer holds."""
+        """Something failed, most likely by time-out: `least` may be more than the stores take, and no longer holds."""
         self._least = 1
 
     def limit(self, now: float) -> int:
