@@ -11,13 +11,13 @@ import threading
 import time
 from contextlib import closing
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from tenacity import retry, retry_if_exception_type, wait_fixed
 
 from oda.collect.producer import Producer
 from oda.core.reading import Reading, encode
 from oda.errors import UserError
-from oda.kafka import connect
+from oda.kafka import connect_consumer
 from oda.settings import Settings
 
 SERIES = [f"chaos-{number}" for number in range(16)]
@@ -72,9 +72,9 @@ class Load:
 
 
 def count_in_log(settings: Settings) -> int:
-    """How many messages the topic of readings holds, as its offsets say."""
+    """How many messages the topic of readings holds, as its offsets say: the load makes no transactions."""
     topic = settings.kafka.readings
-    with closing(connect(KafkaConsumer, settings.kafka)) as consumer:
+    with closing(connect_consumer(settings.kafka)) as consumer:
         partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
         ends, beginnings = consumer.end_offsets(partitions), consumer.beginning_offsets(partitions)
     return int(sum(ends.values()) - sum(beginnings.values()))
