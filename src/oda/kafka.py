@@ -156,7 +156,8 @@ def create_topics(settings: Kafka) -> None:
     Retention is the broker's. Raises UserError as `create_topic` does.
     """
     topics = {name: _topic(settings.partitions, settings.replication) for name in settings.topics}
-    topics[settings.readings]["configs"]["message.timestamp.type"] = "CreateTime"
+    # When it came, by one clock: a producer's may be wrong, or lie.
+    topics[settings.readings]["configs"]["message.timestamp.type"] = "LogAppendTime"
     # The broker unpacks what producers compress, and refuses what is too large then.
     topics[settings.readings]["configs"]["compression.type"] = "uncompressed"
     topics[settings.rejected]["configs"]["max.message.bytes"] = str(REJECTED_BYTES)

@@ -109,6 +109,7 @@ class ReadingsSpout(Spout):
         return decode_all(
             [record.offset for record in records],
             [record.timestamp for record in records],
+            [record.by_broker for record in records],
             [record.value for record in records],
             self.settings.readings.max_ahead_ms,
         )

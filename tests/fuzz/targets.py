@@ -86,6 +86,7 @@ class Record(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    timestamp_type: int = 1
 
 
 def log(data: bytes) -> None:
@@ -98,7 +99,8 @@ def log(data: bytes) -> None:
         start = machine.position
         end = start + len(part)
         offsets = [record.offset for record in part]
-        readings, bad = decode_all(offsets, [NOW] * len(part), [record.value for record in part], DAY)
+        stamps, by_broker = [NOW] * len(part), [True] * len(part)
+        readings, bad = decode_all(offsets, stamps, by_broker, [record.value for record in part], DAY)
         batch = _through_storm(Batch(0, 1, 1, start, end, 0, NOW + (DAY * 10_000 if not part else 0), readings))
         machine.apply(batch)
         machine = snapshot.decode(snapshot.encode(machine), SETTINGS.window)

@@ -36,6 +36,7 @@ class Record(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    timestamp_type: int = 1
 
 
 def log(*readings: tuple[int, str, int, float]) -> list[Record]:

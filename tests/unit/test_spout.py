@@ -21,6 +21,7 @@ class Record(NamedTuple):
     value: bytes | None
     key: bytes | None = None
     timestamp: int = 0
+    by_broker: bool = True
 
 
 def emitted(records: list[Record], end: int) -> tuple[list[Batch], list[list], Progress]:

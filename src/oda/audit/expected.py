@@ -23,10 +23,12 @@ Document = dict[str, Any]
 
 
 class Record(Protocol):
-    """What is needed of a Kafka record; `timestamp` in epoch ms."""
+    """What is needed of a Kafka record; `timestamp` in epoch ms (None in messages of Kafka 0.9), the broker's if its
+    type is 1, else the producer's."""
 
     offset: int
-    timestamp: int
+    timestamp: int | None
+    timestamp_type: int | None
     key: bytes | None
     value: bytes | None
 
@@ -105,7 +107,9 @@ class Expected:
             while pending and pending[-1].closed_at <= record.offset:
                 close = pending.pop()
                 reference.clock_close(close.series, close.start, close.closed_at)
-            reading = read_message(record.value, record.timestamp, self._settings.readings.max_ahead_ms)
+            by_broker = record.timestamp_type == 1
+            max_ahead = self._settings.readings.max_ahead_ms
+            reading = read_message(record.value, record.timestamp or 0, max_ahead, by_broker)
             if reading is None:
                 self.rejected[partition, record.offset] = _rejected(record)
                 continue
