@@ -6,6 +6,7 @@ Pure: it takes records and recorded clock closes, and knows nothing of where the
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
@@ -53,7 +54,11 @@ class Names:
 
     def name(self, number: int) -> str:
         """The name that has this number."""
-        return list(self._numbers)[number]
+        return self.all()[number]
+
+    def all(self) -> list[str]:
+        """In the order of their numbers."""
+        return list(self._numbers)
 
 
 class Accepted:
@@ -122,6 +127,11 @@ class Expected:
             reference.clock_close(close.series, close.start, close.closed_at)
         self.windows += (self._document(partition, row) for row in reference.windows)
         self.anomalies += (self._document(partition, row) for row in reference.anomalies)
+
+    def scattered(self) -> list[str]:
+        """Series that are in several partitions, each with windows of its own there, in the order of the audit."""
+        partitions = Counter(number for accepted in self.readings.values() for number in set(accepted.series))
+        return [name for number, name in enumerate(self.names.all()) if partitions[number] > 1]
 
     def _document(self, partition: int, row: ClosedWindow | Anomaly) -> Document:
         return {"topic": self._settings.kafka.readings, "partition": partition, **msgspec.structs.asdict(row)}
