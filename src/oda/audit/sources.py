@@ -8,7 +8,7 @@ Cassandra, its index in Elasticsearch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, NamedTuple
@@ -249,9 +249,10 @@ class Online:
     def log_id(self) -> UUID | None:
         """Kafka's id of the topic that the rows are of; None if there was none noted yet."""
         select = f"SELECT id FROM {self._config.keyspace}.topics WHERE topic = %s"
-        with self._errors():
+        with self._errors(), suppress(InvalidRequest):  # no such keyspace or table: the topology has not run yet
             row = self._session.execute(select, [self._topic]).one()
-        return row.id if row else None
+            return row.id if row else None
+        return None
 
     def clock_closes(self) -> Iterator[tuple[int, ClockClose]]:
         """What the clock has closed, each with its partition."""
