@@ -2,6 +2,7 @@
 
 from contextlib import closing
 
+import pytest
 from kafka import KafkaAdminClient
 
 from oda.audit.sources import WINDOWS, Log, Online
@@ -37,7 +38,7 @@ def wait_until_refused(cluster: Cluster, topology: str) -> None:
         assert all("topic" in error and "docs/upgrades.md" in error for error in found), found
         return any("was deleted and made again since" in error for error in found)
 
-    wait_until(is_told, 120, "no error in the Storm UI")
+    wait_until(is_told, 300, "no error in the Storm UI")
 
 
 def assert_nothing_was_mixed(cluster: Cluster, before: tuple[int, set]) -> None:
@@ -50,13 +51,14 @@ def assert_nothing_was_mixed(cluster: Cluster, before: tuple[int, set]) -> None:
     assert stored(cluster) == before
 
 
+@pytest.mark.timeout(1800)  # three topologies are started
 def test_a_topic_that_is_made_anew_is_refused_and_starting_anew_is_a_way_out(cluster, tmp_path):
     stream = cluster.isolated(tmp_path)
     create_topics(stream.settings.kafka)
     with stream.topology() as name:
         walk(stream, 4000)
-        stream.verify()
-        wait_until(lambda: stored(stream)[0] == 4000, 120, "the clock has not closed all windows")
+        stream.verify(wait=300)
+        wait_until(lambda: stored(stream)[0] == 4000, 300, "the clock has not closed all windows")
         before = stored(stream)
         make_anew(stream)
         walk(stream, 40)
@@ -69,6 +71,6 @@ def test_a_topic_that_is_made_anew_is_refused_and_starting_anew_is_a_way_out(clu
         assert_nothing_was_mixed(stream, before)
         anew = started_anew(stream)
         submit_over(anew, name)
-        anew.verify()
-        wait_until(lambda: stored(anew)[0] == 8000, 120, "not all that is in the new topic is computed")
+        anew.verify(wait=300)
+        wait_until(lambda: stored(anew)[0] == 8000, 300, "not all that is in the new topic is computed")
     assert stored(stream) == before
