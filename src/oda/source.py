@@ -87,12 +87,15 @@ class KafkaSource:
 
         Nothing of it may be emitted or committed then.
         """
-        now = topic_id(self._consumer, self._topic)
-        if self._log_id is not None and now not in (None, self._log_id):
-            return made_anew(self._topic, self._log_id, now)
-        if now is None and self._assigned:
+        if self._assigned and topic_id(self._consumer, self._topic) is None:  # perhaps just a broker that starts
             return f"topic {self._topic} is gone: was it deleted? A new one is another log: docs/upgrades.md"
-        return self._lost
+        return self._made_anew() or self._lost
+
+    def _made_anew(self) -> str | None:
+        now = topic_id(self._consumer, self._topic)
+        if self._log_id is None or now in (None, self._log_id):
+            return None
+        return made_anew(self._topic, self._log_id, now)
 
     def new_partitions(self, known: set[int]) -> dict[int, int]:
         """Take on partitions of ours that are not in `known`; returns each with its first position."""
@@ -131,7 +134,8 @@ class KafkaSource:
             for tp in error.divergent_offsets:
                 self._give_up(tp)
             return {}
-        return {} if self.changed() else {tp.partition: records for tp, records in polled.items()}
+        # What is left out here is never read again: so not while the topic is only gone.
+        return {} if self._made_anew() else {tp.partition: records for tp, records in polled.items()}
 
     def position(self, partition: int) -> int:
         """Everything before it has been returned by `poll` (or is no record)."""

@@ -177,6 +177,22 @@ def test_a_topic_that_is_gone_is_told_until_it_is_back(broker, start):
     assert "made again" in begun.changed()
 
 
+def test_what_was_read_just_before_the_topic_was_gone_is_not_left_out(broker, start, monkeypatch):
+    begun = start()
+    begun.new_partitions(set())
+    broker.records = {0: ["a"]}
+    read = broker.poll
+
+    def poll(timeout_ms: int) -> dict:
+        found = read(timeout_ms)
+        broker.id = None
+        return found
+
+    monkeypatch.setattr(broker, "poll", poll)
+    assert begun.poll(0, False) == {0: ["a"]}
+    assert "gone" in begun.changed()
+
+
 def test_the_first_results_may_be_of_any_log(broker, start):
     broker.id = NEW
     begun = start(results=None)
