@@ -12,6 +12,9 @@ import pytest
 from oda.settings import Settings, load_settings
 from oda.topology import BIN, ENVIRONMENT, ROOT, Storm, isolated
 
+HANG_SECONDS = 600
+"""No condition that comes at all takes so long to come, on however busy a machine: who waited for it hangs."""
+
 ENV = ENVIRONMENT | {"COLUMNS": "160", "TERM": "dumb"}
 
 
