@@ -7,25 +7,16 @@ partition and `first_offset` or `offset`) tells that it is the same.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from kafka import KafkaProducer
 
-from oda.core.rows import Anomaly, ClosedWindow
+from oda.core.rows import Anomaly, ClosedWindow, Rejected
 from oda.kafka import RememberingPartitioner, connect
 from oda.settings import Kafka
 
 _MAX_REQUEST_BYTES = 4 * 1024 * 1024  # a rejected original of the broker's 1 MiB, and its headers
-
-
-class Rejected(NamedTuple):
-    """A message that is no reading: its place in the log, why, and its original bytes."""
-
-    offset: int
-    reason: str
-    key: bytes | None
-    value: bytes | None
 
 
 class KafkaWriter:
