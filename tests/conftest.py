@@ -17,6 +17,9 @@ from support import Cluster
 _SMALL_DISKS = {"kafka-1": 700, "cassandra": 1200, "elasticsearch": 500}
 """Servers whose disk is a small one in memory, and its size, MiB."""
 
+_TWO_SUPERVISORS = {"supervisor_ports": [6628, 6629], "worker_ports": [[6700, 6701, 6702], [6703, 6704, 6705]]}
+"""As on two machines."""
+
 NAB = ROOT.parent / "shared" / "nab"
 
 
@@ -74,6 +77,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
     for by in range(10_000, 20_000, 100):
         config = json.loads((ROOT / "config.json").read_text())
+        config["servers"] |= _TWO_SUPERVISORS
         if all(map(_is_free, _shifted(config, by))):
             break
     config["servers"]["data"] = str(folder / "data")

@@ -32,7 +32,7 @@ def test_data_is_relative_to_the_configuration(tmp_path: Path) -> None:
 
 
 def test_the_projects_own_configuration_is_right() -> None:
-    assert load_layout(CONFIG, "local").ports["supervisor"] == 6628
+    assert load_layout(CONFIG, "local").ports["supervisor_1"] == 6628
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,11 @@ def test_the_projects_own_configuration_is_right() -> None:
         ({"kafka_controller_ports": [9093, 9095]}, "oda.kafka.brokers lists 1 and servers.kafka_controller_ports 2;"),
         ({"zookeeper_port": "x"}, "servers.zookeeper_port"),
         ({"zoo": 1}, "servers.zoo"),
-        ({"worker_ports": []}, "servers.worker_ports"),
+        ({"worker_ports": [[]]}, "servers.worker_ports.0"),
+        ({"supervisor_ports": [], "worker_ports": []}, "servers.supervisor_ports"),
+        ({"supervisor_ports": [6628, 6629]}, "servers.supervisor_ports lists 2 and servers.worker_ports 1;"),
+        ({"worker_ports": [[6700, 6628]]}, "port 6628 is given to two servers"),
+        ({"supervisor_ports": [1, 2], "worker_ports": [[3], [3]]}, "port 3 is given to two servers"),
         ({"local": {"nimbus": "nimbus"}}, "nimbus is 'nimbus': the local cluster starts its servers at 127.0.0.1:PORT"),
         ({"local": {"nimbus": "127.0.0.1:x"}}, "nimbus is '127.0.0.1:x'"),
     ],

@@ -33,7 +33,10 @@ class Servers(BaseModel):
     cassandra_storage_port: Port
     elasticsearch_transport_port: Port
     logviewer_port: Port
-    worker_ports: Annotated[tuple[Port, ...], Field(min_length=1)]
+    supervisor_ports: Annotated[tuple[Port, ...], Field(min_length=1)]
+    """One a supervisor; each stands for a machine."""
+    worker_ports: tuple[Annotated[tuple[Port, ...], Field(min_length=1)], ...]
+    """For each supervisor, one a Storm worker."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,16 @@ class Layout:
 
     Attributes:
         data: folder of all data, configuration and logs.
-        ports: port by name, such as `nimbus`, or `kafka_1` and `kafka_controller_1` of the first broker.
+        ports: port by name, such as `nimbus`, or `kafka_1` and `kafka_controller_1` of the first broker, or
+            `supervisor_1` of the first supervisor.
         brokers: how many brokers Kafka has.
-        worker_ports: one a Storm worker.
+        worker_ports: of each supervisor, one a Storm worker.
     """
 
     data: Path
     ports: dict[str, int]
     brokers: int
-    worker_ports: tuple[int, ...]
+    worker_ports: tuple[tuple[int, ...], ...]
 
     @property
     def logs(self) -> Path:
@@ -63,7 +67,8 @@ def load_layout(config: Path, env: str) -> Layout:
 
     Raises:
         UserError: a setting is missing or wrong, an address is not on this machine, two servers would
-            share a port, not every broker has a controller port, or there are fewer brokers than replicas.
+            share a port, not every broker has a controller port or not every supervisor has ports of workers, or
+            there are fewer brokers than replicas.
     """
     settings = load_settings(config, env)
     document = json.loads(config.read_text())
@@ -93,11 +98,15 @@ def load_layout(config: Path, env: str) -> Layout:
         "nimbus": _local_port("nimbus", str(section.get("nimbus"))),
         "ui": int(section.get("ui.port", 8080)),
     }
-    # As in Storm's own defaults, 6627 and 6628.
-    ports["supervisor"] = ports["nimbus"] + 1
-    shared = [port for port, uses in Counter([*ports.values(), *servers.worker_ports]).items() if uses > 1]
-    if shared:
-        raise UserError(f"{config}: port {shared[0]} is given to two servers (the supervisor has nimbus's port + 1)")
+    if len(servers.supervisor_ports) != len(servers.worker_ports):
+        raise UserError(
+            f"{config}: servers.supervisor_ports lists {len(servers.supervisor_ports)} and servers.worker_ports "
+            f"{len(servers.worker_ports)}; each supervisor needs a list of ports for its workers"
+        )
+    ports |= {f"supervisor_{number}": port for number, port in enumerate(servers.supervisor_ports, 1)}
+    uses = Counter([*ports.values(), *(port for workers in servers.worker_ports for port in workers)])
+    if shared := [port for port, count in uses.items() if count > 1]:
+        raise UserError(f"{config}: port {shared[0]} is given to two servers")
     return Layout((config.parent / servers.data).resolve(), ports, len(brokers), servers.worker_ports)
 
 

@@ -47,7 +47,7 @@ class Status:
 
     Attributes:
         pid: of its first process, None when there is none.
-        rss_mb: resident memory of all its processes, MiB; the supervisor's include the workers.
+        rss_mb: resident memory of all its processes, MiB; a supervisor's include its workers.
         problem: why it doesn't serve, None when it does.
     """
 
@@ -69,7 +69,9 @@ class LocalCluster:
         self.servers: list[Server] = [
             *(server(layout, software) for server in (ZooKeeper, Elasticsearch, Cassandra)),
             *(Kafka(layout, software, number) for number in range(1, layout.brokers + 1)),
-            *(server(layout, software) for server in (Nimbus, Supervisor, UI, Logviewer)),
+            Nimbus(layout, software),
+            *(Supervisor(layout, software, number) for number in range(1, len(layout.worker_ports) + 1)),
+            *(server(layout, software) for server in (UI, Logviewer)),
         ]
 
     def up(self, on_ready: Callable[[Server, float], None]) -> list[Server]:

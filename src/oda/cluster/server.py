@@ -79,9 +79,8 @@ class Server(ABC):
 
     def values(self) -> dict[str, object]:
         """What its templates may refer to."""
-        ports = {f"{name}_port": port for name, port in self.layout.ports.items()}
         folders = {"folder": self.folder, "conf": self.conf, "logs": self.layout.logs, "cluster": CLUSTER}
-        return ports | folders | {"worker_ports": list(self.layout.worker_ports)}
+        return {**{f"{name}_port": port for name, port in self.layout.ports.items()}, **folders}
 
     def prepare(self) -> None:
         """Write its configuration."""
