@@ -78,6 +78,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     for by in range(10_000, 20_000, 100):
         config = json.loads((ROOT / "config.json").read_text())
         config["servers"] |= _TWO_SUPERVISORS
+        config["envs"]["local"]["options"]["topology.workers"] = 2
         if all(map(_is_free, _shifted(config, by))):
             break
     config["servers"]["data"] = str(folder / "data")

@@ -1,7 +1,7 @@
 """The spout's end of Kafka: which partitions are ours, their records, their committed offsets.
 
-Partitions are assigned by hand (partition p belongs to task p mod n): no consumer group rebalances,
-so a partition never moves while its windows are open. The group only keeps the offsets.
+Partitions are assigned by hand: no consumer group rebalances, so a partition never moves while its
+windows are open. The group only keeps the offsets.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class KafkaSource:
     def new_partitions(self, known: set[int]) -> dict[int, int]:
         """Take on partitions of ours that are not in `known`; returns each with its first position."""
         there = self._consumer.partitions_for_topic(self._topic)
-        ours = {partition for partition in there if partition % self._tasks == self._task}
+        ours = {partition for partition in there if _task_of(partition, self._tasks) == self._task}
         starts = {partition: self._start(self._tp(partition)) for partition in sorted(ours - known)}
         if starts:
             positions = {partition: self._consumer.position(self._tp(partition)) for partition in known}
@@ -120,3 +120,12 @@ class KafkaSource:
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._topic, partition)
+
+
+def _task_of(partition: int, tasks: int) -> int:
+    """As Storm's fields grouping chooses among the tasks of a bolt (`TupleUtils.chooseTaskIndex` of Storm 2).
+
+    Storm deals executors to workers in turn. So where each component has a multiple of `topology.workers` executors,
+    whatever has to do with a partition is in one worker.
+    """
+    return (31 + partition) % tasks

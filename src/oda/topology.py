@@ -101,9 +101,13 @@ class Storm:
         """The id of a running topology, or None."""
         return next((row["id"] for row in self.ask("topology/summary")["topologies"] if row["name"] == name), None)
 
-    def submit(self, name: str, topology: str = TOPOLOGY) -> None:
-        """Submit a topology, by its file in `topologies/`; returns when it has a worker. Raises UserError."""
-        self.sparse("submit", "-n", topology, "-N", name)
+    def submit(self, name: str, *options: str, topology: str = TOPOLOGY) -> None:
+        """Submit a topology, by its file in `topologies/`; returns when it has a worker. Raises UserError.
+
+        Options as `topology.workers=2`.
+        """
+        chosen = [part for option in options for part in ("-o", option)]
+        self.sparse("submit", "-n", topology, "-N", name, *chosen)
         self._wait(lambda: self._has_worker(name), f"topology {name} got no worker")
 
     def kill(self, name: str) -> None:
@@ -120,9 +124,9 @@ class Storm:
         self._tell(name, "activate")
 
     @contextmanager
-    def running(self, name: str, topology: str = TOPOLOGY) -> Iterator[None]:
-        """Submit at the start, kill at the end."""
-        self.submit(name, topology)
+    def running(self, name: str, *options: str, topology: str = TOPOLOGY) -> Iterator[None]:
+        """Submit at the start, kill at the end; options as of `submit`."""
+        self.submit(name, *options, topology=topology)
         try:
             yield
         finally:

@@ -98,6 +98,7 @@ def test_a_snapshot_of_an_unknown_format_is_refused_and_starting_anew_is_a_way_o
     store = SnapshotStore(stream.settings)
     from_the_future = msgspec.msgpack.encode([99, {"what": "nobody knows"}])
     for partition in log.positions().ends:
+        assert store.load(partition) is None
         store.save(partition, 1, from_the_future)
     with stream.topology() as name:
         wait_until(lambda: len(errors(stream, name)) > 1, 60, "no error in the Storm UI")

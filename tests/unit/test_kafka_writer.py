@@ -2,9 +2,10 @@
 
 import pytest
 
+from oda.core.rows import Rejected
 from oda.errors import UserError
 from oda.settings import Kafka
-from oda.stores.kafka import CUT, Rejected, _fitted
+from oda.stores.kafka import CUT, _fitted
 from oda.stores.topics import Topic, check_topics
 
 KIB = 1024

@@ -11,13 +11,25 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from math import isinf
-from typing import Any
+from typing import Any, NamedTuple
 
 from oda.core.reading import Reading
 
 _RFC_3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):?([0-5]\d))", re.ASCII
 )
+
+
+CLOCK_KEY = b"\xffoda.clock"
+"""Of a record that may be a clock record."""
+
+
+class ClockRecord(NamedTuple):
+    """Its group, the position up to which its writer had read, by series the start of the last window to close (ms)."""
+
+    group: str
+    position: int
+    through: dict[str, int]
 
 
 class _Object(list[tuple[str, Any]]):
@@ -54,6 +66,20 @@ def read_message(data: bytes | None, timestamp: int, max_ahead: int) -> Reading 
     if not 0 <= time < 2**43 or time > timestamp + max_ahead:
         return None
     return Reading(series, time, value) if abs(value) <= 1e100 else None
+
+
+def read_clock_record(data: bytes | None) -> ClockRecord | None:
+    """What the value of a record with the key `CLOCK_KEY` means; None if it is none."""
+    if data is None or data.count(b"[") + data.count(b"{") > 500:
+        return None
+    try:
+        content = _parse(data)
+        if not isinstance(content, _Object):
+            return None
+        fields = {name: _READ_CLOCK[name](value) for name, value in content if name in _READ_CLOCK}
+        return ClockRecord(*(fields[name] for name in ("group", "position", "through")))
+    except (ValueError, KeyError):
+        return None
 
 
 def _parse(data: bytes) -> Any:
@@ -118,3 +144,28 @@ def _value(value: Any) -> float:
 
 
 _READ: dict[str, Callable[[Any], Any]] = {"series": _series, "time": _time, "value": _value}
+
+
+def _group(value: Any) -> str:
+    if type(value) is not str:
+        raise ValueError
+    return value
+
+
+def _integer(value: Any, end: int) -> int:
+    if type(value) is not _Integer or len(value) > 4300 or not 0 <= int(value) < end:
+        raise ValueError
+    return int(value)
+
+
+def _through(value: Any) -> dict[str, int]:
+    if not isinstance(value, _Object):
+        raise ValueError
+    return {_series(name): _integer(start, 2**43) for name, start in value}
+
+
+_READ_CLOCK: dict[str, Callable[[Any], Any]] = {
+    "group": _group,
+    "position": lambda value: _integer(value, 2**63),
+    "through": _through,
+}

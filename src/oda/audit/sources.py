@@ -24,7 +24,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from oda import kafka, settings
-from oda.audit.expected import ClockClose, Document
+from oda.audit.expected import Document
 from oda.errors import UserError
 from oda.stores.archive import DAY_MS
 from oda.stores.cassandra import open_session
@@ -221,13 +221,6 @@ class Online:
         """Let go of the connections."""
         self._session.cluster.shutdown()
 
-    def clock_closes(self) -> Iterator[tuple[int, ClockClose]]:
-        """What the clock has closed, each with its partition."""
-        columns = "series, to_unix_timestamp(start) AS start, partition, closed_at, closed_by"
-        for row in self._select(columns, "windows"):
-            if row.closed_by == "clock":
-                yield row.partition, ClockClose(row.closed_at, row.start, row.series)
-
     def results(self, kind: Kind) -> Found:
         """Rows of the table `windows` or `anomalies`."""
         for values in self._select(f"{_DAY}, {_COLUMNS[kind]}", kind.name):
@@ -295,8 +288,6 @@ def is_beyond(row: Document, kind: Kind, committed: Mapping[int, int]) -> bool:
     """Whether a row that a store holds is beyond the audited part, which ends at the committed positions."""
     try:
         point = committed[row["partition"]]
-        if kind is ANOMALIES:
-            return bool(row["offset"] >= point)
-        return bool(row["closed_at"] >= point + (row["closed_by"] == "clock"))
+        return bool(row["offset" if kind is ANOMALIES else "closed_at"] >= point)
     except (KeyError, TypeError):  # no such row is right, so it must be compared
         return False

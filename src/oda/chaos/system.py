@@ -24,12 +24,13 @@ _SPARED = {"ui", "logviewer"}  # nothing depends on them
 
 @dataclass(frozen=True)
 class System:
-    """A local cluster, and the name of the topology that runs on it."""
+    """A local cluster, the name of the topology that runs on it, and the options that it is submitted with."""
 
     cluster: LocalCluster
     storm: Storm
     settings: Settings
     topology: str
+    options: tuple[str, ...] = ()
 
     def component(self, name: str) -> list[psutil.Process]:
         """The Python processes of a component of the topology."""

@@ -7,13 +7,13 @@ partition and `first_offset` or `offset`) tells that it is the same.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from kafka import KafkaProducer
 from kafka.errors import MessageSizeTooLargeError
 
-from oda.core.rows import Anomaly, ClosedWindow
+from oda.core.rows import Anomaly, ClosedWindow, Rejected
 from oda.errors import UserError
 from oda.kafka import RememberingPartitioner, connect
 from oda.settings import Kafka
@@ -26,15 +26,6 @@ _OVERHEAD_BYTES = 200
 
 CUT = "; this copy is cut, the topic takes no more"
 """The end of the reason of a message that is not here as a whole."""
-
-
-class Rejected(NamedTuple):
-    """A message that is no reading: its place in the log, why, and its original bytes."""
-
-    offset: int
-    reason: str
-    key: bytes | None
-    value: bytes | None
 
 
 class KafkaWriter:
