@@ -41,7 +41,7 @@ ENVIRONMENT = os.environ | {
 }
 """What `sparse` needs: the commands beside our Python, Leiningen's leave to run as root, and a way to the Storm UI."""
 
-_WAIT_SECONDS = 180
+_WAIT_SECONDS = 600
 
 
 def isolated(config: Path, env: str, folder: Path, **options: object) -> Path:

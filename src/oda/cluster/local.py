@@ -23,7 +23,7 @@ from oda.cluster.storm_daemons import UI, Logviewer, Nimbus, Supervisor
 from oda.cluster.zookeeper import ZooKeeper
 from oda.errors import UserError
 
-START_SECONDS = 240
+START_SECONDS = 600
 """How long a server may take to serve; a cold disk and busy cores make it minutes."""
 
 LOG_LINES = 25
