@@ -20,7 +20,7 @@ class SinkBolt(Bolt):
         self.settings = Settings.from_options(storm_conf)
         self.store = None
         keep = given_up_after(storm_conf)
-        self.writer = BackgroundWriter(self._write, self._done, keep, self.linger_seconds, self.logger, self._tell)
+        self.writer = BackgroundWriter(self.write, self._done, keep, self.linger_seconds, self.logger, self._tell)
 
     def process(self, tup):
         """Queue a tuple."""
@@ -35,7 +35,8 @@ class SinkBolt(Bolt):
         """Add a tuple's rows to the store's next flush."""
         raise NotImplementedError
 
-    def _write(self, tuples):
+    def write(self, tuples):
+        """In the writer's thread: write them, and return when that is durable."""
         if self.store is None:
             self.store = self.open()
             for note in self.store.notes:

@@ -136,17 +136,21 @@ def test_rows_live_for_as_long_as_the_settings_say_now(isolated):
     assert lives == {"readings": 7 * 86_400, "windows": 7 * 86_400, "anomalies": 7 * 86_400, **forever}
 
 
+def write(settings, *messages):
+    """As the sink does, with a writer of its own."""
+    with closing(KafkaWriter(settings.kafka)) as writer:
+        for message in messages:
+            (writer.rejected if isinstance(message, Rejected) else writer.windows)(0, [message])
+        writer.flush()
+
+
 def test_a_topic_that_takes_no_row_is_named_and_so_is_the_fix(isolated):
     settings = isolated.settings
     make_topic(settings, settings.kafka.windows, max_message_bytes=300)
-    writer = KafkaWriter(settings.kafka)
-    for _ in range(2):
-        writer.windows(0, [WINDOW])
-        with pytest.raises(UserError, match=rf"{settings.kafka.windows} takes no message of more than 300 bytes"):
-            writer.flush()
+    with pytest.raises(UserError, match=rf"{settings.kafka.windows} takes no message of more than 300 bytes"):
+        write(settings, WINDOW)
     set_limit(settings, settings.kafka.windows, KAFKAS_OWN_LIMIT)
-    writer.windows(0, [WINDOW])
-    writer.flush()
+    write(settings, WINDOW)
     assert len(written(settings, settings.kafka.windows)) == 1
 
 
@@ -158,38 +162,27 @@ def set_limit(settings, topic, limit):
 def test_rows_that_fit_one_by_one_are_written_where_all_together_do_not(isolated):
     settings = isolated.settings
     make_topic(settings, settings.kafka.windows, max_message_bytes=1000)
-    writer = KafkaWriter(settings.kafka)
-    writer.windows(0, [WINDOW] * 50)
-    writer.flush()
+    write(settings, *[WINDOW] * 50)
     found = written(settings, settings.kafka.windows)
     assert [json.loads(record.value)["series"] for record in found] == [WINDOW.series] * 50
 
 
-def test_what_is_rejected_is_cut_to_what_the_topic_takes_also_when_that_changes(isolated):
+@pytest.mark.parametrize("limit", [2000, 50_000, KAFKAS_OWN_LIMIT])
+def test_what_is_rejected_is_cut_to_what_the_topic_takes(isolated, limit):
     settings = isolated.settings
-    make_topic(settings, settings.kafka.rejected, max_message_bytes=5000)
-    writer = KafkaWriter(settings.kafka)
-    message = Rejected(7, "not JSON", b"key", b"{" * 100_000)
-    writer.rejected(0, [message])
-    writer.flush()
-    set_limit(settings, settings.kafka.rejected, 2000)
-    writer.rejected(0, [message])
-    with pytest.raises(UserError, match="takes no message of more than 2000 bytes"):
-        writer.flush()
-    writer.rejected(0, [message])
-    writer.flush()
-    first, second = (len(record.value) for record in written(settings, settings.kafka.rejected))
-    assert 4000 < first < 5000
-    assert 1000 < second < 2000
+    make_topic(settings, settings.kafka.rejected, max_message_bytes=limit)
+    messages = [Rejected(number, "not JSON", b"k" * number, b"{" * limit) for number in (0, 100, limit)]
+    write(settings, *messages)
+    sizes = [len(record.key) + len(record.value) for record in written(settings, settings.kafka.rejected)]
+    assert len(sizes) == 3
+    assert all(limit - 500 < size < limit for size in sizes)
 
 
 def test_a_compacted_topic_takes_messages_without_a_key_and_what_it_loses_is_said(isolated):
     settings = isolated.settings
     make_topic(settings, settings.kafka.rejected, cleanup_policy="compact")
-    writer = KafkaWriter(settings.kafka)
-    assert f"topic {settings.kafka.rejected} is compacted" in " ".join(writer.notes)
-    writer.rejected(0, [Rejected(7, "not JSON", None, b"{"), Rejected(8, "no value", None, None)])
-    writer.flush()
+    assert f"topic {settings.kafka.rejected} is compacted" in " ".join(KafkaWriter(settings.kafka).notes)
+    write(settings, Rejected(7, "not JSON", None, b"{"), Rejected(8, "no value", None, None))
     keys = [record.key for record in written(settings, settings.kafka.rejected)]
     assert keys
     assert set(keys) == {b""}

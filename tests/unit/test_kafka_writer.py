@@ -1,7 +1,11 @@
 """What goes into the topics of results: also into those that somebody else made, with limits of their own."""
 
+import logging
+from typing import Any
+
 import pytest
 
+from bolts.kafka import KafkaSink
 from oda.core.rows import Rejected
 from oda.errors import UserError
 from oda.settings import Kafka
@@ -77,3 +81,33 @@ def test_results_may_be_compacted() -> None:
 def test_a_topic_that_can_take_no_message_is_named(name: str) -> None:
     with pytest.raises(UserError, match=rf"topic {name} takes no message: its min\.insync\.replicas is 2, and"):
         check_topics([topic(name, in_sync=2)], SETTINGS)
+
+
+class Store:
+    """Ends for good with its first failure, as an idempotent producer does."""
+
+    notes = ("a note",)
+
+    def __init__(self, fails: bool) -> None:
+        self.fails = fails
+        self.is_closed = False
+
+    def flush(self) -> None:
+        if self.fails:
+            raise UserError("topic oda.windows takes no message of more than 300 bytes")
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_a_writer_that_failed_is_closed_and_another_goes_on() -> None:
+    stores = [Store(fails=True), Store(fails=False)]
+    opened = iter(stores)
+    sink: Any = object.__new__(KafkaSink)
+    sink.store, sink.logger, sink.open = None, logging.getLogger("test"), lambda: next(opened)
+    with pytest.raises(UserError):
+        sink.write([])
+    sink.write([])
+    sink.write([])
+    assert [store.is_closed for store in stores] == [True, False]
+    assert sink.store is stores[1]

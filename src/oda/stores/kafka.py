@@ -17,9 +17,11 @@ from oda.core.rows import Anomaly, ClosedWindow, Rejected
 from oda.errors import UserError
 from oda.kafka import RememberingPartitioner, connect
 from oda.settings import Kafka
-from oda.stores.topics import Topic, check_topics, find_topics
+from oda.stores.topics import check_topics, find_topics
 
 _MAX_REQUEST_BYTES = 4 * 1024 * 1024  # a rejected original of the broker's 1 MiB, and its headers
+
+_BATCH_BYTES = 128 * 1024
 
 _OVERHEAD_BYTES = 200
 """What Kafka adds to a message with a few headers, at most."""
@@ -29,7 +31,7 @@ CUT = "; this copy is cut, the topic takes no more"
 
 
 class KafkaWriter:
-    """Writes results and rejected messages. A failed call may be repeated whole.
+    """Writes results and rejected messages. After a call that failed it is to be closed; another may repeat it whole.
 
     Attributes:
         notes: what of the settings the topics do not follow, for the log.
@@ -40,8 +42,9 @@ class KafkaWriter:
 
     def __init__(self, config: Kafka) -> None:
         self._config = config
-        self._topics = self._ask()
-        self.notes = check_topics(list(self._topics.values()), config)
+        topics = find_topics(config)
+        self.notes = check_topics(topics, config)
+        self._topics = {topic.name: topic for topic in topics}
         self._producer = connect(
             KafkaProducer,
             config,
@@ -50,11 +53,16 @@ class KafkaWriter:
             max_request_size=_MAX_REQUEST_BYTES,
             # `flush` does not wait for it; without it the sender is woken for nearly every row.
             linger_ms=1_000,
-            batch_size=128 * 1024,
+            # A topic's limit is one of batches: what is written together has to fit, too.
+            batch_size=min(_BATCH_BYTES, *(topic.limit for topic in topics)),
             metrics_enabled=False,
             partitioner=RememberingPartitioner(),
         )
         self._sent: list[tuple[str, Any]] = []
+
+    def close(self) -> None:
+        """Let go of the connections, and of what is not sent. (After some errors an idempotent producer sends nothing.)"""
+        self._producer.close(timeout=0)
 
     def windows(self, partition: int, rows: Iterable[ClosedWindow]) -> None:
         """Send closed windows."""
@@ -93,14 +101,10 @@ class KafkaWriter:
             try:
                 future.get()
             except MessageSizeTooLargeError:
-                self._topics = self._ask()  # somebody may have changed it
                 raise UserError(
-                    f"topic {topic} takes no message of more than {self._topics[topic].limit} bytes (its "
-                    "max.message.bytes), and there is a larger one to be written. Raise it: Kafka's own is 1048588."
+                    f"topic {topic} takes no message of more than {self._topics[topic].limit} bytes, and a larger one is "
+                    "to be written. Raise its max.message.bytes; Kafka's own is 1048588."
                 ) from None
-
-    def _ask(self) -> dict[str, Topic]:
-        return {topic.name: topic for topic in find_topics(self._config)}
 
     def _send_rows(self, topic: str, partition: int, rows: Iterable[ClosedWindow | Anomaly]) -> None:
         for row in rows:

@@ -58,7 +58,7 @@ def _topic(name: str, partitions: list[dict[str, Any]], configs: dict[str, dict[
         compacted="compact" in values.get("cleanup.policy", ""),
         in_sync=int(values.get("min.insync.replicas", 1)),
         partitions=len(partitions),
-        replicas=min(len(partition["replicas"]) for partition in partitions),
+        replicas=min(len(partition["replica_nodes"]) for partition in partitions),
     )
 
 
