@@ -61,7 +61,7 @@ class KafkaWriter:
         self._sent: list[tuple[str, Any]] = []
 
     def close(self) -> None:
-        """Let go of the connections, and of what is not sent. (After some errors an idempotent producer sends nothing.)"""
+        """Let go of the connections and of what is not sent: after some errors an idempotent producer sends no more."""
         self._producer.close(timeout=0)
 
     def windows(self, partition: int, rows: Iterable[ClosedWindow]) -> None:
@@ -102,8 +102,8 @@ class KafkaWriter:
                 future.get()
             except MessageSizeTooLargeError:
                 raise UserError(
-                    f"topic {topic} takes no message of more than {self._topics[topic].limit} bytes, and a larger one is "
-                    "to be written. Raise its max.message.bytes; Kafka's own is 1048588."
+                    f"topic {topic} takes no message of more than {self._topics[topic].limit} bytes, and a larger one "
+                    "is to be written. Raise its max.message.bytes; Kafka's own is 1048588."
                 ) from None
 
     def _send_rows(self, topic: str, partition: int, rows: Iterable[ClosedWindow | Anomaly]) -> None:
