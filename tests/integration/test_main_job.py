@@ -145,7 +145,7 @@ def running_in_one_process(cluster):
             assert run.poll() is None, "it ended by itself"
         finally:
             os.killpg(run.pid, signal.SIGINT)
-            run.wait(HANG_SECONDS)
+            assert run.wait(HANG_SECONDS) == -signal.SIGINT
             wait_until(lambda: not group(run.pid), f"it left processes behind: {group(run.pid)}")
 
 
