@@ -168,7 +168,7 @@ class Readings(Section):
     max_batch: Annotated[int, Field(gt=0, le=20_000)] = 12_000
     """Most records in one batch of one partition. The archive writes 30 batches at once: Cassandra takes 16 MiB."""
     clock_ms: Positive = 500
-    """How often a partition gets a clock batch."""
+    """How often the window bolts are told the time, to see which series are silent."""
     backlog: Positive = 500_000
     """Most un-acked readings of one spout: beyond it the backlog stays in Kafka, not in memory.
 
