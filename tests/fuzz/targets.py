@@ -98,6 +98,8 @@ class Record(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    timestamp_type: int = 1
+    by_broker: bool = True
 
 
 def log(data: bytes) -> None:

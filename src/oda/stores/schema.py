@@ -6,7 +6,7 @@ from typing import Any
 
 from oda.settings import Cassandra, Elasticsearch
 
-TABLES = frozenset({"readings", "windows", "anomalies", "snapshots", "snapshot_chunks"})
+TABLES = frozenset({"readings", "windows", "anomalies", "snapshots", "snapshot_chunks", "topics"})
 """The tables of the keyspace."""
 
 _TIME_WINDOWED = """
@@ -67,6 +67,11 @@ CREATE TABLE IF NOT EXISTS {keyspace}.snapshot_chunks (
 ) WITH gc_grace_seconds = 3600"""
 
 
+# Which log the rows are of (see `oda.stores.topics`).
+_TOPICS = """
+CREATE TABLE IF NOT EXISTS {keyspace}.topics (topic text PRIMARY KEY, id uuid)"""
+
+
 def cassandra_statements(settings: Cassandra) -> list[str]:
     """The CQL that makes the keyspace and its tables where they don't exist."""
     names = {
@@ -74,7 +79,7 @@ def cassandra_statements(settings: Cassandra) -> list[str]:
         "replication": settings.replication,
         "ttl": settings.ttl_days * 86_400,
     }
-    tables = [_KEYSPACE, _READINGS, _WINDOWS, _ANOMALIES, _SNAPSHOTS, _SNAPSHOT_CHUNKS]
+    tables = [_KEYSPACE, _READINGS, _WINDOWS, _ANOMALIES, _SNAPSHOTS, _SNAPSHOT_CHUNKS, _TOPICS]
     return [table.format(**names) for table in tables]
 
 
