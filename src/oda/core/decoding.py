@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from oda.core.batch import Readings
-from oda.core.reading import MAX_BRACKETS, MAX_TIME, MAX_VALUE, Reading, RejectedError, decode, decoder
+from oda.core.reading import MAX_BRACKETS, MAX_TIME, MAX_VALUE, MIN_NUMBER, Reading, RejectedError, decode, decoder
 
 
 def decode_all(
@@ -54,7 +54,7 @@ def _together(
     if len(found) != len(messages):
         return None
     times = np.array([message.time for message in found])
-    if times.dtype != np.int64 or times.min() < 0 or times.max() > MAX_TIME:
+    if times.dtype != np.int64 or times.min() < MIN_NUMBER or times.max() > MAX_TIME:
         return None
     values = np.array([message.value for message in found])
     if (times - np.array(timestamps)).max() > max_ahead or np.abs(values).max() > MAX_VALUE:
