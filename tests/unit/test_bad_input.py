@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from malformed import MALFORMED
 from oda.audit.message import read_message
+from oda.collect.check import Check
 from oda.collect.csvfile import Columns, read
 from oda.core.reading import (
     MAX_BRACKETS,
@@ -145,7 +146,7 @@ cells = st.one_of(
 rows = st.lists(
     st.tuples(
         cells.filter(lambda name: 0 < len(name) < 250),
-        st.integers(0, MAX_TIME),
+        st.integers(MIN_NUMBER, MAX_TIME),
         st.floats(-MAX_VALUE, MAX_VALUE),
         cells,
     ),
@@ -160,8 +161,9 @@ def test_readings_come_out_of_a_csv_file_as_they_went_in_whatever_the_quoting(gi
     writer.writerow(["series", "t", "v", "more"])
     writer.writerows(given)
     file.seek(0)
-    bad: list[str] = []
-    found = list(read(file, Columns("t", "v", "", "series"), lambda line, reason: bad.append(f"{line}: {reason}")))
+    bad: list[object] = []
+    columns = Columns("t", "v", "", "series")
+    found = list(read(file, columns, lambda row: Check(0).one(row, MAX_TIME), lambda *report: bad.append(report)))
     assert bad == []
     assert found == [Reading(series, time, value) for series, time, value, _ in given]
 

@@ -10,9 +10,11 @@ from kafka.partitioner import DefaultPartitioner
 from oda.collect import producer as module
 from oda.collect import run
 from oda.collect.producer import Producer
-from oda.core.reading import Reading
+from oda.core.reading import Reading, encode
 from oda.errors import UserError
 from oda.settings import Kafka
+
+NOW = 1_732_300_000_000
 
 
 class Future:
@@ -119,8 +121,9 @@ def test_the_end_says_how_many_were_left(connected):
 
 def test_collect_sends_in_order_and_prints_the_sum(connected, capsys):
     producer, client = connected(True, True)
-    run.collect([(0.0, Reading("a", 1, 0.5)), (0.0, Reading("a", 2, 1.5))], producer)
-    assert client.values == [b'{"series":"a","time":1,"value":0.5}', b'{"series":"a","time":2,"value":1.5}']
+    readings = [Reading("a", NOW, 0.5), Reading("a", NOW + 1, 1.5)]
+    run.collect([(0.0, reading) for reading in readings], producer)
+    assert client.values == [encode(reading) for reading in readings]
     assert capsys.readouterr().out == "2 of 2 readings acknowledged by Kafka\n"
 
 
