@@ -25,6 +25,7 @@ from kafka.cluster import collect_hosts
 from oda.audit.expected import ClockClose, Document, Expected
 from oda.audit.message import read_message
 from oda.audit.sources import ANOMALIES, WINDOWS, Kind
+from oda.cli.hints import Hints
 from oda.cli.watch import AnomalyMessage, Watcher, WindowMessage
 from oda.collect.check import Check
 from oda.collect.csvfile import Columns
@@ -295,7 +296,7 @@ def archive_row(data: bytes) -> None:
 
 def watch(data: bytes) -> None:
     """Whatever is in the topics of results, it is shown as a line or counted as unreadable."""
-    watcher = Watcher()
+    watcher = Watcher([], Hints(2, tell=lambda _: None))
     for kind in (WindowMessage, AnomalyMessage):
         before = watcher.counts.unreadable
         line = watcher.line(kind, data)
