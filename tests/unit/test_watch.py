@@ -1,5 +1,6 @@
 """What `oda watch` shows of the messages it is given."""
 
+import itertools
 import json
 
 import pytest
@@ -18,7 +19,10 @@ ANOMALY = {
 }  # fmt: skip
 
 
-def new_watcher(series=(), tell=None) -> Watcher:
+OFFSETS = itertools.count(1000)
+
+
+def new_watcher(series=(), tell=print) -> Watcher:
     return Watcher(series, Hints(min_count=2, tell=tell))
 
 
@@ -73,7 +77,7 @@ def test_what_is_no_result_is_counted(data: bytes):
 def windows(watcher: Watcher, counts: list[int], **changed):
     for number, count in enumerate(counts):
         start = WINDOW["start"] + number * 1_800_000
-        show(watcher, WindowMessage, WINDOW, start=start, first_offset=number, count=count, **changed)
+        show(watcher, WindowMessage, WINDOW, start=start, first_offset=next(OFFSETS), count=count, **changed)
 
 
 def test_a_series_that_is_never_judged_is_told_of_once():
