@@ -8,6 +8,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import MessageSizeTooLargeError
 
 from malformed import HARD, LARGE, MALFORMED, NAMES
+from oda.core.reading import Reading, encode
 from support import wait_until
 
 
@@ -43,8 +44,7 @@ def test_malformed_messages_are_found_again_and_stop_nothing(stream):
         good = {"series": f"beside {name}", "time": 1_700_000_000_000, "value": 1}
         producer.send(settings.kafka.readings, json.dumps(good).encode(), key=name.encode())
     for series, time, value in itertools.chain(*HARD.values()):
-        reading = {"series": series, "time": time, "value": value}
-        producer.send(settings.kafka.readings, json.dumps(reading).encode(), key=series.encode())
+        producer.send(settings.kafka.readings, encode(Reading(series, time, value)), key=series.encode())
     producer.send(settings.kafka.readings, LARGE, key=b"large")
     producer.close()
     stream.verify(wait=300)

@@ -131,6 +131,19 @@ def test_numbers_start_again_only_under_another_id(tmp_path):
         assert spool.positions == {}
 
 
+def test_positions_are_kept_with_the_log_that_they_are_of(tmp_path):
+    with opened(tmp_path) as spool:
+        assert (spool.log, spool.positions) == (b"", {})
+        spool.append([b"a", b"b"])
+        spool.follow(b"one", {0: 7})
+        spool.drop(1, {0: 8})
+    with opened(tmp_path) as spool:
+        assert (spool.log, spool.positions) == (b"one", {0: 8})
+        spool.follow(b"other", {0: 0})
+    with opened(tmp_path) as spool:
+        assert (spool.log, spool.positions, contents(spool)) == (b"other", {0: 0}, [b"b"])
+
+
 def test_what_was_meant_for_one_topic_is_not_sent_to_another(tmp_path):
     with opened(tmp_path) as spool:
         spool.append([b"a"])

@@ -58,7 +58,7 @@ def test_large_malformed_messages_are_cut_into_batches_that_chain():
 
 
 def test_readings_and_small_malformed_messages_stay_one_batch():
-    reading = b'{"series": "a", "time": 0, "value": 1}'
+    reading = b'{"series": "a", "time": "1970-01-01T00:00:00Z", "value": 1}'
     batches, rejected, progress = emitted([Record(n, reading if n % 2 else b"x") for n in range(4000)], end=4000)
     assert [(batch.start, batch.end, len(batch.readings.offsets)) for batch in batches] == [(0, 4000, 2000)]
     assert [len(rows) for rows in rejected] == [2000]

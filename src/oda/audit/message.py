@@ -61,8 +61,10 @@ def read_message(data: bytes | None, timestamp: int, max_ahead: int, by_broker: 
             return None
         # A field that is repeated counts as it is the last time, and must be of the right kind each time.
         fields = {name: _READ[name](value) for name, value in content if name in _READ}
-        series, time, value = (fields[name] for name in ("series", "time", "value"))
+        series, (time, least), value = (fields[name] for name in ("series", "time", "value"))
     except (ValueError, KeyError):
+        return None
+    if time < least:
         return None
     if not 0 <= time < 2**43 or _is_ahead(time, timestamp, max_ahead, by_broker):
         return None
@@ -128,10 +130,10 @@ def _series(value: Any) -> str:
     return value
 
 
-def _time(value: Any) -> int:
-    """Epoch ms."""
+def _time(value: Any) -> tuple[int, int]:
+    """Epoch ms, and the least that is accepted of what is written so: a number is of 1980 or later, or a mistake."""
     if type(value) is _Integer and len(value) <= 4300:  # what msgspec takes for one
-        return int(value)
+        return int(value), 315_532_800_000
     if type(value) is not str or not (match := _RFC_3339.fullmatch(value)):
         raise ValueError
     date, clock, fraction, sign, hours, minutes = match.groups()
@@ -141,7 +143,7 @@ def _time(value: Any) -> int:
     if sign:
         seconds -= int(sign + "1") * (int(hours) * 3600 + int(minutes) * 60)
     tenths = int(((fraction or "") + "0000000")[:7])  # of a microsecond, to which it is rounded
-    return (seconds * 1_000_000 + (tenths + 5) // 10) // 1000
+    return (seconds * 1_000_000 + (tenths + 5) // 10) // 1000, 0
 
 
 def _value(value: Any) -> float:
