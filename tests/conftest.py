@@ -94,10 +94,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         for name, size_mb in _SMALL_DISKS.items():
             disks.enter_context(_small_disk(folder / "data" / name, size_mb))
         try:
-            servers.oda("up", timeout=600)
+            servers.oda("up")
             yield servers
         finally:
-            servers.oda("down", timeout=120)
+            servers.oda("down")
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,16 @@ class KafkaSink(SinkBolt):
         """Connect to Kafka."""
         return KafkaWriter(self.settings.kafka)
 
+    def write(self, tuples):
+        """Write them; what has failed is opened anew, with what its topics take by then."""
+        try:
+            super().write(tuples)
+        except Exception:
+            if self.store is not None:
+                self.store.close()
+                self.store = None
+            raise
+
     def add(self, store, tup):
         """Add a tuple of any of the three streams."""
         if tup.stream == "rejected":

@@ -25,7 +25,7 @@ from oda.errors import UserError
 from oda.kafka import connect_consumer, create_topics, held_up, lost_its_end, made_anew, topic_id
 from oda.records import Record, lean
 from oda.settings import Settings
-from oda.stores.topics import log_of_results
+from oda.stores.origin import log_of_results
 
 _RPC_MS = 5_000
 

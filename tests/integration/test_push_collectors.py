@@ -93,7 +93,7 @@ class Http(Process):
     def __init__(self, cluster: Cluster, folder, port: int, *arguments: object) -> None:
         super().__init__(cluster, folder, "http", "--port", port, "--spool", folder / "spool", *arguments)
         self.url = f"http://127.0.0.1:{port}"
-        wait_until(self.health, 60, f"no endpoint: {self.said}")
+        wait_until(self.health, f"no endpoint: {self.said}")
 
     def health(self) -> dict | None:
         assert self.process.poll() is None, self.said
@@ -104,7 +104,7 @@ class Http(Process):
         return requests.post(f"{self.url}/readings", json=readings, timeout=30)
 
     def wait_until_empty(self) -> None:
-        wait_until(lambda: self.health()["waiting"] == 0, 60, f"not all is in Kafka: {self.said}")
+        wait_until(lambda: self.health()["waiting"] == 0, f"not all is in Kafka: {self.said}")
 
 
 @contextmanager
@@ -247,7 +247,7 @@ def test_killed_in_mid_stream_every_reading_that_was_acknowledged_is_in_kafka_on
     for _ in range(3):
         with serving(isolated, tmp_path, port) as collector:
             before = sum(len(pusher.acknowledged) for pusher in pushers)
-            wait_until(lambda: sum(len(p.acknowledged) for p in pushers) > before + 3000, 60, collector.said)  # noqa: B023
+            wait_until(lambda: sum(len(p.acknowledged) for p in pushers) > before + 3000, collector.said)  # noqa: B023
             collector.stop(signal.SIGKILL)
     for pusher in pushers:
         pusher.over.set()
@@ -270,7 +270,7 @@ def test_without_kafka_pushes_are_taken_until_the_spool_is_full_and_delivered_la
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
         assert f"the spool {tmp_path / 'spool'} is full: 4 MB; none was accepted" in answer.json()["error"]
         assert collector.health()["waiting"] == taken
-        wait_until(lambda: "no answer from Kafka at oda.kafka.brokers" in collector.said, 60, collector.said)
+        wait_until(lambda: "no answer from Kafka at oda.kafka.brokers" in collector.said, collector.said)
         assert in_kafka(isolated) == []
         proxy.on()
         collector.wait_until_empty()
@@ -300,7 +300,7 @@ def test_kafka_goes_away_in_mid_stream_and_the_collector_is_killed_meanwhile(iso
         push(collector, 2)
         proxy.off()
         push(collector, 1)
-        wait_until(lambda: "takes no readings; meanwhile" in collector.said, 60, collector.said)
+        wait_until(lambda: "takes no readings; meanwhile" in collector.said, collector.said)
         collector.stop(signal.SIGKILL)
     assert len(set(values(in_kafka(isolated)))) < taken
     with serving(behind, tmp_path, port) as collector:
@@ -343,7 +343,7 @@ def test_the_writer_of_stdin_waits_while_the_spool_is_full(isolated, behind, pro
 
         writer = threading.Thread(target=write)
         writer.start()
-        wait_until(lambda: "is full: 4 MB" in collector.said, 60, collector.said)
+        wait_until(lambda: "is full: 4 MB" in collector.said, collector.said)
         time.sleep(2)
         assert written < 100_000
         proxy.on()
@@ -406,19 +406,19 @@ def test_socketio_into_kafka_across_a_restart_of_its_server(isolated, tmp_path):
     port = free_port()
     arguments = ["socketio", f"http://127.0.0.1:{port}", "--event", "value", "--spool", tmp_path / "spool"]
     with collecting(isolated, tmp_path, *arguments) as collector:
-        wait_until(lambda: "can't connect" in collector.said, 60, collector.said)
+        wait_until(lambda: "can't connect" in collector.said, collector.said)
         for start in (0, 1000):
             with Emitter(port) as emitter:
-                wait_until(lambda: emitter.connections, 60, collector.said)
+                wait_until(lambda: emitter.connections, collector.said)
                 for number in range(start, start + 999):
                     emitter.emit(reading(number), "value")
                 emitter.emit([reading(start + 999), 10**30, b"a", reading(2000 + start)], "value")
                 emitter.emit(reading(7), "other")
-                wait_until(lambda: len(emitter.acknowledged) == 1000, 60, collector.said)
+                wait_until(lambda: len(emitter.acknowledged) == 1000, collector.said)
                 assert emitter.acknowledged[0] == (reading(start), {"accepted": 1, "rejected": []})
                 answer = emitter.acknowledged[-1][1]
                 assert (answer["accepted"], [one["number"] for one in answer["rejected"]]) == (2, [2, 3])
-            wait_until(lambda: collector.said.count("disconnected from") == start // 1000 + 1, 60, collector.said)  # noqa: B023
+            wait_until(lambda: collector.said.count("disconnected from") == start // 1000 + 1, collector.said)  # noqa: B023
         assert collector.stop().startswith("2002 readings accepted, 4 rejected; 0 wait")
     found = in_kafka(isolated)
     assert sorted(values(found)) == sorted([*range(2000), 2000, 3000])
@@ -431,20 +431,20 @@ def test_socketio_disconnects_while_the_spool_is_full_and_loses_nothing_that_cam
     port = free_port()
     arguments = ["socketio", f"http://127.0.0.1:{port}", "--spool", tmp_path / "spool", "--spool-max-mb", 4]
     with Emitter(port) as emitter, collecting(behind, tmp_path, *arguments) as collector:
-        wait_until(lambda: emitter.connections, 60, collector.said)
+        wait_until(lambda: emitter.connections, collector.said)
         sent = 0
         while "is full: 4 MB" not in collector.said:
             emitter.emit([reading(number) for number in range(sent, sent + 2000)])
             sent += 2000
             time.sleep(0.02)
-        wait_until(lambda: "disconnected" in collector.said, 60, collector.said)
+        wait_until(lambda: "disconnected" in collector.said, collector.said)
         acknowledged = len(emitter.acknowledged)
         time.sleep(2)
         assert (emitter.connections, len(emitter.acknowledged)) == (1, acknowledged)
         proxy.on()
-        wait_until(lambda: emitter.connections == 2, 60, collector.said)
+        wait_until(lambda: emitter.connections == 2, collector.said)
         emitter.emit([reading(sent)])
-        wait_until(lambda: len(emitter.acknowledged) == acknowledged + 1, 60, collector.said)
+        wait_until(lambda: len(emitter.acknowledged) == acknowledged + 1, collector.said)
         collector.stop()
     found = Counter(values(in_kafka(isolated)))
     expected = [number for payload, _ in emitter.acknowledged for number in values(payload)]

@@ -52,7 +52,7 @@ def wait_for_windows(settings, expected: dict[str, list[tuple[int, int]]]) -> No
             found[series] = sorted((row["start"] - START, row["count"]) for row in rows if row["series"] == series)
         return found == expected
 
-    wait_until(are_there, 120, f"these windows are not there: {expected}")
+    wait_until(are_there, f"these windows are not there: {expected}")
 
 
 def test_what_an_aborted_transaction_wrote_is_counted_by_nobody(stream):

@@ -19,7 +19,7 @@ def test_with_executors_for_each_worker_a_partition_stays_in_one(cluster, tmp_pa
     with isolated.storm.running(name, "topology.workers=2", "topology.acker.executors=2"):
         isolated.oda("collect", "walk", "--series", 40, "--rate", 500, "--count", 2000)
         isolated.verify()
-        found = wait_until(lambda: all_taken_on(layout.logs, name), 60, "not every partition was taken on")
+        found = wait_until(lambda: all_taken_on(layout.logs, name), "not every partition was taken on")
     spouts, bolts = ({p: port for p, is_bolt, port in found if is_bolt == wanted} for wanted in (False, True))
     assert spouts == bolts, "from one worker to the other"
     used = {port for _, _, port in found}

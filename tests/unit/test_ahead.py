@@ -15,7 +15,7 @@ NOW, DAY = 1_800_000_000_000, 86_400_000
 
 def accepted(time: int, timestamp: int, by_broker: bool, max_ahead: int = DAY) -> bool:
     """Both implementations say so."""
-    message = encode(Reading("a", time, 1.0))
+    message = b'{"series": "a", "time": %d, "value": 1}' % time
     audited = read_message(message, timestamp, max_ahead, by_broker) is not None
     try:
         decode(message, timestamp, max_ahead, by_broker)
@@ -41,7 +41,7 @@ def test_a_producers_clock_may_be_slow_by_a_year_and_no_more():
 
 
 def test_the_brokers_clock_is_believed():
-    for timestamp in (0, FIRST_STAMP, NOW):
+    for timestamp in (MIN_NUMBER, FIRST_STAMP, NOW):
         assert accepted(timestamp + DAY, timestamp, by_broker=True)
         assert not accepted(timestamp + DAY + 1, timestamp, by_broker=True)
 

@@ -253,10 +253,24 @@ def test_results_are_compared_by_their_place_and_container() -> None:
 def test_rejected_messages_are_compared_in_the_audited_part() -> None:
     expected = expect([Record(0, 5, b"k", b"{"), Record(1, 5, b"k", b"{")])
     auditor = Auditor(expected, {3: 2}, untracked)
-    good: Document = {"key": b"k", "value": b"{", "has a reason": True}
+    good: Document = {"key": b"k", "value": b"{", "has a reason": True, "cut": False}
     unexplained = {**good, "has a reason": False}
     result = auditor.rejected([((3, 0), good), ((3, 0), good), ((3, 1), unexplained), ((3, 2), good), ((-1, 7), good)])
     assert counts(result) == (2, 3, 0, 1, 1)
+
+
+def test_a_rejected_message_may_be_cut_if_it_says_so_and_is_a_beginning() -> None:
+    expected = expect([Record(0, 5, b"key", b"{12"), Record(1, 5, None, b"{12")])
+    auditor = Auditor(expected, {3: 2}, untracked)
+
+    def found(key: bytes | None, value: bytes | None, cut: bool = True) -> Document:
+        return {"key": key, "value": value, "has a reason": True, "cut": cut}
+
+    right = [found(b"k", b""), found(b"key", b"{1"), found(b"key", b"{12")]
+    assert counts(auditor.rejected([*(((3, 0), row) for row in right), ((3, 1), found(None, b"{"))])) == (2, 2, 0, 0, 0)
+    wrong = [found(b"k", b"", cut=False), found(b"x", b"{"), found(b"k", b"1"), found(None, b"{"), found(b"k", None)]
+    for row in wrong:
+        assert auditor.rejected([((3, 0), row), ((3, 1), found(None, b"{"))]).different == 1
 
 
 @pytest.mark.parametrize(

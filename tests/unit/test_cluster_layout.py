@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +69,37 @@ def test_more_replicas_than_brokers_are_refused(tmp_path: Path) -> None:
 def test_an_environment_on_other_machines_is_refused() -> None:
     with pytest.raises(UserError, match=r"oda\.kafka\.brokers is 'kafka:9092'"):
         load_layout(CONFIG, "cluster")
+
+
+@pytest.mark.parametrize("name", ["a:b", "a,b", 'a"b', "a\\b", "a\nb", "a${b}", "a\udcffb"])
+def test_a_folder_that_the_servers_would_misread_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(
+        UserError, match=r"^servers\.data is '.*': the servers can't use a folder with '.+' in its name$"
+    ):
+        load_layout(changed(tmp_path, data=name), "local")
+
+
+@pytest.mark.parametrize(
+    "name", ["naïve", "日本 😀", "a b@c%d$e#f&g'h(i)[j]{k}!~^=+;<>|`*?", "/".join(["long" * 50] * 5)]
+)
+def test_a_folder_of_any_other_name_is_found_by_all(tmp_path: Path, name: str) -> None:
+    server = zookeeper(changed(tmp_path, data=name))
+    server.prepare()
+    configured = (server.conf / "zoo.cfg").read_bytes().decode("latin-1")
+    (folder,) = [line.removeprefix("dataDir=") for line in configured.splitlines() if line.startswith("dataDir=")]
+    as_java_reads_it = re.sub(r"((?:\\u[0-9a-f]{4})+)", lambda found: json.loads(f'"{found[0]}"'), folder)
+    assert as_java_reads_it == f"{tmp_path / name}/zookeeper/data"
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX"])
+def test_a_locale_in_which_java_would_not_find_it_is_refused(tmp_path: Path, locale: str) -> None:
+    config = changed(tmp_path, data="naïve")
+    program = "import sys; from pathlib import Path; from oda.cluster.layout import load_layout; "
+    program += "load_layout(Path(sys.argv[1]), 'local')"
+    command = [sys.executable, "-c", program, str(config)]
+    done = subprocess.run(command, env={"LC_ALL": locale}, capture_output=True, text=True, check=False)
+    assert "Set LC_ALL=C.UTF-8" in done.stderr
+    assert subprocess.run(command, env={"LC_ALL": "C.UTF-8"}, check=False).returncode == 0
 
 
 def zookeeper(config: Path) -> ZooKeeper:

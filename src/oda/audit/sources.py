@@ -30,6 +30,7 @@ from oda.audit.expected import Document
 from oda.errors import UserError
 from oda.stores.archive import DAY_MS
 from oda.stores.cassandra import open_session
+from oda.stores.kafka import CUT
 
 _STALL_SECONDS = 60
 """A log that gives nothing new for so long can't be read to its end."""
@@ -167,6 +168,8 @@ class Log:
     def rejected(self) -> Iterator[tuple[tuple[int, int], Document]]:
         """Rejected messages by (partition, offset) of their origin; those of other topics are left out.
 
+        `cut` tells whether the reason says that the topic did not take the whole message.
+
         Raises:
             UserError: the beginning of the log is gone, or there is no such topic.
         """
@@ -178,7 +181,9 @@ class Log:
                 origin = int(headers["oda.partition"]), int(headers["oda.offset"])
             except (KeyError, ValueError):
                 origin = (-1, record.offset)
-            yield origin, {"key": record.key, "value": record.value, "has a reason": bool(headers.get("oda.reason"))}
+            reason = headers.get("oda.reason", "")
+            row = {"key": record.key, "value": record.value, "has a reason": bool(reason), "cut": reason.endswith(CUT)}
+            yield origin, row
 
     def _whole(self, topic: str) -> Iterator[Any]:
         with self._errors():

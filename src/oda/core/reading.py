@@ -92,7 +92,7 @@ def decode(data: bytes | None, timestamp: int, max_ahead: int, by_broker: bool =
     if time < 0:
         raise RejectedError(f"time {time} is before 1970")
     if time > MAX_TIME:
-        raise RejectedError(f"time {time} is after 2248")
+        raise RejectedError(f"time {time} is too far ahead: after 2248")
     latest = latest_time(timestamp, max_ahead, by_broker)
     if latest is not None and time > latest:
         when = "when it came" if by_broker else "the time that its producer stamped on it"
