@@ -9,10 +9,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from oda.topology import ROOT
 from support import Cluster
+
+# On a busy machine everything takes long: it says nothing about a property, nor about how its examples are made.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 _SMALL_DISKS = {"kafka-1": 700, "cassandra": 1200, "elasticsearch": 500}
 """Servers whose disk is a small one in memory, and its size, MiB."""

@@ -51,8 +51,11 @@ class WindowBolt(Bolt):
         self.lock = threading.Lock()  # the store's thread emits and acknowledges, too
         self.store = self.clock = None
         self.loaded = {}
-        self.writer = BackgroundWriter(self._store, self._stored, float("inf"), 0.0, self.logger)
-        self.clock_writer = BackgroundWriter(self._write_clock, lambda _: None, float("inf"), 0.0, self.logger)
+        forever, no_linger = float("inf"), 0.0
+        self.writer = BackgroundWriter(self._store, self._stored, forever, no_linger, self.logger, self._tell)
+        self.clock_writer = BackgroundWriter(
+            self._write_clock, lambda _: None, forever, no_linger, self.logger, self._tell
+        )
 
     def process(self, tup):
         """Apply a batch, or keep it until the snapshot of its partition is there."""
@@ -138,9 +141,9 @@ class WindowBolt(Bolt):
             try:
                 self._serve(request)
             except (snapshot.SnapshotError, FatalError) as error:
-                # For the Storm UI. The writer ends the process, or asks again: until a snapshot that can be
-                # read is there, the bolt waits, and nothing is overwritten.
-                self.send_message({"command": "error", "msg": f"partition {request.partition}: {error}"})
+                # The writer ends the process, or asks again: until a snapshot that can be read is there, the
+                # bolt waits, and nothing is overwritten.
+                self._tell(f"partition {request.partition}: {error}")
                 raise
 
     def _serve(self, request):
@@ -162,6 +165,10 @@ class WindowBolt(Bolt):
                     self.in_flight.discard(request.partition)
                     self._do(self.partitions[request.partition].saved(request.position))
                     self._save_if_due(request.partition)
+
+    def _tell(self, problem):
+        """For the Storm UI."""
+        self.send_message({"command": "error", "msg": problem})
 
     def _begin(self, number, windows):
         self.partitions[number] = Partition(windows)

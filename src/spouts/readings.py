@@ -16,6 +16,7 @@ from oda.source import KafkaSource
 _POLL_MS = 20
 _COMMIT_SECONDS = 1.0
 _CROWDED_SECONDS = 0.5
+_REPORT_SECONDS = 60.0
 
 _MAX_BYTES = 2**20
 """Most bytes of messages in one tuple that has rejected ones, beyond its last; and of a rejected message's key and
@@ -42,13 +43,7 @@ class ReadingsSpout(Spout):
         """Connect; partitions are taken on at the first tick."""
         self.settings = Settings.from_options(storm_conf)
         peers = sorted(int(task) for task, name in context["task->component"].items() if name == context["componentid"])
-        self.source = KafkaSource(
-            self.settings.kafka,
-            self.settings.readings.max_batch,
-            peers.index(context["taskid"]),
-            len(peers),
-            self.logger,
-        )
+        self.source = KafkaSource(self.settings, peers.index(context["taskid"]), len(peers), self.logger)
         self.partitions: dict[int, Progress] = {}
         self.epoch = _wall_ms()
         # Only goes forward, whatever is done to the machine's clock: what arrives is compared with it.
@@ -58,7 +53,7 @@ class ReadingsSpout(Spout):
         self.ends: dict[int, int] = {}
         self.ends_clock = 0
         self.replayed = 0
-        self.next_poll = self.next_tick = self.next_commit = 0.0
+        self.next_poll = self.next_tick = self.next_commit = self.next_report = 0.0
         most = self.settings.readings.backlog
         self.pace = Pace(most // 2, most, storm_conf["topology.message.timeout.secs"] / 3)
         self.crowd = (storm_conf.get("topology.max.spout.pending") or float("inf")) / 2
@@ -66,6 +61,9 @@ class ReadingsSpout(Spout):
     def next_tuple(self):
         """Emit what has arrived, then what is due by the clock."""
         now = time.monotonic()
+        if problem := self.source.changed():
+            self._stand_still(problem, now)
+            return
         paused = now < self.next_poll or self._unacked() >= self.pace.limit(now)
         for partition, records in self.source.poll(_POLL_MS, paused).items():
             self._emit_records(partition, records)
@@ -99,6 +97,14 @@ class ReadingsSpout(Spout):
         if sent is not None:
             self.replayed += 1
             self._emit(int(number), sent.batch, sent.rejected, stream)
+
+    def _stand_still(self, problem, now):
+        """Nothing is emitted, nothing committed; the Storm UI and the log say why, time and again."""
+        if now >= self.next_report:
+            self.next_report = now + _REPORT_SECONDS
+            self.logger.error(problem)
+            self.send_message({"command": "error", "msg": problem})
+        time.sleep(_POLL_MS / 1000)
 
     def _unacked(self):
         return sum(progress.unacked for progress in self.partitions.values())

@@ -25,10 +25,12 @@ from kafka.cluster import collect_hosts
 from oda.audit.expected import Document, Expected
 from oda.audit.message import read_clock_record, read_message
 from oda.audit.sources import ANOMALIES, WINDOWS, Kind
+from oda.cli.hints import Hints
 from oda.cli.watch import AnomalyMessage, Watcher, WindowMessage
-from oda.collect.check import check, elements_of
+from oda.collect.check import Check
 from oda.collect.csvfile import Columns
 from oda.collect.csvfile import read as read_csv
+from oda.collect.elements import elements_of
 from oda.collect.lines import lists_of_lines
 from oda.core import clock, snapshot
 from oda.core.baselines import Baselines, judge
@@ -98,6 +100,8 @@ class Record(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    timestamp_type: int = 1
+    by_broker: bool = True
 
 
 def log(data: bytes) -> None:
@@ -221,12 +225,12 @@ def request(data: bytes) -> None:
     except RejectedError as error:
         is_reason(str(error))
         return
-    messages, rejected = check(elements, NOW, DAY)
+    readings, rejected = Check(DAY).all(elements, NOW)
     reasons = dict(rejected)
     for reason in reasons.values():
         is_reason(reason)
     want = {number: read_message(element, NOW, DAY) for number, element in elements}
-    assert [encode(reading) for reading in want.values() if reading] == messages
+    assert [reading for reading in want.values() if reading] == readings
     assert reasons.keys() == {number for number, reading in want.items() if not reading}
     try:
         whole = json.loads(data)
@@ -252,24 +256,32 @@ def csv_file(data: bytes) -> None:
     columns = Columns("timestamp", "value", "pump", "series" if "series" in text else None)
     bad: list[int] = []
 
-    def report(line: int, reason: str) -> None:
-        bad.append(line)
+    def report(first: int, last: int, reason: str) -> None:
+        bad.append(first)
+        assert first <= last
         assert reason.strip()
         assert len(reason) <= MAX_REASON
 
     try:
-        readings = list(read_csv(rows, columns, report))
+        readings = list(read_csv(rows, columns, lambda row: Check(0).one(row, MAX_TIME), report))
     except UserError as error:
         assert len(str(error)) < 1000
         assert str(error).isprintable()
         return
     for reading in readings:
         assert read_message(encode(reading), MAX_TIME, 0) == reading
-    try:
-        count = sum(1 for row in csv.reader(StringIO(text, newline="")) if row) - 1
-    except csv.Error:
-        return
-    assert len(readings) + len(bad) == count
+    assert len(readings) + len(bad) == _rows_and_errors(text) - 1
+
+
+def _rows_and_errors(text: str) -> int:
+    reader, count = csv.reader(StringIO(text, newline=""), strict=True), 0
+    while True:
+        try:
+            count += bool(next(reader))
+        except csv.Error:
+            count += 1
+        except StopIteration:
+            return count
 
 
 # -- what comes back from stores ----------------------------------------------------------------------
@@ -300,7 +312,7 @@ def archive_row(data: bytes) -> None:
 
 def watch(data: bytes) -> None:
     """Whatever is in the topics of results, it is shown as a line or counted as unreadable."""
-    watcher = Watcher()
+    watcher = Watcher([], Hints(2, tell=lambda _: None))
     for kind in (WindowMessage, AnomalyMessage):
         before = watcher.counts.unreadable
         line = watcher.line(kind, data)
@@ -401,11 +413,15 @@ SETTINGS = Settings.from_options(OPTIONS)
 CONFIG = Path(tempfile.mkdtemp()) / "config.json"
 CSV = [
     b"timestamp,value\n2014-04-01 00:00:00,20.5\n2014-04-01T00:05:00+23:59,n/a\n",
-    b'series,timestamp,value\n"a ""b"",\n",1,1e100\n\x00,5,1_0\n\xff,7,nan\n,8,1\na,9\n',
+    b'series,timestamp,value\n"a ""b"",\n",1732300000000,1e100\n\x00,1732300000005,1_0\n\xff,1732300000007,nan\na,9\n',
+    b'series,timestamp,value\n"a,1732300000000,1\na,1732300000001,2\na",1732300000002,3\n',
     b"timestamp,value\n" + b"1" * 5000 + b"," + b"9" * 5000 + b'\n"1,1',
-    b"\xef\xbb\xbftimestamp,value\r\n1,1\r2,2\r\n",
+    b"\xef\xbb\xbftimestamp,value\r\n1732300000001,1\r1732300000002,2\r\n",
+    b"\xff\xfet\x00,\x00\n\x00",
+    b"timestamp;value\n1732300000001;1\n",
     b"\x1b[2J" * 100 + b",x",
 ]
+REQUESTS = [b"[" + MESSAGE + b", 7]", b"[NaN, " + MESSAGE + b"]", MESSAGE + b"\n\n{}\n", b'[1,"\xff"]']
 PACKED = [
     row.data for row in archive.pack(["a"], *Readings.of([7, 9], [Reading("a", 1, 1.0), Reading("a", 2, 2.0)])[1:])
 ]
@@ -415,7 +431,7 @@ TARGETS = {
     "clock": Target(clock_record, _clock_records(), 10_000),
     "log": Target(log, [*_log(), *_messages()], 1_000),
     "settings": Target(settings, _configs(), 2_500),
-    "request": Target(request, [b"[" + MESSAGE + b", 7]", MESSAGE + b"\n\n{}\n", b'[1,"\xff"]', *_messages()], 10_000),
+    "request": Target(request, [*REQUESTS, *_messages()], 10_000),
     "lines": Target(lines, [b"\x03one\n\ntwo", MESSAGE * 3 + b"\n"], 20_000),
     "csv": Target(csv_file, CSV, 8_000),
     "snapshot": Target(damaged_snapshot, _snapshots(), 40_000),

@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 import psutil
 import pytest
 from kafka import KafkaProducer
-from kafka.errors import InvalidTimestampError, MessageSizeTooLargeError
+from kafka.errors import MessageSizeTooLargeError
 
 from malformed import HARD, LARGE, MALFORMED, NAMES
+from oda.core.reading import Reading, encode
 from oda.kafka import consumer
 from oda.topology import BIN, ROOT
 from support import ENV, HANG_SECONDS, wait_until
@@ -54,8 +55,7 @@ def test_malformed_messages_are_found_again_and_stop_nothing(stream):
         good = {"series": f"beside {name}", "time": 1_700_000_000_000, "value": 1}
         producer.send(settings.kafka.readings, json.dumps(good).encode(), key=name.encode())
     for series, time, value in itertools.chain(*HARD.values()):
-        reading = {"series": series, "time": time, "value": value}
-        producer.send(settings.kafka.readings, json.dumps(reading).encode(), key=series.encode())
+        producer.send(settings.kafka.readings, encode(Reading(series, time, value)), key=series.encode())
     producer.send(settings.kafka.readings, LARGE, key=b"large")
     producer.close()
     stream.verify()
@@ -78,12 +78,16 @@ def test_malformed_messages_are_found_again_and_stop_nothing(stream):
 
 
 def test_a_time_centuries_ahead_can_not_hide_behind_a_record_timestamp_of_then(stream):
-    with KafkaProducer(bootstrap_servers=stream.settings.kafka.brokers) as producer:
-        ahead = 2**43 - 1
+    settings = stream.settings
+    ahead = 2**43 - 1
+    with KafkaProducer(bootstrap_servers=settings.kafka.brokers) as producer:
         reading = json.dumps({"series": "a", "time": ahead, "value": 1}).encode()
-        sent = producer.send(stream.settings.kafka.readings, reading, timestamp_ms=ahead)
-        with pytest.raises(InvalidTimestampError):
-            sent.get(HANG_SECONDS)
+        producer.send(settings.kafka.readings, reading, key=b"hidden", timestamp_ms=ahead).get(HANG_SECONDS)
+    stream.verify()
+    found = next(message for message in messages(settings, settings.kafka.rejected) if message.key == b"hidden")
+    reason = dict(found.headers)["oda.reason"].decode()
+    assert f"time {ahead} is more than 86400000 ms ahead of " in reason
+    assert reason.endswith(", when it came")
 
 
 def test_the_storm_ui_shows_the_components_and_streams_and_no_error(stream):

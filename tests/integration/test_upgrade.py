@@ -112,10 +112,10 @@ def test_a_snapshot_of_an_unknown_format_is_refused_and_starting_anew_is_a_way_o
         anew.verify()
 
 
-def errors(stream: Cluster, name: str) -> list[str]:
-    """What the Storm UI shows of the window bolt."""
+def errors(stream: Cluster, name: str, component: str = "windows") -> list[str]:
+    """What the Storm UI shows of a component."""
     found = stream.storm.topology_id(name)
-    return [row["error"] for row in stream.storm.ask(f"topology/{found}/component/windows")["componentErrors"]]
+    return [row["error"] for row in stream.storm.ask(f"topology/{found}/component/{component}")["componentErrors"]]
 
 
 def started_anew(stream: Cluster) -> Cluster:

@@ -38,6 +38,7 @@ class Record(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    timestamp_type: int = 1
 
 
 def log(*readings: tuple[int, str, int, float]) -> list[Record]:
@@ -294,7 +295,7 @@ def test_anomalies_beyond_the_committed_position() -> None:
 
 
 def test_how_far_behind() -> None:
-    assert Positions({0: 5, 1: 9}, {}).behind({0: 7, 1: 8, 2: 3}) == 5
+    assert Positions({0: 5, 1: 9}, {}, {}).behind({0: 7, 1: 8, 2: 3}) == 5
 
 
 def test_no_archived_readings_join_to_none() -> None:

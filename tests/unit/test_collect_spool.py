@@ -43,7 +43,7 @@ appends = st.lists(st.binary(max_size=3000), min_size=1, max_size=20)
 drops = st.integers(0, 30)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.one_of(appends, drops, st.just("reopen")), max_size=15))
 def test_it_holds_what_was_appended_and_not_dropped_in_order_also_after_a_restart(steps):
     with tempfile.TemporaryDirectory() as name:
@@ -129,6 +129,19 @@ def test_numbers_start_again_only_under_another_id(tmp_path):
     with opened(tmp_path) as spool:
         assert spool.id != first
         assert spool.positions == {}
+
+
+def test_positions_are_kept_with_the_log_that_they_are_of(tmp_path):
+    with opened(tmp_path) as spool:
+        assert (spool.log, spool.positions) == (b"", {})
+        spool.append([b"a", b"b"])
+        spool.follow(b"one", {0: 7})
+        spool.drop(1, {0: 8})
+    with opened(tmp_path) as spool:
+        assert (spool.log, spool.positions) == (b"one", {0: 8})
+        spool.follow(b"other", {0: 0})
+    with opened(tmp_path) as spool:
+        assert (spool.log, spool.positions, contents(spool)) == (b"other", {0: 0}, [b"b"])
 
 
 def test_what_was_meant_for_one_topic_is_not_sent_to_another(tmp_path):

@@ -23,6 +23,7 @@ class Record(NamedTuple):
     value: bytes | None
     key: bytes | None = None
     timestamp: int = 0
+    by_broker: bool = True
 
 
 def emitted(records: list[Record], end: int) -> tuple[list[Batch], list[list[Rejected]], Progress]:
@@ -31,7 +32,7 @@ def emitted(records: list[Record], end: int) -> tuple[list[Batch], list[list[Rej
     spout.settings = Settings.from_options(
         {"oda.kafka.brokers": "a:1", "oda.cassandra.hosts": "a:1", "oda.elasticsearch.urls": "http://a:1"}
     )
-    spout.source = SimpleNamespace(position=lambda _: end, report_gap=logging.error)
+    spout.source = SimpleNamespace(position=lambda _: end)
     spout.partitions = {0: Progress(0)}
     spout.epoch, spout.seq, spout.began = 1, 0, 0
     batches, rejected = [], []
@@ -57,7 +58,7 @@ def test_large_malformed_messages_are_cut_into_batches_that_chain():
 
 
 def test_readings_and_small_malformed_messages_stay_one_batch():
-    reading = b'{"series": "a", "time": 0, "value": 1}'
+    reading = b'{"series": "a", "time": "1970-01-01T00:00:00Z", "value": 1}'
     batches, rejected, progress = emitted([Record(n, reading if n % 2 else b"x") for n in range(4000)], end=4000)
     assert [(batch.start, batch.end, len(batch.readings.offsets)) for batch in batches] == [(0, 4000, 2000)]
     assert [len(rows) for rows in rejected] == [2000]
@@ -87,3 +88,17 @@ def test_a_clock_record_is_no_reading_and_is_not_rejected():
 
 def test_whatever_a_producer_compresses_with_can_be_read():
     assert all([codec.has_gzip(), codec.has_snappy(), codec.has_lz4(), codec.has_zstd()])
+
+
+def test_a_log_that_is_another_one_stops_it_and_is_told_in_the_storm_ui(monkeypatch):
+    spout = object.__new__(ReadingsSpout)
+    spout.source = SimpleNamespace(changed=lambda: "it was made again")  # nothing else must be asked of it
+    spout.logger, spout.next_report = logging.getLogger("spout"), 0.0
+    said = []
+    spout.send_message = said.append
+    now = [1000.0]
+    monkeypatch.setattr("spouts.readings.time", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: None))
+    for _ in range(150):
+        spout.next_tuple()
+        now[0] += 1
+    assert said == [{"command": "error", "msg": "it was made again"}] * 3

@@ -13,6 +13,8 @@ import numpy as np
 from oda.audit.compare import Archived, Comparison, compare, compare_readings
 from oda.audit.expected import Accepted, Document, Expected
 from oda.audit.sources import ANOMALIES, WINDOWS, Found, Insights, Kind, Log, Online, Positions, is_beyond
+from oda.errors import UserError
+from oda.kafka import made_anew
 from oda.settings import Settings
 from oda.stores.archive import DAY_MS, unpack
 
@@ -29,11 +31,19 @@ class Track(Protocol):
 
 
 class Report(NamedTuple):
-    """What an audit found; `positions` is the part of the log that it covers."""
+    """What an audit found.
+
+    Attributes:
+        positions: the part of the log that it covers.
+        accepted, rejected: how many messages of it are readings, or none.
+        scattered: series that are in several partitions.
+        comparisons: of each store.
+    """
 
     positions: Positions
     accepted: int
     rejected: int
+    scattered: list[str]
     comparisons: list[Comparison]
 
     @property
@@ -42,25 +52,27 @@ class Report(NamedTuple):
         return sum(comparison.faults for comparison in self.comparisons)
 
 
-def wait_until_drained(settings: Settings, seconds: float, show: Callable[[int], None]) -> int:
+def wait_until_drained(settings: Settings, seconds: float, show: Callable[[int, Mapping[int, int]], None]) -> int:
     """Wait until the topology has committed all that is in the log now, but no longer than `seconds`.
 
     Args:
         settings: where to look.
         seconds: the longest wait.
-        show: is told from time to time how many offsets are not committed.
+        show: is told from time to time how many offsets are not committed, and `Positions.held`.
 
     Returns:
         How many offsets were not committed in the end.
 
     Raises:
-        UserError: Kafka can't be reached, or the topic doesn't exist.
+        UserError: Kafka or Cassandra can't be reached, or the topic doesn't exist, or was made anew.
     """
     with closing(Log(settings.kafka)) as log:
+        with closing(Online(settings.cassandra, settings.kafka.readings)) as online:
+            _require_same_log(settings, log, online)
         positions = log.positions()
         ends, deadline = positions.ends, monotonic() + seconds
         while (behind := positions.behind(ends)) and monotonic() < deadline:
-            show(behind)
+            show(behind, positions.held)
             sleep(_POLL_SECONDS)
             positions = log.positions()
         return behind
@@ -70,7 +82,7 @@ def audit(settings: Settings, track: Track) -> Report:
     """Compare all stores with what the committed part of the log gives.
 
     Raises:
-        UserError: a store can't be reached, or the log's beginning is gone.
+        UserError: a store can't be reached, or the log's beginning is gone, or it is not the one that was read.
     """
     topic = settings.kafka.readings
     with (
@@ -78,6 +90,7 @@ def audit(settings: Settings, track: Track) -> Report:
         closing(Online(settings.cassandra, topic)) as online,
         closing(Insights(settings.elasticsearch, topic)) as insights,
     ):
+        _require_same_log(settings, log, online)
         positions = log.positions()
         expected = _read_log(settings, log, positions.committed, track)
         auditor = Auditor(expected, positions.committed, track)
@@ -91,7 +104,14 @@ def audit(settings: Settings, track: Track) -> Report:
             ]
         comparisons.append(auditor.rejected(log.rejected()))
     accepted = sum(len(readings.offsets) for readings in expected.readings.values())
-    return Report(positions, accepted, len(expected.rejected), comparisons)
+    return Report(positions, accepted, len(expected.rejected), expected.scattered(), comparisons)
+
+
+def _require_same_log(settings: Settings, log: Log, online: Online) -> None:
+    """Raises UserError when the topic is not the one that the stored results are of."""
+    was, now = online.log_id(), log.id()
+    if was is not None and now is not None and was != now:
+        raise UserError(made_anew(settings.kafka.readings, was, now))
 
 
 def _read_log(settings: Settings, log: Log, committed: Mapping[int, int], track: Track) -> Expected:

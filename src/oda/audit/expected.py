@@ -6,6 +6,7 @@ Pure: it takes records, and knows nothing of where they were read.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -23,10 +24,12 @@ Document = dict[str, Any]
 
 
 class Record(Protocol):
-    """What is needed of a Kafka record; `timestamp` in epoch ms."""
+    """What is needed of a Kafka record; `timestamp` in epoch ms (None in messages of Kafka 0.9), the broker's if its
+    type is 1, else the producer's."""
 
     offset: int
-    timestamp: int
+    timestamp: int | None
+    timestamp_type: int | None
     key: bytes | None
     value: bytes | None
 
@@ -43,7 +46,11 @@ class Names:
 
     def name(self, number: int) -> str:
         """The name that has this number."""
-        return list(self._numbers)[number]
+        return self.all()[number]
+
+    def all(self) -> list[str]:
+        """In the order of their numbers."""
+        return list(self._numbers)
 
 
 class Accepted:
@@ -92,7 +99,9 @@ class Expected:
                 if clock.group == self._settings.kafka.group:
                     reference.read_clock(record.offset, clock)
                 continue
-            reading = read_message(record.value, record.timestamp, self._settings.readings.max_ahead_ms)
+            by_broker = record.timestamp_type == 1
+            max_ahead = self._settings.readings.max_ahead_ms
+            reading = read_message(record.value, record.timestamp or 0, max_ahead, by_broker)
             if reading is None or record.key == CLOCK_KEY:
                 self.rejected[partition, record.offset] = _rejected(record)
                 continue
@@ -103,6 +112,11 @@ class Expected:
             accepted.values.append(reading.value)
         self.windows += (self._document(partition, row) for row in reference.windows)
         self.anomalies += (self._document(partition, row) for row in reference.anomalies)
+
+    def scattered(self) -> list[str]:
+        """Series that are in several partitions, each with windows of its own there, in the order of the audit."""
+        partitions = Counter(number for accepted in self.readings.values() for number in set(accepted.series))
+        return [name for number, name in enumerate(self.names.all()) if partitions[number] > 1]
 
     def _document(self, partition: int, row: ClosedWindow | Anomaly) -> Document:
         return {"topic": self._settings.kafka.readings, "partition": partition, **msgspec.structs.asdict(row)}

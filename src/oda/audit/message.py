@@ -44,13 +44,14 @@ class _Fraction(str):
     """The text of any other number."""
 
 
-def read_message(data: bytes | None, timestamp: int, max_ahead: int) -> Reading | None:
+def read_message(data: bytes | None, timestamp: int, max_ahead: int, by_broker: bool = True) -> Reading | None:
     """What a message value means; None if it is no reading.
 
     Args:
         data: the message's value; None is a tombstone.
-        timestamp: the broker's record timestamp, epoch ms.
-        max_ahead: how far the reading's time may be ahead of `timestamp`, ms.
+        timestamp: of its record, epoch ms.
+        max_ahead: how far the reading's time may be ahead of when it came, ms.
+        by_broker: whether `timestamp` is when it came, by the broker's clock; else it is what its producer claims.
     """
     if data is None or data.count(b"[") + data.count(b"{") > 500:
         return None
@@ -60,10 +61,12 @@ def read_message(data: bytes | None, timestamp: int, max_ahead: int) -> Reading 
             return None
         # A field that is repeated counts as it is the last time, and must be of the right kind each time.
         fields = {name: _READ[name](value) for name, value in content if name in _READ}
-        series, time, value = (fields[name] for name in ("series", "time", "value"))
+        series, (time, least), value = (fields[name] for name in ("series", "time", "value"))
     except (ValueError, KeyError):
         return None
-    if not 0 <= time < 2**43 or time > timestamp + max_ahead:
+    if time < least:
+        return None
+    if not 0 <= time < 2**43 or _is_ahead(time, timestamp, max_ahead, by_broker):
         return None
     return Reading(series, time, value) if abs(value) <= 1e100 else None
 
@@ -80,6 +83,15 @@ def read_clock_record(data: bytes | None) -> ClockRecord | None:
         return ClockRecord(*(fields[name] for name in ("group", "position", "through")))
     except (ValueError, KeyError):
         return None
+
+
+def _is_ahead(time: int, timestamp: int, max_ahead: int, by_broker: bool) -> bool:
+    """A producer's timestamp counts only from the year 2000 on, and may be slow by a leap year."""
+    if by_broker:
+        return time > timestamp + max_ahead
+    if timestamp < datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000:
+        return False
+    return time > timestamp + max(max_ahead, 366 * 24 * 60 * 60 * 1000)
 
 
 def _parse(data: bytes) -> Any:
@@ -118,10 +130,10 @@ def _series(value: Any) -> str:
     return value
 
 
-def _time(value: Any) -> int:
-    """Epoch ms."""
+def _time(value: Any) -> tuple[int, int]:
+    """Epoch ms, and the least that is accepted of what is written so: a number is of 1980 or later, or a mistake."""
     if type(value) is _Integer and len(value) <= 4300:  # what msgspec takes for one
-        return int(value)
+        return int(value), 315_532_800_000
     if type(value) is not str or not (match := _RFC_3339.fullmatch(value)):
         raise ValueError
     date, clock, fraction, sign, hours, minutes = match.groups()
@@ -131,7 +143,7 @@ def _time(value: Any) -> int:
     if sign:
         seconds -= int(sign + "1") * (int(hours) * 3600 + int(minutes) * 60)
     tenths = int(((fraction or "") + "0000000")[:7])  # of a microsecond, to which it is rounded
-    return (seconds * 1_000_000 + (tenths + 5) // 10) // 1000
+    return (seconds * 1_000_000 + (tenths + 5) // 10) // 1000, 0
 
 
 def _value(value: Any) -> float:

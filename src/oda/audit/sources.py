@@ -8,10 +8,11 @@ Cassandra, its index in Elasticsearch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import elastic_transport
 import msgspec
@@ -20,8 +21,9 @@ from cassandra import DriverException, InvalidRequest, UnresolvableContactPoints
 from cassandra.cluster import NoHostAvailable
 from elasticsearch import ApiError, Elasticsearch
 from elasticsearch.helpers import ScanError, scan
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError
+from kafka.protocol.consumer import OffsetSpec
 
 from oda import kafka, settings
 from oda.audit.expected import Document
@@ -64,10 +66,14 @@ ANOMALIES = Kind("anomalies", time="time", offset="offset")
 
 
 class Positions(NamedTuple):
-    """Of each partition of the readings' topic: committed by the group, and the end of the log."""
+    """Of each partition of the readings' topic: committed by the group, and the end of the log.
+
+    `held` are those whose end can't be read yet: from where on they wait for an open transaction.
+    """
 
     committed: dict[int, int]
     ends: dict[int, int]
+    held: dict[int, int]
 
     def behind(self, ends: Mapping[int, int]) -> int:
         """How many offsets are not committed of those before `ends`."""
@@ -83,12 +89,11 @@ class Log:
 
     def __init__(self, config: settings.Kafka) -> None:
         self._config = config
-        self._consumer = kafka.connect(
-            KafkaConsumer,
+        self._admin = kafka.connect(KafkaAdminClient, config)
+        self._consumer = kafka.connect_consumer(
             config,
             group_id=config.group,
             enable_auto_commit=False,
-            allow_auto_create_topics=False,
             auto_offset_reset="none",
             max_poll_records=20_000,
             max_partition_fetch_bytes=16 * 2**20,
@@ -97,18 +102,43 @@ class Log:
     def close(self) -> None:
         """Let go of the connections."""
         self._consumer.close(autocommit=False)
+        self._admin.close()
 
-    def positions(self) -> Positions:
-        """How far the group has come.
+    def id(self) -> UUID | None:
+        """Kafka's id of the readings' topic, which one that is made anew has not.
 
         Raises:
             UserError: there is no such topic.
         """
         with self._errors():
+            self._partitions(self._config.readings)
+            return kafka.topic_id(self._consumer, self._config.readings)
+
+    def positions(self) -> Positions:
+        """How far the group has come.
+
+        Raises:
+            UserError: there is no such topic, or it lost its end.
+        """
+        with self._errors():
             parts = self._partitions(self._config.readings)
-            committed = {part.partition: self._consumer.committed(part) or 0 for part in parts}
-            ends = {part.partition: end for part, end in self._consumer.end_offsets(parts).items()}
-            return Positions(committed, ends)
+            committed = {part.partition: self._committed(part) for part in parts}
+            found = self._admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST))
+            ends = {part.partition: found[part].offset for part in parts}
+            readable = {part.partition: end for part, end in self._consumer.end_offsets(parts).items()}
+        for partition, end in ends.items():
+            if committed[partition] > end:
+                raise UserError(kafka.lost_its_end(self._config.readings, partition, committed[partition]))
+        held = {partition: end for partition, end in readable.items() if end < ends[partition]}
+        return Positions(committed, ends, held)
+
+    def _committed(self, part: TopicPartition) -> int:
+        found = self._consumer.committed(part, metadata=True)
+        if found is None:
+            return 0
+        if found.metadata:  # the spout noted what it found
+            raise UserError(found.metadata)
+        return int(found.offset)
 
     def records(self, partition: int, end: int) -> Iterator[Any]:
         """The records of one partition of the readings' topic before offset `end`.
@@ -220,6 +250,14 @@ class Online:
     def close(self) -> None:
         """Let go of the connections."""
         self._session.cluster.shutdown()
+
+    def log_id(self) -> UUID | None:
+        """Kafka's id of the topic that the rows are of; None if there was none noted yet."""
+        select = f"SELECT id FROM {self._config.keyspace}.topics WHERE topic = %s"
+        with self._errors(), suppress(InvalidRequest):  # no such keyspace or table: the topology has not run yet
+            row = self._session.execute(select, [self._topic]).one()
+            return row.id if row else None
+        return None
 
     def results(self, kind: Kind) -> Found:
         """Rows of the table `windows` or `anomalies`."""

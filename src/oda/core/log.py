@@ -12,10 +12,11 @@ from oda.core.reading import RejectedError
 
 
 class Record(Protocol):
-    """What is needed of a Kafka record; `timestamp` in epoch ms."""
+    """What is needed of a Kafka record; `timestamp` in epoch ms, of the broker's clock if `by_broker`."""
 
     offset: int
     timestamp: int
+    by_broker: bool
     key: bytes | None
     value: bytes | None
 
@@ -34,7 +35,7 @@ def read(records: Sequence[Record], group: str, max_ahead: int) -> Meaning:
     Args:
         records: of one partition, in the order of the log.
         group: ours.
-        max_ahead: how far a reading's time may be ahead of its record's timestamp, ms.
+        max_ahead: how far a reading's time may be ahead of when it came, ms.
     """
     clocks = [number for number, record in enumerate(records) if record.key == clock.KEY]
     plain = sorted(set(range(len(records))).difference(clocks)) if clocks else range(len(records))
@@ -42,6 +43,7 @@ def read(records: Sequence[Record], group: str, max_ahead: int) -> Meaning:
     readings, reasons = decode_all(
         [record.offset for record in messages],
         [record.timestamp for record in messages],
+        [record.by_broker for record in messages],
         [record.value for record in messages],
         max_ahead,
     )

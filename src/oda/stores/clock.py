@@ -17,7 +17,8 @@ class ClockWriter:
     def __init__(self, config: Kafka) -> None:
         self._group = config.group
         self._topic = config.readings
-        self._producer = connect(KafkaProducer, config, acks="all", enable_idempotence=True, metrics_enabled=False)
+        # Not idempotent: that can't go on after some errors, and a repeated record is as good.
+        self._producer = connect(KafkaProducer, config, acks="all", enable_idempotence=False, metrics_enabled=False)
 
     def write(self, partition: int, position: int, through: Mapping[str, int]) -> None:
         """Write what closes these windows; returns when the brokers have acknowledged it.

@@ -61,7 +61,7 @@ class KafkaWriter:
         self._sent: list[tuple[str, Any]] = []
 
     def close(self) -> None:
-        """Let go of the connections and of what is not sent: after some errors an idempotent producer sends no more."""
+        """Let go of the connections, and of what is not sent: after some errors an idempotent producer sends none."""
         self._producer.close(timeout=0)
 
     def windows(self, partition: int, rows: Iterable[ClosedWindow]) -> None:

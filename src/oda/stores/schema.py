@@ -6,7 +6,7 @@ from typing import Any
 
 from oda.settings import Cassandra, Elasticsearch
 
-TABLES = frozenset({"readings", "windows", "anomalies", "snapshots", "snapshot_chunks"})
+TABLES = frozenset({"readings", "windows", "anomalies", "snapshots", "snapshot_chunks", "topics"})
 """The tables of the keyspace."""
 
 _TIME_WINDOWED = """
@@ -67,6 +67,10 @@ CREATE TABLE IF NOT EXISTS {keyspace}.snapshot_chunks (
 ) WITH gc_grace_seconds = 3600"""
 
 
+# Which log the rows are of (see `oda.stores.origin`).
+_TOPICS = """
+CREATE TABLE IF NOT EXISTS {keyspace}.topics (topic text PRIMARY KEY, id uuid)"""
+
 EXPIRING = ("readings", "windows", "anomalies")
 """The tables whose rows live for `ttl_days`."""
 
@@ -83,7 +87,7 @@ def cassandra_statements(settings: Cassandra) -> list[str]:
         "replication": settings.replication,
         "ttl": ttl_seconds(settings),
     }
-    tables = [_KEYSPACE, _READINGS, _WINDOWS, _ANOMALIES, _SNAPSHOTS, _SNAPSHOT_CHUNKS]
+    tables = [_KEYSPACE, _READINGS, _WINDOWS, _ANOMALIES, _SNAPSHOTS, _SNAPSHOT_CHUNKS, _TOPICS]
     return [table.format(**names) for table in tables]
 
 
