@@ -111,7 +111,7 @@ class Cassandra(Section):
     keyspace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")] = "oda"
     replication: Positive = 1
     ttl_days: Annotated[int, Field(gt=0, le=3650)] = 30
-    """Cassandra refuses rows that would expire after January 2038."""
+    """How long rows live; one keeps the life that it was written with. Cassandra refuses any beyond January 2038."""
     timeout_ms: Positive = 20_000
 
     @field_validator("hosts")

@@ -10,6 +10,10 @@ from support import HANG_SECONDS
 LOG = logging.getLogger("test")
 
 
+def ignore(_: str) -> None:
+    """Of failures that last another test tells."""
+
+
 def test_a_store_that_fails_is_asked_again_until_it_does_not():
     attempts, finished = [], threading.Event()
 
@@ -18,7 +22,7 @@ def test_a_store_that_fails_is_asked_again_until_it_does_not():
         if items and attempts.count(items) < 3:
             raise ConnectionError("down")
 
-    writer = BackgroundWriter(write, lambda _: finished.set(), 30, 0.0, LOG)
+    writer = BackgroundWriter(write, lambda _: finished.set(), 30, 0.0, LOG, ignore)
     writer.put("a")
     assert finished.wait(HANG_SECONDS)
     assert attempts == [[], ["a"], ["a"], ["a"]]
@@ -31,7 +35,7 @@ def test_the_store_is_connected_to_before_there_is_work():
         calls.append(items)
         called.set()
 
-    BackgroundWriter(write, lambda _: None, 30, 0.0, LOG)
+    BackgroundWriter(write, lambda _: None, 30, 0.0, LOG, ignore)
     assert called.wait(HANG_SECONDS)
     assert calls == [[]]
 
@@ -48,7 +52,7 @@ def test_what_waits_is_written_together_and_in_order():
         if items[-1] == 9:
             finished.set()
 
-    writer = BackgroundWriter(write, done, 30, 0.0, LOG)
+    writer = BackgroundWriter(write, done, 30, 0.0, LOG, ignore)
     for number in range(10):
         writer.put(number)
     gate.set()
@@ -70,7 +74,7 @@ def test_the_first_of_many_that_wait_are_done_before_the_last_are_written():
         if items[-1] == 299:
             finished.set()
 
-    writer = BackgroundWriter(write, done, 30, 0.0, LOG)
+    writer = BackgroundWriter(write, done, 30, 0.0, LOG, ignore)
     for number in range(300):
         writer.put(number)
     gate.set()
@@ -89,7 +93,7 @@ def test_what_storm_has_given_up_is_let_go():
             gate.wait(HANG_SECONDS)
         seen.extend(items)
 
-    writer = BackgroundWriter(write, lambda _: "new" in seen and finished.set(), 0, 0.0, LOG)
+    writer = BackgroundWriter(write, lambda _: "new" in seen and finished.set(), 0, 0.0, LOG, ignore)
     writer.put("being written")
     assert entered.wait(HANG_SECONDS)
     assert writer.put("old") == []

@@ -57,7 +57,7 @@ class BackgroundWriter(Generic[Item]):
         keep_seconds: float,
         linger_seconds: float,
         log: Logger,
-        tell: Callable[[str], None] = lambda _: None,
+        tell: Callable[[str], None],
     ) -> None:
         self._write = write
         self._done = done
