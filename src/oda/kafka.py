@@ -5,12 +5,14 @@ Every error that a person can mend names the setting. Knows nothing of readings.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import Fetcher
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from kafka.partitioner import DefaultPartitioner, murmur2
 
@@ -40,6 +42,13 @@ def _hash(key: bytes) -> int:
     return int(murmur2(key) & 0x7FFFFFFF)
 
 
+class PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
+    """What was fetched, as kafka-python unpacks it: but that falls over a marker that compaction emptied."""
+
+    def _contains_abort_marker(self, batch: Any) -> bool:
+        return bool(batch.records_count) and bool(super()._contains_abort_marker(batch))
+
+
 def connect(client: Callable[..., Any], settings: Kafka, **options: Any) -> Any:
     """A client of kafka-python, connected; it reconnects by itself.
 
@@ -56,6 +65,55 @@ def connect(client: Callable[..., Any], settings: Kafka, **options: Any) -> Any:
         ) from None
     except ValueError:
         raise UserError(f"oda.kafka.brokers = {settings.brokers}: must be host:port, comma separated") from None
+
+
+def connect_consumer(settings: Kafka, **options: Any) -> Any:
+    """A KafkaConsumer, connected. All readers of ODA are made here, so that each reads what is committed only.
+
+    What an aborted transaction wrote does not exist for it. Of an open transaction's partition nothing exists yet
+    from its first record on, and `end_offsets` are such: Kafka's last stable offsets.
+
+    Raises UserError when Kafka can't be reached.
+    """
+    defaults = {"isolation_level": "read_committed", "allow_auto_create_topics": False}
+    client = connect(KafkaConsumer, settings, **defaults | options)
+    client._fetcher.PartitionRecords = PartitionRecords
+    return client
+
+
+def topic_id(client: Any, topic: str) -> uuid.UUID | None:
+    """Kafka's id of a topic, as of the newest metadata of a consumer; None if there is no such topic in it.
+
+    A topic that is deleted and made again has another one. kafka-python has no public way to ask a consumer.
+    """
+    return cast("uuid.UUID | None", client._cluster.topic_id(topic))
+
+
+def made_anew(topic: str, was: uuid.UUID, now: uuid.UUID) -> str:
+    """What to tell of a topic that has another id than the one that the stored results are of."""
+    return (
+        f"topic {topic} was deleted and made again since (its id was {was}, it is {now}): offsets start anew, "
+        f"and the results stored so far are of the old one. {_WAY_OUT}"
+    )
+
+
+def lost_its_end(topic: str, partition: int, position: int) -> str:
+    """What to tell of a log that ends, or is another one, before a position up to which it was read."""
+    return (
+        f"topic {topic}, partition {partition} lost its end: it was read up to offset {position}, and ends, or is "
+        f"another log, before that now. The results stored so far are of the old one. {_WAY_OUT}"
+    )
+
+
+_WAY_OUT = "Start anew beside them: docs/upgrades.md"
+
+
+def held_up(topic: str, partition: int, offset: int) -> str:
+    """What to tell of a partition whose end can't be read yet."""
+    return (
+        f"topic {topic}, partition {partition}: what follows offset {offset} waits for an open transaction, which "
+        "its producer has neither committed nor aborted (kafka-transactions.sh find-hanging tells whose it is)"
+    )
 
 
 @contextmanager
@@ -98,7 +156,8 @@ def create_topics(settings: Kafka) -> None:
     Retention is the broker's. Raises UserError as `create_topic` does.
     """
     topics = {name: _topic(settings.partitions, settings.replication) for name in settings.topics}
-    topics[settings.readings]["configs"]["message.timestamp.type"] = "CreateTime"
+    # When it came, by one clock: a producer's may be wrong, or lie.
+    topics[settings.readings]["configs"]["message.timestamp.type"] = "LogAppendTime"
     # The broker unpacks what producers compress, and refuses what is too large then.
     topics[settings.readings]["configs"]["compression.type"] = "uncompressed"
     topics[settings.rejected]["configs"]["max.message.bytes"] = str(REJECTED_BYTES)
@@ -123,14 +182,14 @@ def _create(admin: Any, topics: dict[str, Any], ignore: type[Exception] | tuple[
 
 
 @contextmanager
-def consumer(settings: Kafka, topics: Sequence[str], from_beginning: bool) -> Iterator[Any]:
+def consumer(settings: Kafka, topics: Sequence[str], from_beginning: bool, **options: Any) -> Iterator[Any]:
     """A KafkaConsumer of all partitions of `topics`, without a group, from their beginning or end on.
 
-    Raises:
+    `options` are kafka-python's. Raises:
         UserError: a topic doesn't exist, or Kafka can't be reached.
     """
     start = "earliest" if from_beginning else "latest"
-    client = connect(KafkaConsumer, settings, auto_offset_reset=start, allow_auto_create_topics=False)
+    client = connect_consumer(settings, auto_offset_reset=start, **options)
     try:
         client.assign([TopicPartition(topic, number) for topic in topics for number in _partitions(client, topic)])
         for partition in client.assignment():

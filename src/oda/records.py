@@ -1,8 +1,9 @@
 """Records of the readings topic, taken out of kafka-python's batches at a third of its own cost.
 
-kafka-python fetches, checks, decompresses and keeps the positions as ever; but for each record it makes two
-objects of seven and thirteen fields, headers included, and that is most of what a bare poll() costs. The spout
-needs four. kafka-python has no official place to say so: `lean` replaces the class that unpacks what was fetched.
+kafka-python fetches, checks, decompresses, keeps the positions and knows the aborted transactions as ever; but for
+each record it makes two objects of seven and thirteen fields, headers included, and that is most of what a bare
+poll() costs. The spout needs five. kafka-python has no official place to say so: `lean` replaces the class that
+unpacks what was fetched.
 """
 
 from __future__ import annotations
@@ -11,28 +12,31 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
-from kafka.consumer.fetcher import Fetcher
+from kafka import TopicPartition
 from kafka.errors import CorruptRecordError
+from kafka.protocol.consumer import IsolationLevel
 from kafka.record.util import decode_varint
+
+from oda.kafka import PartitionRecords
 
 
 class Record(msgspec.Struct, gc=False):
-    """What the spout needs of one; `timestamp` in epoch ms."""
+    """What the spout needs of one; `timestamp` in epoch ms, the broker's if `by_broker`, else the producer's."""
 
     offset: int
     timestamp: int
+    by_broker: bool
     key: bytes | None
     value: bytes | None
 
 
-def lean(consumer: KafkaConsumer) -> KafkaConsumer:
-    """Let poll() of this consumer return `Record`s."""
+def lean(consumer: Any) -> Any:
+    """Let poll() of this KafkaConsumer return `Record`s."""
     consumer._fetcher.PartitionRecords = _PartitionRecords
     return consumer
 
 
-class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
+class _PartitionRecords(PartitionRecords):
     def _unpack_records(self, tp: TopicPartition, records: Any, *_: Any) -> Iterator[Record]:
         while (batch := records.next_batch()) is not None:
             if self.check_crcs and not batch.validate_crc():
@@ -40,10 +44,20 @@ class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
             if batch.magic < 2:
                 yield from self._each(_old(batch))
                 continue
-            if not batch.is_control_batch:
+            self.leader_epoch = batch.leader_epoch  # by it, brokers tell that the log lost its end
+            if not (self._is_aborted(batch) or batch.is_control_batch):
                 yield from self._each(_records(batch))
             self.next_fetch_offset = batch.next_offset  # compaction may have taken the last records
         self.drain()
+
+    def _is_aborted(self, batch: Any) -> bool:
+        """The broker lists the aborted transactions of a fetch; one ends at its producer's marker."""
+        if self.isolation_level != IsolationLevel.READ_COMMITTED or not batch.has_producer_id():
+            return False
+        self._consume_aborted_transactions_up_to(batch.last_offset)
+        if self._contains_abort_marker(batch):
+            self.aborted_producer_ids.discard(batch.producer_id)
+        return bool(self._is_batch_aborted(batch))
 
     def _each(self, records: Iterator[Record]) -> Iterator[Record]:
         """Note the position at each, since a poll may end within a batch."""
@@ -68,7 +82,10 @@ def _records(batch: Any) -> Iterator[Record]:
         if not at < end <= len(data):
             raise CorruptRecordError(f"the record at offset {base + delta} has another length than it says")
         at = end
-        yield Record(base + delta, first + later if appended is None else appended, key, value)
+        if appended is None:
+            yield Record(base + delta, first + later, False, key, value)
+        else:
+            yield Record(base + delta, appended, True, key, value)
 
 
 def _bytes(data: bytes, at: int) -> tuple[bytes | None, int]:
@@ -77,5 +94,7 @@ def _bytes(data: bytes, at: int) -> tuple[bytes | None, int]:
 
 
 def _old(batch: Any) -> Iterator[Record]:
-    """Formats 0 and 1, which brokers before 0.11 wrote."""
-    return (Record(old.offset, old.timestamp, old.key, old.value) for old in batch)
+    """Formats 0 and 1, which brokers before 0.11 wrote; of format 0 there is no timestamp."""
+    for old in batch:
+        timestamp = -1 if old.timestamp is None else old.timestamp
+        yield Record(old.offset, timestamp, bool(old.timestamp_type), old.key, old.value)

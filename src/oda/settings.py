@@ -164,11 +164,14 @@ class Readings(Section):
     """What is accepted, and how it is cut into batches."""
 
     max_ahead_ms: Duration = 86_400_000
-    """How far a reading's time may be ahead of the broker's record timestamp."""
+    """How far a reading's time may be ahead of when the broker appended it.
+
+    In a topic whose records carry their producers' time (Kafka's CreateTime): ahead of that, but a year at least.
+    """
     max_batch: Annotated[int, Field(gt=0, le=20_000)] = 12_000
     """Most records in one batch of one partition. The archive writes 30 batches at once: Cassandra takes 16 MiB."""
     clock_ms: Positive = 500
-    """How often a partition gets a clock batch."""
+    """How often the window bolts are told the time, to see which series are silent."""
     backlog: Positive = 500_000
     """Most un-acked readings of one spout: beyond it the backlog stays in Kafka, not in memory.
 

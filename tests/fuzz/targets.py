@@ -22,8 +22,8 @@ from cassandra.cqltypes import DateType, DoubleType, LongType, SimpleDateType, U
 from elastic_transport.client_utils import url_to_node_config
 from kafka.cluster import collect_hosts
 
-from oda.audit.expected import ClockClose, Document, Expected
-from oda.audit.message import read_message
+from oda.audit.expected import Document, Expected
+from oda.audit.message import read_clock_record, read_message
 from oda.audit.sources import ANOMALIES, WINDOWS, Kind
 from oda.cli.hints import Hints
 from oda.cli.watch import AnomalyMessage, Watcher, WindowMessage
@@ -32,10 +32,10 @@ from oda.collect.csvfile import Columns
 from oda.collect.csvfile import read as read_csv
 from oda.collect.elements import elements_of
 from oda.collect.lines import lists_of_lines
-from oda.core import snapshot
+from oda.core import clock, snapshot
 from oda.core.baselines import Baselines, judge
-from oda.core.batch import Batch, Readings
-from oda.core.decoding import decode_all
+from oda.core.batch import Batch, ClockMark, Readings
+from oda.core.log import read
 from oda.core.reading import MAX_REASON, MAX_TIME, Reading, RejectedError, decode, encode
 from oda.core.snapshot import SnapshotError
 from oda.core.windows import PartitionWindows
@@ -78,6 +78,18 @@ def message(data: bytes) -> None:
     assert decode(encode(reading), NOW, DAY) == reading
 
 
+def clock_record(data: bytes) -> None:
+    """A clock record is rejected with a reason, or it is the one that the second implementation reads."""
+    want = read_clock_record(data)
+    try:
+        record = clock.decode(data)
+    except RejectedError as error:
+        is_reason(str(error))
+        assert want is None, f"rejected ({error}), but it is {want}"
+        return
+    assert (record.group, record.position, record.through) == want
+
+
 # -- messages as a partition's log, as far as the stores' types -------------------------------------
 
 
@@ -88,30 +100,32 @@ class Record(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    timestamp_type: int = 1
+    by_broker: bool = True
 
 
 def log(data: bytes) -> None:
-    """Lines are a log: its rows are those of one pass, and each store takes them."""
-    records = [Record(offset, NOW, None, line) for offset, line in enumerate(data.split(b"\n"))]
+    """Lines are a log: its rows are those of one pass, and each store takes them. Those with a `@` are the clock's."""
+    records = [
+        Record(offset, NOW, clock.KEY if line[:1] == b"@" else None, line.removeprefix(b"@"))
+        for offset, line in enumerate(data.split(b"\n"))
+    ]
     machine = PartitionWindows(SETTINGS.window)
     rejected, windows, anomalies = [], [], []
     middle = len(records) // 2
-    for part in (records[:middle], records[middle:], []):
+    for part in (records[:middle], records[middle:]):
         start = machine.position
-        end = start + len(part)
-        offsets = [record.offset for record in part]
-        readings, bad = decode_all(offsets, [NOW] * len(part), [record.value for record in part], DAY)
-        batch = _through_storm(Batch(0, 1, 1, start, end, 0, NOW + (DAY * 10_000 if not part else 0), readings))
+        readings, marks, bad = read(part, SETTINGS.kafka.group, DAY)
+        batch = _through_storm(Batch(0, 1, 1, start, start + len(part), 0, NOW, readings, marks))
         machine.apply(batch)
         machine = snapshot.decode(snapshot.encode(machine), SETTINGS.window)
-        windows += machine.closed_by(batch) if part or batch.is_clock else []
+        windows += machine.closed_by(batch)
         baselines = Baselines.from_text(machine.baselines(batch).to_text())
         anomalies += judge(batch.readings, baselines, SETTINGS.judge)
-        rejected += [offsets[number] for number in bad]
+        rejected += [part[number].offset for number in bad]
         _archived(batch.readings)
-    windows = list({(row.series, row.first_offset): row for row in windows}.values())
     expected = Expected(SETTINGS)
-    expected.read(0, records, [ClockClose(r.closed_at, r.start, r.series) for r in windows if r.closed_by == "clock"])
+    expected.read(0, records)
     assert sorted(rejected) == sorted(offset for _, offset in expected.rejected)
     for kind, rows, documents in ((WINDOWS, windows, expected.windows), (ANOMALIES, anomalies, expected.anomalies)):
         stored = _documents(kind, rows)
@@ -193,7 +207,9 @@ def _works(found: Settings) -> None:
     batch = Batch(0, 1, 1, 0, 2, 0, NOW, readings)
     machine.apply(batch)
     judge(readings, machine.baselines(batch), found.judge)
-    machine.apply(batch._replace(start=2, clock=NOW + 2**44, readings=Readings.of([], [])))
+    machine.apply(
+        batch._replace(start=2, end=3, readings=Readings.of([], []), marks=[ClockMark(2, 2, {"a": MAX_TIME})])
+    )
     for state in machine.series.values():
         for row in state.closed:
             DateType.serialize(row.end, 5)
@@ -332,12 +348,19 @@ def _messages() -> list[bytes]:
     return [*made, MESSAGE, b"", b"\xef\xbb\xbf" + MESSAGE, MESSAGE.replace(b"pump", b"pu\xffp"), b"[" * 600]
 
 
+def _clock_records() -> list[bytes]:
+    (good,) = clock.encode("oda", 7, {"pump-7": 2000, "b\\u00e9": MAX_TIME})
+    wrong = (good.replace(b"7", b"-7"), good.replace(b"2000", b"2e3"), good[:-1] + b',"position":1,"x":[NaN]}')
+    return [good, *wrong, b"", b"{}", good.replace(b"oda", b"\xff")]
+
+
 def _log() -> list[bytes]:
     """Extremes in windows that close: sums, deviations and distances must stay numbers."""
     steps = [(0, 1e100), (1, -1e100), (2000, 5e-324), (2001, -0.0), (9000, 1e100), (1, 3.0), (NOW, -1e100)]
     extreme = b"\n".join(encode(Reading("\0/..\U0001f600", time, value)) for time, value in steps)
     years = b"\n".join(encode(Reading("a", year * 365 * DAY, year % 7)) for year in range(54))
-    return [extreme, years, MESSAGE + b"\n\n{}\n" + MESSAGE]
+    (silent,) = clock.encode("oda", 2, {"a": 365 * DAY, "pump-7": NOW})
+    return [extreme, years, years + b"\n@" + silent, MESSAGE + b"\n\n{}\n" + MESSAGE + b"\n@" + silent + b"\n@{}"]
 
 
 def _configs() -> list[bytes]:
@@ -405,6 +428,7 @@ PACKED = [
 
 TARGETS = {
     "message": Target(message, _messages(), 20_000),
+    "clock": Target(clock_record, _clock_records(), 10_000),
     "log": Target(log, [*_log(), *_messages()], 1_000),
     "settings": Target(settings, _configs(), 2_500),
     "request": Target(request, [*REQUESTS, *_messages()], 10_000),
@@ -416,7 +440,8 @@ TARGETS = {
 }
 
 WORDS = [
-    "series", "time", "value", "\\ud83d", "\\ude00", "\\u0000", "1e308", "-0.0", "NaN", "Infinity", "null", "true",
+    "series", "time", "value", "group", "position", "through", "@",
+    "\\ud83d", "\\ude00", "\\u0000", "1e308", "-0.0", "NaN", "Infinity", "null", "true",
     "T23:59:60Z", "+23:59", ".9999995", "timestamp,value", "envs", "local", "options", "\"oda.", "window.size_ms",
     *OPTIONS, *sorted({name for section in Settings.model_fields for name in [f"oda.{section}."]}), "\ufeff",
 ]  # fmt: skip

@@ -14,10 +14,7 @@ from kafka import KafkaAdminClient
 from oda.collect.walk import Walks
 from oda.kafka import consumer, list_topics
 from oda.topology import BIN
-from support import wait_until
-
-LIMIT = 300
-"""What only a hang reaches, seconds: the machine may be busy."""
+from support import HANG_SECONDS, wait_until
 
 LINES = [f"line {number}: {'ä' * number}\t " for number in range(42)]
 
@@ -36,7 +33,7 @@ def topic(cluster) -> str:
 def messages(settings, topic: str, expected: int) -> list[dict]:
     """What is in a topic, once there are as many as expected."""
     found: list[dict] = []
-    deadline = time.monotonic() + LIMIT
+    deadline = time.monotonic() + HANG_SECONDS
     with consumer(settings.kafka, [topic], from_beginning=True) as client:
         while len(found) < expected and time.monotonic() < deadline:
             for records in client.poll(timeout_ms=500).values():
@@ -52,7 +49,7 @@ def watched(cluster, results: int) -> tuple[list[str], list[str]]:
     with subprocess.Popen(command, preexec_fn=HEARS_CTRL_C, **pipes) as watch:
         first = [watch.stdout.readline() for _ in range(results)]
         watch.send_signal(signal.SIGINT)
-        rest, err = watch.communicate(timeout=LIMIT)
+        rest, err = watch.communicate(timeout=HANG_SECONDS)
     return [line.rstrip("\n") for line in first] + rest.splitlines(), err.splitlines()
 
 
@@ -104,7 +101,7 @@ def test_a_live_walk_ends_cleanly_at_ctrl_c(cluster, tmp_path):
     began = time.time()
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, preexec_fn=HEARS_CTRL_C, **pipes) as walk:
-        wait_until(lambda: topic in list_topics(cluster.settings.kafka), LIMIT, "no topic")
+        wait_until(lambda: topic in list_topics(cluster.settings.kafka), "no topic")
         messages(cluster.settings, topic, 50)
         walk.send_signal(signal.SIGINT)
         out, err = walk.communicate()
@@ -177,12 +174,12 @@ def test_a_topic_that_is_deleted_under_way_ends_it_with_what_was_acknowledged(cl
     command = [str(BIN / "oda"), "--config", str(cluster.config), "collect", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as collector:
-        wait_until(lambda: topic in list_topics(cluster.settings.kafka), LIMIT, "no topic")
+        wait_until(lambda: topic in list_topics(cluster.settings.kafka), "no topic")
         messages(cluster.settings, topic, 10)
         admin = KafkaAdminClient(bootstrap_servers=cluster.settings.kafka.brokers)
         admin.delete_topics([topic])
         admin.close()
-        out, err = collector.communicate(timeout=LIMIT)
+        out, err = collector.communicate(timeout=HANG_SECONDS)
     acknowledged, of, sent = out.split()[:3]
     assert (collector.returncode, of) == (2, "of")
     assert 10 <= int(acknowledged) < int(sent)

@@ -87,32 +87,32 @@ wrapped = st.one_of(
 )
 
 
-@given(wrapped, st.sampled_from([-1, 0, NOW, MAX_TIME]))
-@example(b'{"series":"a","time":1732300000000,"value":1,"x":"\xff"}', NOW)
-@example(b'{"series":"a","time":1732300000000,"value":1,"x":' + b"[" * 499 + b"]" * 499 + b"}", NOW)
-@example(b'{"time":"x","series":"a","time":1732300000000,"value":1}', NOW)
-@example(b'{"value":1e999,"series":"a","time":1732300000000,"value":1}', NOW)
-@example(b'{"value":1e101,"series":"a","time":1732300000000,"value":1}', NOW)
-@example(b'{"time":' + b"9" * 30 + b',"series":"a","time":1732300000000,"value":1}', NOW)
-@example(b'{"time":' + b"9" * 4300 + b',"series":"a","time":1732300000000,"value":1}', NOW)
-@example(b'{"time":-' + b"9" * 4300 + b',"series":"a","time":1732300000000,"value":1}', NOW)
-@example(b'{"time":' + b"9" * 4301 + b',"series":"a","time":1732300000000,"value":1}', NOW)
-@example(b'{"time":1,"series":"a","time":1732300000000,"value":1}', NOW)
-@example(b'{"time":1732300000000,"series":"a","time":1,"value":1}', NOW)
-@example(b'{"series":"a","time":"1970-01-01T00:00:00.001Z","value":1}', NOW)
-@example(b'{"series":"a","time":' + b"1" * 4300 + b',"value":1}', NOW)
-def test_both_implementations_read_the_same_in_every_message(data, timestamp):
-    want = read_message(data, timestamp, 86_400_000)
+@given(wrapped, st.sampled_from([-1, 0, NOW, MAX_TIME]), st.booleans())
+@example(b'{"series":"a","time":1732300000000,"value":1,"x":"\xff"}', NOW, True)
+@example(b'{"series":"a","time":1732300000000,"value":1,"x":' + b"[" * 499 + b"]" * 499 + b"}", NOW, True)
+@example(b'{"time":"x","series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"value":1e999,"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"value":1e101,"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"time":' + b"9" * 30 + b',"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"time":' + b"9" * 4300 + b',"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"time":-' + b"9" * 4300 + b',"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"time":' + b"9" * 4301 + b',"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"time":1,"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"time":1732300000000,"series":"a","time":1,"value":1}', NOW, True)
+@example(b'{"series":"a","time":"1970-01-01T00:00:00.001Z","value":1}', NOW, True)
+@example(b'{"series":"a","time":' + b"1" * 4300 + b',"value":1}', NOW, True)
+def test_both_implementations_read_the_same_in_every_message(data, timestamp, by_broker):
+    want = read_message(data, timestamp, 86_400_000, by_broker)
     if want is None:
         with pytest.raises(RejectedError) as error:
-            decode(data, timestamp, 86_400_000)
+            decode(data, timestamp, 86_400_000, by_broker)
         assert str(error.value).isprintable()
         assert 0 < len(str(error.value)) <= MAX_REASON
         return
-    reading = decode(data, timestamp, 86_400_000)
+    reading = decode(data, timestamp, 86_400_000, by_broker)
     assert reading == want
     assert isfinite(reading.value)
-    assert decode(encode(reading), timestamp, 86_400_000) == reading
+    assert decode(encode(reading), timestamp, 86_400_000, by_broker) == reading
 
 
 @given(wrapped, st.sampled_from(TimeUnit))

@@ -43,7 +43,7 @@ appends = st.lists(st.binary(max_size=3000), min_size=1, max_size=20)
 drops = st.integers(0, 30)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.one_of(appends, drops, st.just("reopen")), max_size=15))
 def test_it_holds_what_was_appended_and_not_dropped_in_order_also_after_a_restart(steps):
     with tempfile.TemporaryDirectory() as name:

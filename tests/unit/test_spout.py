@@ -1,6 +1,5 @@
 """What the spout makes of records that are no readings: tuples that stay small, and originals that Kafka takes."""
 
-import base64
 import logging
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -8,8 +7,11 @@ from typing import NamedTuple
 import pytest
 from kafka import codec
 
-from oda.core.batch import Batch
+from oda.core import clock
+from oda.core.batch import Batch, ClockMark
 from oda.core.progress import Progress
+from oda.core.rows import Rejected
+from oda.core.text import from_text
 from oda.settings import Settings
 from spouts.readings import ReadingsSpout
 
@@ -21,22 +23,27 @@ class Record(NamedTuple):
     value: bytes | None
     key: bytes | None = None
     timestamp: int = 0
+    by_broker: bool = True
 
 
-def emitted(records: list[Record], end: int) -> tuple[list[Batch], list[list], Progress]:
+def emitted(records: list[Record], end: int) -> tuple[list[Batch], list[list[Rejected]], Progress]:
     """The tuples of both streams, and what the spout notes, for records of partition 0 that end at `end`."""
     spout = object.__new__(ReadingsSpout)
     spout.settings = Settings.from_options(
         {"oda.kafka.brokers": "a:1", "oda.cassandra.hosts": "a:1", "oda.elasticsearch.urls": "http://a:1"}
     )
-    spout.source = SimpleNamespace(position=lambda _: end, report_gap=logging.error)
+    spout.source = SimpleNamespace(position=lambda _: end)
     spout.partitions = {0: Progress(0)}
-    spout.epoch, spout.seq = 1, 0
+    spout.epoch, spout.seq, spout.began = 1, 0, 0
     batches, rejected = [], []
 
     def emit(values, tup_id, stream):
         assert tup_id.endswith(stream)
-        (batches.append(Batch.from_tuple(values)) if stream == "readings" else rejected.append(values[1]))
+        assert {type(value) for value in values} == {int, str}, "what leaves a worker is numbers and text"
+        if stream == "readings":
+            batches.append(Batch.from_tuple(values))
+        else:
+            rejected.append(from_text(values[1], list[Rejected]))
 
     spout.emit = emit
     spout._emit_records(0, records)
@@ -46,7 +53,7 @@ def emitted(records: list[Record], end: int) -> tuple[list[Batch], list[list], P
 def test_large_malformed_messages_are_cut_into_batches_that_chain():
     batches, rejected, progress = emitted([Record(2 * n, b"x" * MIB) for n in range(50)], end=101)
     assert [(batch.start, batch.end) for batch in batches] == [*((2 * n, 2 * n + 2) for n in range(49)), (98, 101)]
-    assert [[row[0] for row in rows] for rows in rejected] == [[2 * n] for n in range(50)]
+    assert [[row.offset for row in rows] for rows in rejected] == [[2 * n] for n in range(50)]
     assert progress.unacked > 50 * 10_000, "the backlog's bound must count large messages as many readings"
 
 
@@ -65,11 +72,33 @@ def test_a_key_counts_as_well():
 
 @pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, 5 * MIB])
 def test_of_what_is_rejected_so_much_is_copied_as_kafka_takes_for_sure(size):
-    _, [[[_, reason, key, value]]], _ = emitted([Record(0, b"x" * size, b"k" * size)], end=1)
-    assert base64.b64decode(key) == b"k" * min(size, MIB)
-    assert base64.b64decode(value) == b"x" * min(size, MIB)
-    assert ("not copied" in reason) == (size > MIB)
+    _, [[row]], _ = emitted([Record(0, b"x" * size, b"k" * size)], end=1)
+    assert (row.key, row.value) == (b"k" * min(size, MIB), b"x" * min(size, MIB))
+    assert ("not copied" in row.reason) == (size > MIB)
+
+
+def test_a_clock_record_is_no_reading_and_is_not_rejected():
+    (ours,), (others,) = clock.encode("oda", 7, {"a": 0}), clock.encode("another", 7, {"a": 0})
+    records = [Record(0, ours, clock.KEY), Record(1, others, clock.KEY), Record(2, b"{}", clock.KEY)]
+    (batch,), [[row]], _ = emitted(records, end=3)
+    assert batch.marks == [ClockMark(0, 7, {"a": 0})]
+    assert (row.offset, row.key) == (2, clock.KEY)
+    assert row.reason.startswith("not a clock record")
 
 
 def test_whatever_a_producer_compresses_with_can_be_read():
     assert all([codec.has_gzip(), codec.has_snappy(), codec.has_lz4(), codec.has_zstd()])
+
+
+def test_a_log_that_is_another_one_stops_it_and_is_told_in_the_storm_ui(monkeypatch):
+    spout = object.__new__(ReadingsSpout)
+    spout.source = SimpleNamespace(changed=lambda: "it was made again")  # nothing else must be asked of it
+    spout.logger, spout.next_report = logging.getLogger("spout"), 0.0
+    said = []
+    spout.send_message = said.append
+    now = [1000.0]
+    monkeypatch.setattr("spouts.readings.time", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: None))
+    for _ in range(150):
+        spout.next_tuple()
+        now[0] += 1
+    assert said == [{"command": "error", "msg": "it was made again"}] * 3

@@ -11,13 +11,25 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from math import isinf
-from typing import Any
+from typing import Any, NamedTuple
 
 from oda.core.reading import Reading
 
 _RFC_3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):?([0-5]\d))", re.ASCII
 )
+
+
+CLOCK_KEY = b"\xffoda.clock"
+"""Of a record that may be a clock record."""
+
+
+class ClockRecord(NamedTuple):
+    """Its group, the position up to which its writer had read, by series the start of the last window to close (ms)."""
+
+    group: str
+    position: int
+    through: dict[str, int]
 
 
 class _Object(list[tuple[str, Any]]):
@@ -32,13 +44,14 @@ class _Fraction(str):
     """The text of any other number."""
 
 
-def read_message(data: bytes | None, timestamp: int, max_ahead: int) -> Reading | None:
+def read_message(data: bytes | None, timestamp: int, max_ahead: int, by_broker: bool = True) -> Reading | None:
     """What a message value means; None if it is no reading.
 
     Args:
         data: the message's value; None is a tombstone.
-        timestamp: the broker's record timestamp, epoch ms.
-        max_ahead: how far the reading's time may be ahead of `timestamp`, ms.
+        timestamp: of its record, epoch ms.
+        max_ahead: how far the reading's time may be ahead of when it came, ms.
+        by_broker: whether `timestamp` is when it came, by the broker's clock; else it is what its producer claims.
     """
     if data is None or data.count(b"[") + data.count(b"{") > 500:
         return None
@@ -53,9 +66,32 @@ def read_message(data: bytes | None, timestamp: int, max_ahead: int) -> Reading 
         return None
     if time < least:
         return None
-    if not 0 <= time < 2**43 or time > timestamp + max_ahead:
+    if not 0 <= time < 2**43 or _is_ahead(time, timestamp, max_ahead, by_broker):
         return None
     return Reading(series, time, value) if abs(value) <= 1e100 else None
+
+
+def read_clock_record(data: bytes | None) -> ClockRecord | None:
+    """What the value of a record with the key `CLOCK_KEY` means; None if it is none."""
+    if data is None or data.count(b"[") + data.count(b"{") > 500:
+        return None
+    try:
+        content = _parse(data)
+        if not isinstance(content, _Object):
+            return None
+        fields = {name: _READ_CLOCK[name](value) for name, value in content if name in _READ_CLOCK}
+        return ClockRecord(*(fields[name] for name in ("group", "position", "through")))
+    except (ValueError, KeyError):
+        return None
+
+
+def _is_ahead(time: int, timestamp: int, max_ahead: int, by_broker: bool) -> bool:
+    """A producer's timestamp counts only from the year 2000 on, and may be slow by a leap year."""
+    if by_broker:
+        return time > timestamp + max_ahead
+    if timestamp < datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000:
+        return False
+    return time > timestamp + max(max_ahead, 366 * 24 * 60 * 60 * 1000)
 
 
 def _parse(data: bytes) -> Any:
@@ -120,3 +156,28 @@ def _value(value: Any) -> float:
 
 
 _READ: dict[str, Callable[[Any], Any]] = {"series": _series, "time": _time, "value": _value}
+
+
+def _group(value: Any) -> str:
+    if type(value) is not str:
+        raise ValueError
+    return value
+
+
+def _integer(value: Any, end: int) -> int:
+    if type(value) is not _Integer or len(value) > 4300 or not 0 <= int(value) < end:
+        raise ValueError
+    return int(value)
+
+
+def _through(value: Any) -> dict[str, int]:
+    if not isinstance(value, _Object):
+        raise ValueError
+    return {_series(name): _integer(start, 2**43) for name, start in value}
+
+
+_READ_CLOCK: dict[str, Callable[[Any], Any]] = {
+    "group": _group,
+    "position": lambda value: _integer(value, 2**63),
+    "through": _through,
+}

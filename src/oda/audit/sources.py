@@ -8,10 +8,11 @@ Cassandra, its index in Elasticsearch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import elastic_transport
 import msgspec
@@ -20,14 +21,16 @@ from cassandra import DriverException, InvalidRequest, UnresolvableContactPoints
 from cassandra.cluster import NoHostAvailable
 from elasticsearch import ApiError, Elasticsearch
 from elasticsearch.helpers import ScanError, scan
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError
+from kafka.protocol.consumer import OffsetSpec
 
 from oda import kafka, settings
-from oda.audit.expected import ClockClose, Document
+from oda.audit.expected import Document
 from oda.errors import UserError
 from oda.stores.archive import DAY_MS
 from oda.stores.cassandra import open_session
+from oda.stores.kafka import CUT
 
 _STALL_SECONDS = 60
 """A log that gives nothing new for so long can't be read to its end."""
@@ -63,10 +66,14 @@ ANOMALIES = Kind("anomalies", time="time", offset="offset")
 
 
 class Positions(NamedTuple):
-    """Of each partition of the readings' topic: committed by the group, and the end of the log."""
+    """Of each partition of the readings' topic: committed by the group, and the end of the log.
+
+    `held` are those whose end can't be read yet: from where on they wait for an open transaction.
+    """
 
     committed: dict[int, int]
     ends: dict[int, int]
+    held: dict[int, int]
 
     def behind(self, ends: Mapping[int, int]) -> int:
         """How many offsets are not committed of those before `ends`."""
@@ -82,12 +89,11 @@ class Log:
 
     def __init__(self, config: settings.Kafka) -> None:
         self._config = config
-        self._consumer = kafka.connect(
-            KafkaConsumer,
+        self._admin = kafka.connect(KafkaAdminClient, config)
+        self._consumer = kafka.connect_consumer(
             config,
             group_id=config.group,
             enable_auto_commit=False,
-            allow_auto_create_topics=False,
             auto_offset_reset="none",
             max_poll_records=20_000,
             max_partition_fetch_bytes=16 * 2**20,
@@ -96,18 +102,43 @@ class Log:
     def close(self) -> None:
         """Let go of the connections."""
         self._consumer.close(autocommit=False)
+        self._admin.close()
 
-    def positions(self) -> Positions:
-        """How far the group has come.
+    def id(self) -> UUID | None:
+        """Kafka's id of the readings' topic, which one that is made anew has not.
 
         Raises:
             UserError: there is no such topic.
         """
         with self._errors():
+            self._partitions(self._config.readings)
+            return kafka.topic_id(self._consumer, self._config.readings)
+
+    def positions(self) -> Positions:
+        """How far the group has come.
+
+        Raises:
+            UserError: there is no such topic, or it lost its end.
+        """
+        with self._errors():
             parts = self._partitions(self._config.readings)
-            committed = {part.partition: self._consumer.committed(part) or 0 for part in parts}
-            ends = {part.partition: end for part, end in self._consumer.end_offsets(parts).items()}
-            return Positions(committed, ends)
+            committed = {part.partition: self._committed(part) for part in parts}
+            found = self._admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST))
+            ends = {part.partition: found[part].offset for part in parts}
+            readable = {part.partition: end for part, end in self._consumer.end_offsets(parts).items()}
+        for partition, end in ends.items():
+            if committed[partition] > end:
+                raise UserError(kafka.lost_its_end(self._config.readings, partition, committed[partition]))
+        held = {partition: end for partition, end in readable.items() if end < ends[partition]}
+        return Positions(committed, ends, held)
+
+    def _committed(self, part: TopicPartition) -> int:
+        found = self._consumer.committed(part, metadata=True)
+        if found is None:
+            return 0
+        if found.metadata:  # the spout noted what it found
+            raise UserError(found.metadata)
+        return int(found.offset)
 
     def records(self, partition: int, end: int) -> Iterator[Any]:
         """The records of one partition of the readings' topic before offset `end`.
@@ -137,6 +168,8 @@ class Log:
     def rejected(self) -> Iterator[tuple[tuple[int, int], Document]]:
         """Rejected messages by (partition, offset) of their origin; those of other topics are left out.
 
+        `cut` tells whether the reason says that the topic did not take the whole message.
+
         Raises:
             UserError: the beginning of the log is gone, or there is no such topic.
         """
@@ -148,7 +181,9 @@ class Log:
                 origin = int(headers["oda.partition"]), int(headers["oda.offset"])
             except (KeyError, ValueError):
                 origin = (-1, record.offset)
-            yield origin, {"key": record.key, "value": record.value, "has a reason": bool(headers.get("oda.reason"))}
+            reason = headers.get("oda.reason", "")
+            row = {"key": record.key, "value": record.value, "has a reason": bool(reason), "cut": reason.endswith(CUT)}
+            yield origin, row
 
     def _whole(self, topic: str) -> Iterator[Any]:
         with self._errors():
@@ -216,12 +251,13 @@ class Online:
         """Let go of the connections."""
         self._session.cluster.shutdown()
 
-    def clock_closes(self) -> Iterator[tuple[int, ClockClose]]:
-        """What the clock has closed, each with its partition."""
-        columns = "series, to_unix_timestamp(start) AS start, partition, closed_at, closed_by"
-        for row in self._select(columns, "windows"):
-            if row.closed_by == "clock":
-                yield row.partition, ClockClose(row.closed_at, row.start, row.series)
+    def log_id(self) -> UUID | None:
+        """Kafka's id of the topic that the rows are of; None if there was none noted yet."""
+        select = f"SELECT id FROM {self._config.keyspace}.topics WHERE topic = %s"
+        with self._errors(), suppress(InvalidRequest):  # no such keyspace or table: the topology has not run yet
+            row = self._session.execute(select, [self._topic]).one()
+            return row.id if row else None
+        return None
 
     def results(self, kind: Kind) -> Found:
         """Rows of the table `windows` or `anomalies`."""
@@ -290,8 +326,6 @@ def is_beyond(row: Document, kind: Kind, committed: Mapping[int, int]) -> bool:
     """Whether a row that a store holds is beyond the audited part, which ends at the committed positions."""
     try:
         point = committed[row["partition"]]
-        if kind is ANOMALIES:
-            return bool(row["offset"] >= point)
-        return bool(row["closed_at"] >= point + (row["closed_by"] == "clock"))
+        return bool(row["offset" if kind is ANOMALIES else "closed_at"] >= point)
     except (KeyError, TypeError):  # no such row is right, so it must be compared
         return False

@@ -63,7 +63,7 @@ def expect(settings: Settings) -> Expected:
     with consumer(settings.kafka, [settings.kafka.readings], from_beginning=True) as client:
         references = {tp: Reference(settings.window, settings.judge) for tp in client.assignment()}
         for tp, record in _records(lean(client)):
-            reading = decode(record.value, record.timestamp, settings.readings.max_ahead_ms)
+            reading = decode(record.value, record.timestamp, settings.readings.max_ahead_ms, record.by_broker)
             references[tp].read(record.offset, reading)
         ends = client.end_offsets(client.assignment())
     for tp, reference in references.items():

@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
-from oda.kafka import connect, consumer
+from oda.kafka import connect_consumer, consumer
 from oda.settings import Kafka, Settings
 
 _TAKEN_ON = re.compile(r"^(\S+ \S+) .* partition \d+ from offset", re.MULTILINE)
@@ -71,7 +71,7 @@ class Group:
     """How far the topology's consumer group has come in the readings topic: sums over its partitions."""
 
     def __init__(self, settings: Kafka) -> None:
-        self._client = connect(KafkaConsumer, settings, group_id=settings.group, enable_auto_commit=False)
+        self._client = connect_consumer(settings, group_id=settings.group, enable_auto_commit=False)
         self._partitions = [TopicPartition(settings.readings, number) for number in range(settings.partitions)]
 
     def committed(self) -> int:

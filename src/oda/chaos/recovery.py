@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from oda.chaos.load import SERIES
-from oda.kafka import connect
+from oda.kafka import connect_consumer
 from oda.settings import Settings
 
 
@@ -61,7 +61,7 @@ class Observer:
 
     def _wait_until_stored(self, limit: float) -> bool:
         kafka = self._settings.kafka
-        consumer = self._consumer(group_id=kafka.group, enable_auto_commit=False)
+        consumer = connect_consumer(kafka, group_id=kafka.group, enable_auto_commit=False)
         topic, deadline = kafka.readings, time.monotonic() + limit
         ends: dict[TopicPartition, int] = {}
         try:
@@ -80,19 +80,17 @@ class Observer:
             consumer.close()
 
     def _run(self) -> None:
-        consumer = self._consumer(fetch_max_wait_ms=100)
+        consumer = connect_consumer(self._settings.kafka, fetch_max_wait_ms=100)
         consumer.subscribe([self._settings.kafka.anomalies])
         while True:
             rows = [msgspec.json.decode(m.value) for messages in consumer.poll(200).values() for m in messages]
             with self._noted:
                 for row in rows:
-                    self._newest[row["series"]] = max(row["time"], self._newest[row["series"]])
+                    if row["series"] in self._newest:
+                        self._newest[row["series"]] = max(row["time"], self._newest[row["series"]])
                 if self._judged_ms is None and min(self._newest.values()) >= self._since_ms:
                     self._judged_ms = _now_ms()
                     self._noted.notify_all()
-
-    def _consumer(self, **options: Any) -> Any:
-        return connect(KafkaConsumer, self._settings.kafka, **options)
 
 
 def _now_ms() -> int:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from time import monotonic, sleep
+from collections.abc import Iterable, Mapping
 from typing import Annotated, TypeVar
 
 import typer
@@ -14,11 +13,14 @@ from rich.table import Table
 
 from oda.audit.audit import Report, audit, wait_until_drained
 from oda.cli.context import Context
+from oda.errors import shorten
+from oda.kafka import held_up
 from oda.settings import Settings
 
 T = TypeVar("T")
 
-_SETTLE_SECONDS = 2.0
+_NAMED = 5
+"""How many series are named."""
 
 
 def register(app: typer.Typer) -> None:
@@ -49,14 +51,11 @@ def verify(
 
 def is_sound(settings: Settings, wait: float, console: Console) -> bool:
     """Audit, print the result; False if anything is wrong, or was not done within `wait` seconds."""
-    deadline = monotonic() + wait
     behind = _drain(settings, wait, console)
-    report, looks = _audit(settings, console), 1
-    while report.may_settle and (monotonic() < deadline or looks == 1):  # one look may take longer than `wait`
-        console.print("The clock has just closed windows that may still be on their way: looking again.")
-        sleep(_SETTLE_SECONDS)
-        report, looks = _audit(settings, console), looks + 1
+    report = _audit(settings, console)
     _show(report, console)
+    for partition, offset in report.positions.held.items():
+        console.print(f"[yellow]{escape(held_up(settings.kafka.readings, partition, offset))}[/yellow]", soft_wrap=True)
     if behind:
         console.print(f"[red]Not drained: {behind} offsets were not committed within {wait:g} s.[/red]")
     return not (report.faults or behind)
@@ -64,9 +63,12 @@ def is_sound(settings: Settings, wait: float, console: Console) -> bool:
 
 def _drain(settings: Settings, wait: float, console: Console) -> int:
     with console.status("Asking how far the topology has come ...") as status:
-        return wait_until_drained(
-            settings, wait, lambda behind: status.update(f"Waiting for the topology: {behind} offsets behind ...")
-        )
+
+        def show(behind: int, held: Mapping[int, int]) -> None:
+            why = f", behind an open transaction in partition {min(held)}" if held else ""
+            status.update(f"Waiting for the topology: {behind} offsets behind{why} ...")
+
+        return wait_until_drained(settings, wait, show)
 
 
 def _audit(settings: Settings, console: Console) -> Report:
@@ -92,6 +94,16 @@ def _show(report: Report, console: Console) -> None:
             for example in examples:
                 line = f"[red]{fault}[/red] {result.store} {result.rows}: {escape(example)}"
                 console.print(line, highlight=False, soft_wrap=True)
+    if report.scattered:
+        names = escape(", ".join(repr(shorten(name, 50)) for name in report.scattered[:_NAMED]))
+        console.print(
+            f"[yellow]{len(report.scattered)} series are in several partitions, with windows of their own in each: "
+            f"{names}{', ...' if len(report.scattered) > _NAMED else ''}[/yellow]\n"
+            "Send each reading with its series as the key, by Kafka's default partitioner. (Series also move when a "
+            "topic gets more partitions.)",
+            highlight=False,
+            soft_wrap=True,
+        )
     covered = sum(report.positions.committed.values())
     console.print(
         f"{covered} offsets in {len(report.positions.committed)} partitions: {report.accepted} readings, "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from oda.collect.spool import Spool
 from oda.errors import UserError
-from oda.kafka import consumer
+from oda.kafka import consumer, topic_id
 from oda.settings import Kafka
 
 HEADER = "oda.spool"
@@ -34,15 +34,17 @@ def delivered(settings: Kafka, spool: Spool) -> set[int]:
         SpoolError: the spool's disk fails.
     """
     found: set[int] = set()
-    with consumer(settings, [settings.readings], from_beginning=True) as client:
-        log = getattr(client._cluster.topic_id(settings.readings), "bytes", b"")  # none before Kafka 2.8
+    # What is delivered but stands behind somebody's open transaction would be sent again. The spool makes none itself.
+    with consumer(settings, [settings.readings], from_beginning=True, isolation_level="read_uncommitted") as client:
+        log = getattr(topic_id(client, settings.readings), "bytes", b"")  # none before Kafka 2.8
         ends = client.end_offsets(client.assignment())
         if not spool.positions:
             spool.follow(log, {place.partition: end for place, end in ends.items()})
             return found
         positions = spool.positions if spool.log in (log, b"") else {}
         for place, end in ends.items():
-            client.seek(place, min(positions.get(place.partition, 0), end))
+            position = positions.get(place.partition, 0)
+            client.seek(place, position if position <= end else 0)  # beyond it: of a topic that was made anew since
         silent = 0
         while any(client.position(place) < end for place, end in ends.items()):
             polled = client.poll(timeout_ms=500)

@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from oda.core.ahead import latest_time
 from oda.core.guess import guess
 from oda.errors import shorten
 
@@ -64,13 +65,14 @@ decoder = msgspec.json.Decoder(_Message)
 """Of the wire format; what it accepts may still be no reading: `decode` tells."""
 
 
-def decode(data: bytes | None, timestamp: int, max_ahead: int) -> Reading:
+def decode(data: bytes | None, timestamp: int, max_ahead: int, by_broker: bool = True) -> Reading:
     """Decode one Kafka message value.
 
     Args:
         data: the message's value; None is a tombstone.
-        timestamp: the broker's record timestamp, epoch ms.
-        max_ahead: how far the reading's time may be ahead of `timestamp`, ms.
+        timestamp: when it came, epoch ms; its producer's time if not `by_broker`.
+        max_ahead: how far the reading's time may be ahead of when it came, ms.
+        by_broker: see `oda.core.ahead.latest_time`.
 
     Raises:
         RejectedError: the message is not a reading.
@@ -89,8 +91,12 @@ def decode(data: bytes | None, timestamp: int, max_ahead: int) -> Reading:
     time = epoch_ms(message.time)
     if time < 0:
         raise RejectedError(f"time {time} is before 1970")
-    if time > MAX_TIME or time > timestamp + max_ahead:
-        raise RejectedError(f"time {time} is more than {max_ahead} ms ahead of {timestamp}, when it came")
+    if time > MAX_TIME:
+        raise RejectedError(f"time {time} is too far ahead: after 2248")
+    latest = latest_time(timestamp, max_ahead, by_broker)
+    if latest is not None and time > latest:
+        when = "when it came" if by_broker else "the time that its producer stamped on it"
+        raise RejectedError(f"time {time} is more than {latest - timestamp} ms ahead of {timestamp}, {when}")
     if not -MAX_VALUE <= message.value <= MAX_VALUE:
         raise RejectedError(f"value {message.value} is beyond {MAX_VALUE}")
     return Reading(message.series, time, message.value)
