@@ -135,8 +135,8 @@ def test_a_series_in_two_partitions_is_two_streams() -> None:
 
 def test_series_in_several_partitions_are_named_in_order() -> None:
     expected = expect(log((0, "b", 1, 1.0), (1, "a", 1, 1.0), (2, "alone", 1, 1.0), (3, "b", 2, 1.0)))
-    expected.read(4, log((0, "a", 2, 2.0), (1, "b", 2, 1.0), (2, "alone too", 1, 1.0)), [])
-    expected.read(5, log((0, "a", 2, 2.0)), [])
+    expected.read(4, log((0, "a", 2, 2.0), (1, "b", 2, 1.0), (2, "alone too", 1, 1.0)))
+    expected.read(5, log((0, "a", 2, 2.0)))
     assert expected.scattered() == ["b", "a"]
     assert expect(log((0, "a", 1, 1.0), (1, "a", 2, 1.0))).scattered() == []
 
