@@ -67,7 +67,7 @@ def test_readings_and_small_malformed_messages_stay_one_batch():
 
 def test_batches_chain_across_offsets_that_hold_no_record():
     reading = b'{"series": "a", "time": 1732300000000, "value": 1}'
-    batches, _, progress = emitted([Record(7, reading), Record(9, reading)], end=12)
+    batches, _, progress = emitted([Record(at, reading, timestamp=1732300000000) for at in (7, 9)], end=12)
     assert [(batch.start, batch.end, batch.readings.offsets.tolist()) for batch in batches] == [(0, 12, [7, 9])]
     assert progress.position == 12
 
