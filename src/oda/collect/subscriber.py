@@ -66,7 +66,7 @@ class Subscriber:
             else:
                 say(f"connected to {self._url}")
                 delay, said = FIRST_DELAY, False
-                await self._client.wait()
+                await asyncio.shield(self._client.wait())  # or to cancel us would end the connection's own tasks
                 say(f"disconnected from {self._url}")
                 await self._has_room.wait()
             self._client = self._new_client()
