@@ -13,6 +13,7 @@ import pytest
 from oda.collect.walk import Walks
 from oda.kafka import consumer
 from oda.topology import BIN
+from support import HANG_SECONDS
 
 LINES = [f"line {number}: {'ä' * number}\t " for number in range(42)]
 
@@ -27,7 +28,7 @@ def topic(cluster) -> str:
 def messages(settings, topic: str, expected: int) -> list[dict]:
     """What is in a topic, once there are as many as expected."""
     found: list[dict] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANG_SECONDS
     with consumer(settings.kafka, [topic], from_beginning=True) as client:
         while len(found) < expected and time.monotonic() < deadline:
             for records in client.poll(timeout_ms=500).values():
