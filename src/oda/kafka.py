@@ -26,6 +26,9 @@ REJECTED_BYTES = 4 * 2**20
 """Largest message of the topic of rejected ones: any original (at most 1 MiB) with its headers."""
 
 
+_WAY_OUT = "Start anew beside them: docs/upgrades.md"
+
+
 class RememberingPartitioner(DefaultPartitioner):  # type: ignore[misc]
     """Kafka's own choice for a key, its hash remembered: in Python it is a fifth of what sending a message costs."""
 
@@ -103,9 +106,6 @@ def lost_its_end(topic: str, partition: int, position: int) -> str:
         f"topic {topic}, partition {partition} lost its end: it was read up to offset {position}, and ends, or is "
         f"another log, before that now. The results stored so far are of the old one. {_WAY_OUT}"
     )
-
-
-_WAY_OUT = "Start anew beside them: docs/upgrades.md"
 
 
 def held_up(topic: str, partition: int, offset: int) -> str:

@@ -110,8 +110,6 @@ class ReadingsSpout(Spout):
         return sum(progress.unacked for progress in self.partitions.values())
 
     def _emit_records(self, partition, records):
-        if records[0].offset > self.partitions[partition].position:
-            self.source.report_gap(partition, self.partitions[partition].position)
         end = self.source.position(partition)
         readings, marks, rejected = self._read(records)
         if not rejected:

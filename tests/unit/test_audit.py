@@ -6,18 +6,23 @@ import doctest
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import NamedTuple, TypeVar
+from uuid import UUID
 
 import numpy as np
 import pytest
+from kafka import TopicPartition
+from kafka.structs import OffsetAndMetadata
 
+from oda.audit import audit
 from oda.audit import compare as compare_module
 from oda.audit.audit import Auditor
 from oda.audit.compare import EXAMPLES, Archived, Comparison, compare
 from oda.audit.expected import Document, Expected
 from oda.audit.message import CLOCK_KEY
-from oda.audit.sources import ANOMALIES, WINDOWS, Positions, is_beyond
+from oda.audit.sources import ANOMALIES, WINDOWS, Log, Positions, is_beyond
 from oda.core.clock import encode as encode_clock
 from oda.core.reading import Reading, encode
+from oda.errors import UserError
 from oda.settings import Settings
 from oda.stores.archive import DAY_MS, pack
 
@@ -35,10 +40,10 @@ SETTINGS = Settings.from_options(
 
 class Record(NamedTuple):
     offset: int
-    timestamp: int
+    timestamp: int | None
     key: bytes | None
     value: bytes | None
-    timestamp_type: int = 1
+    timestamp_type: int | None = 1
 
 
 def log(*readings: tuple[int, str, int, float]) -> list[Record]:
@@ -126,6 +131,21 @@ def test_a_series_in_two_partitions_is_two_streams() -> None:
     expected = expect(log((0, "a", 1, 1.0), (1, "a", 10, 1.0)))
     expected.read(4, log((0, "a", 2, 2.0), (1, "a", 10, 1.0)))
     assert [(w["partition"], w["mean"]) for w in expected.windows] == [(3, 1.0), (4, 2.0)]
+
+
+def test_series_in_several_partitions_are_named_in_order() -> None:
+    expected = expect(log((0, "b", 1, 1.0), (1, "a", 1, 1.0), (2, "alone", 1, 1.0), (3, "b", 2, 1.0)))
+    expected.read(4, log((0, "a", 2, 2.0), (1, "b", 2, 1.0), (2, "alone too", 1, 1.0)))
+    expected.read(5, log((0, "a", 2, 2.0)))
+    assert expected.scattered() == ["b", "a"]
+    assert expect(log((0, "a", 1, 1.0), (1, "a", 2, 1.0))).scattered() == []
+
+
+def test_a_producers_clock_that_is_wrong_rejects_nothing() -> None:
+    reading = encode(Reading("a", 1_700_000_000_000, 1.0))
+    stamps: list[tuple[int | None, int | None]] = [(-1, 0), (0, 0), (1_700_000_000, 0), (None, None), (0, 1)]
+    expected = expect([Record(n, stamp, b"a", reading, kind) for n, (stamp, kind) in enumerate(stamps)])
+    assert expected.rejected.keys() == {(3, 4)}
 
 
 # -- comparing rows --------------------------------------------------------------------------------
@@ -300,3 +320,63 @@ def test_how_far_behind() -> None:
 
 def test_no_archived_readings_join_to_none() -> None:
     assert len(Archived.join([]).offsets) == 0
+
+
+class Broker:
+    """A topic of two partitions, in the places of Log's two clients."""
+
+    def __init__(self, committed: list[OffsetAndMetadata | None], ends: list[int], readable: list[int]) -> None:
+        self._committed, self._ends, self._readable = committed, ends, readable
+
+    def partitions_for_topic(self, _: str) -> set[int]:
+        return {0, 1}
+
+    def committed(self, part: TopicPartition, metadata: bool) -> OffsetAndMetadata | None:
+        assert metadata
+        return self._committed[part.partition]
+
+    def list_partition_offsets(self, parts: Iterable[TopicPartition]) -> dict[TopicPartition, SimpleNamespace]:
+        return {part: SimpleNamespace(offset=self._ends[part.partition]) for part in parts}
+
+    def end_offsets(self, parts: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return {part: self._readable[part.partition] for part in parts}
+
+
+def positions(*committed: OffsetAndMetadata | None, ends: list[int], readable: list[int] | None = None) -> Positions:
+    found = object.__new__(Log)
+    found._config = SETTINGS.kafka
+    found._admin = found._consumer = Broker(list(committed), ends, readable or ends)
+    return found.positions()
+
+
+def at(offset: int, note: str = "") -> OffsetAndMetadata:
+    return OffsetAndMetadata(offset, note, 3)
+
+
+def test_what_an_open_transaction_holds_up_is_not_done() -> None:
+    found = positions(at(5), None, ends=[5, 9], readable=[5, 7])
+    assert found == Positions({0: 5, 1: 0}, {0: 5, 1: 9}, {1: 7})
+    assert found.behind(found.ends) == 9
+
+
+@pytest.mark.parametrize("end", [0, 40, 999])
+def test_a_log_that_ends_before_what_is_committed_is_told(end: int) -> None:
+    with pytest.raises(UserError, match=r"partition 1 lost its end: it was read up to offset 1000.*docs/upgrades\.md"):
+        positions(at(5), at(1000), ends=[5, end])
+
+
+def test_what_the_spout_noted_of_a_lost_end_is_told_also_when_the_log_has_grown_again() -> None:
+    with pytest.raises(UserError, match="it lost its end"):
+        positions(at(5), at(1000, "it lost its end"), ends=[5, 2000])
+
+
+def test_a_topic_that_was_made_anew_is_not_compared_with_the_results_of_the_old_one() -> None:
+    old, new = UUID(int=1), UUID(int=2)
+
+    def look(results: UUID | None, topic: UUID) -> None:
+        audit._require_same_log(SETTINGS, SimpleNamespace(id=lambda: topic), SimpleNamespace(log_id=lambda: results))
+
+    look(old, old)
+    look(None, new)
+    with pytest.raises(UserError, match=f"its id was {old}, it is {new}.*docs/upgrades"):
+        look(old, new)

@@ -18,6 +18,7 @@ from malformed import MALFORMED
 from oda.audit.message import read_message
 from oda.collect.check import Check
 from oda.collect.csvfile import Columns, read
+from oda.collect.timeunit import TimeUnit
 from oda.core.reading import (
     MAX_BRACKETS,
     MAX_REASON,
@@ -112,6 +113,25 @@ def test_both_implementations_read_the_same_in_every_message(data, timestamp, by
     assert reading == want
     assert isfinite(reading.value)
     assert decode(encode(reading), timestamp, 86_400_000, by_broker) == reading
+
+
+@given(wrapped, st.sampled_from(TimeUnit))
+def test_with_a_unit_too_a_message_is_a_reading_or_rejected(data, unit):
+    readings, rejected = Check(0, unit).all([(1, data)], MAX_TIME)
+    assert len(readings) + len(rejected) == 1
+    assert all(0 < len(reason) <= MAX_REASON for _, reason in rejected)
+    assert all(read_message(encode(reading), MAX_TIME, 0) == reading for reading in readings)
+
+
+@given(st.integers(MIN_NUMBER, MAX_TIME), numbers)
+def test_numbers_that_are_said_to_be_milliseconds_are_what_they_are_anyway(time, value):
+    data = f'{{"series":"a","time":{time},"value":{value}}}'.encode()
+    want = read_message(data, MAX_TIME, 0)
+    if want is None:
+        with pytest.raises(RejectedError):
+            Check(0, TimeUnit.MS).one(data, MAX_TIME)
+    else:
+        assert Check(0, TimeUnit.MS).one(data, MAX_TIME) == want
 
 
 @pytest.mark.parametrize("name", MALFORMED)

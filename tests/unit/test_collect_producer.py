@@ -76,6 +76,9 @@ class Client:
         self.values.append(value)
         return Future(answer)
 
+    def partitions_for(self, _topic):
+        pass
+
     def force_close(self):
         pass
 
@@ -194,6 +197,19 @@ def test_collect_waits_until_a_reading_is_due_and_stops_in_time(connected):
     run.collect(later, producer, seconds=0.3)
     assert len(client.values) == 1
     assert 0.3 <= time.time() - began < 5
+
+
+def test_while_it_waits_it_says_for_how_long(monkeypatch):
+    now, said, pause = [1000.0], [], run._Pause()
+
+    def sleep(seconds):
+        said.append(str(pause))
+        now[0] += seconds
+
+    monkeypatch.setattr(run, "time", SimpleNamespace(time=lambda: now[0], sleep=sleep))
+    pause.until(1150.0)
+    assert said == [f"; the next is due in 0:0{time}" for time in ("2:30", "1:30", "0:30")]
+    assert str(pause) == ""
 
 
 def test_ctrl_c_still_waits_for_kafka_and_prints_the_sum(connected, capsys):

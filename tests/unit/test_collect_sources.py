@@ -293,7 +293,7 @@ def late(times: list[int], **window: int) -> Late:
 def test_rows_with_the_newest_first_are_late_and_the_way_out_is_named():
     minutes = [NOW + minute * 60_000 for minute in reversed(range(1440))]
     found = late(minutes, size_ms=3_600_000)
-    assert str(found).startswith("1380 of 1440 readings are late")
+    assert str(found).startswith("1380 of 1440 readings come late")
     assert "oda.window.size_ms = 3600000" in str(found)
     needed = int(str(found).rpartition("lateness_ms to ")[2].split()[0])
     assert late(minutes, size_ms=3_600_000, lateness_ms=needed).count == 0

@@ -65,6 +65,13 @@ def test_readings_and_small_malformed_messages_stay_one_batch():
     assert progress.unacked == 4000
 
 
+def test_batches_chain_across_offsets_that_hold_no_record():
+    reading = b'{"series": "a", "time": 1732300000000, "value": 1}'
+    batches, _, progress = emitted([Record(at, reading, timestamp=1732300000000) for at in (7, 9)], end=12)
+    assert [(batch.start, batch.end, batch.readings.offsets.tolist()) for batch in batches] == [(0, 12, [7, 9])]
+    assert progress.position == 12
+
+
 def test_a_key_counts_as_well():
     batches, _, _ = emitted([Record(n, None, b"x" * MIB) for n in range(3)], end=3)
     assert len(batches) == 3

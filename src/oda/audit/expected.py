@@ -24,8 +24,10 @@ Document = dict[str, Any]
 
 
 class Record(Protocol):
-    """What is needed of a Kafka record; `timestamp` in epoch ms (None in messages of Kafka 0.9), the broker's if its
-    type is 1, else the producer's."""
+    """What is needed of a Kafka record.
+
+    `timestamp` is in epoch ms, the broker's if its type is 1, else the producer's; None in messages of Kafka 0.9.
+    """
 
     offset: int
     timestamp: int | None

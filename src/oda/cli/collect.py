@@ -55,7 +55,7 @@ SpoolFolder = Annotated[
 SpoolMaxMb = Annotated[int, typer.Option("--spool-max-mb", min=4, help="The size at which it is full.")]
 Unit = Annotated[
     TimeUnit | None,
-    typer.Option("--time-unit", help="Of times that are numbers.", show_default="ms; of the 1970s: refused"),
+    typer.Option("--time-unit", help="What a time that is a number counts.", show_default="ms, none before 1980"),
 ]
 
 

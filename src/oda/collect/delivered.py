@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from oda.collect.spool import Spool
 from oda.errors import UserError
-from oda.kafka import consumer
+from oda.kafka import consumer, topic_id
 from oda.settings import Kafka
 
 HEADER = "oda.spool"
@@ -36,7 +36,7 @@ def delivered(settings: Kafka, spool: Spool) -> set[int]:
     found: set[int] = set()
     # What is delivered but stands behind somebody's open transaction would be sent again. The spool makes none itself.
     with consumer(settings, [settings.readings], from_beginning=True, isolation_level="read_uncommitted") as client:
-        log = getattr(client._cluster.topic_id(settings.readings), "bytes", b"")  # none before Kafka 2.8
+        log = getattr(topic_id(client, settings.readings), "bytes", b"")  # none before Kafka 2.8
         ends = client.end_offsets(client.assignment())
         if not spool.positions:
             spool.follow(log, {place.partition: end for place, end in ends.items()})

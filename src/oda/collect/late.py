@@ -56,8 +56,7 @@ class Late:
         """What it means, for people."""
         window = self._window
         return (
-            f"{self.count} of {self.total} readings are late: older than others of their series before them, they will "
-            f"be counted, and be in no window (oda.window.size_ms = {window.size_ms}, oda.window.lateness_ms = "
-            f"{window.lateness_ms}). Send them in the order of their times, or set oda.window.lateness_ms to "
-            f"{self._needed} or more"
+            f"{self.count} of {self.total} readings come late: newer ones of their series have closed their windows "
+            f"(oda.window.size_ms = {window.size_ms}, oda.window.lateness_ms = {window.lateness_ms}), so they are in "
+            f"none. Send them in the order of their times, or set oda.window.lateness_ms to {self._needed} or more"
         )

@@ -70,6 +70,8 @@ class Producer:
             metrics_enabled=False,
         )
         self._fate = Topic(topic, self._client._metadata)
+        with suppress(KafkaError):
+            self._client.partitions_for(topic)  # from now on it is among those that are followed
 
     def send(self, value: bytes, key: bytes | None = None, headers: list[tuple[str, bytes]] | None = None) -> None:
         """Send one message; blocks while too many are pending.
@@ -84,11 +86,12 @@ class Producer:
         self._settle_done()
 
     def settle(self, timeout: float) -> None:
-        """Wait for the oldest pending message, at most `timeout` seconds, and count what is acknowledged.
+        """Wait for the oldest pending message, if any, at most `timeout` seconds, and count what is acknowledged.
 
         Raises:
             UserError: Kafka refuses a message for good, or the topic is gone.
         """
+        self._check_topic()
         with suppress(KafkaTimeoutError):
             if self._pending:
                 self._settle(timeout)

@@ -81,7 +81,7 @@ def progress(describe: Callable[[], str]) -> Iterator[None]:
 
     def lines() -> None:
         while not over.wait(PROGRESS):
-            console.print(describe(), highlight=False)
+            console.print(describe(), highlight=False, soft_wrap=True)
 
     thread = threading.Thread(target=lines, daemon=True)
     thread.start()
