@@ -132,7 +132,7 @@ def test_rows_live_for_as_long_as_the_settings_say_now(isolated):
     tables = session.cluster.metadata.keyspaces[settings.keyspace].tables
     lives = {name: table.options["default_time_to_live"] for name, table in tables.items()}
     session.cluster.shutdown()
-    forever = {"snapshots": 0, "snapshot_chunks": 0}
+    forever = {"snapshots": 0, "snapshot_chunks": 0, "topics": 0}
     assert lives == {"readings": 7 * 86_400, "windows": 7 * 86_400, "anomalies": 7 * 86_400, **forever}
 
 
