@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,11 @@ class Storm:
         self.submit(name, *options, topology=topology)
         try:
             yield
-        finally:
-            self.kill(name)
+        except BaseException:
+            with suppress(UserError, requests.RequestException):  # a Storm that is down must not hide what went wrong
+                self.kill(name)
+            raise
+        self.kill(name)
 
     def _tell(self, name: str, what: str) -> None:
         url = f"{self.ui}/api/v1/topology/{self.topology_id(name)}/{what}"

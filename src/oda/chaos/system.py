@@ -9,9 +9,10 @@ from functools import partial
 from typing import NamedTuple
 
 import psutil
+import tenacity
 
 from oda.cluster import processes
-from oda.cluster.local import LocalCluster
+from oda.cluster.local import LocalCluster, ServerFailedError
 from oda.cluster.storm_daemons import Supervisor
 from oda.settings import Settings
 from oda.topology import Storm
@@ -53,7 +54,11 @@ class System:
 
     def mend(self) -> None:
         """Start the servers that are missing; returns when all serve."""
-        self.cluster.up(lambda *_: None)
+        # Nimbus and supervisors end by themselves when ZooKeeper was away, and may do so while it is started again.
+        retry = tenacity.retry_if_exception_type(ServerFailedError)
+        tenacity.Retrying(retry=retry, stop=tenacity.stop_after_attempt(3), reraise=True)(
+            self.cluster.up, lambda *_: None
+        )
 
     @property
     def supervisors(self) -> list[str]:
