@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help up down status test test-all lint format lock relock
+.PHONY: help up down status test test-all lint format lock relock venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,18 +16,18 @@ down: ## end the local cluster; its data stays
 status: ## show the servers of the local cluster
 	./oda status
 
-test: .venv/made-from ## unit tests: no server needed
+test: venv ## unit tests: no server needed
 	$(PYTHON) -m pytest tests/unit
 
-test-all: .venv/made-from ## all tests; starts servers, takes a while
+test-all: venv ## all tests; starts servers, takes a while
 	$(PYTHON) -m pytest
 
-lint: .venv/made-from ## style and types
+lint: venv ## style and types
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
 
-format: .venv/made-from ## put the source in the project's style
+format: venv ## put the source in the project's style
 	$(PYTHON) -m ruff check --fix
 	$(PYTHON) -m ruff format
 
@@ -37,8 +37,8 @@ lock: ## pin the Python packages of pyproject.toml anew, in requirements.lock
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--output-file requirements.lock pyproject.toml
 
-relock: .venv/made-from ## pin the servers of cluster/pom.xml anew, in cluster/artifacts.lock
+relock: venv ## pin the servers of cluster/pom.xml anew, in cluster/artifacts.lock
 	$(PYTHON) -m oda.cluster.relock
 
-.venv/made-from: requirements.lock pyproject.toml
+venv: # makes .venv, or makes it anew, where that is needed
 	./oda --help >/dev/null

@@ -22,6 +22,9 @@ hypothesis.settings.load_profile("busy")
 _SMALL_DISKS = {"kafka-1": 700, "cassandra": 1200, "elasticsearch": 500}
 """Servers whose disk is a small one in memory, and its size, MiB."""
 
+_TWO_SUPERVISORS = {"supervisor_ports": [6628, 6629], "worker_ports": [[6700, 6701, 6702], [6703, 6704, 6705]]}
+"""As on two machines."""
+
 NAB = ROOT.parent / "shared" / "nab"
 
 
@@ -79,6 +82,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
     for by in range(10_000, 20_000, 100):
         config = json.loads((ROOT / "config.json").read_text())
+        config["servers"] |= _TWO_SUPERVISORS
+        config["envs"]["local"]["options"]["topology.workers"] = 2
         if all(map(_is_free, _shifted(config, by))):
             break
     config["servers"]["data"] = str(folder / "data")
@@ -89,10 +94,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         for name, size_mb in _SMALL_DISKS.items():
             disks.enter_context(_small_disk(folder / "data" / name, size_mb))
         try:
-            servers.oda("up", timeout=600)
+            servers.oda("up")
             yield servers
         finally:
-            servers.oda("down", timeout=120)
+            servers.oda("down")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,9 @@ import pytest
 from oda.settings import Settings, load_settings
 from oda.topology import BIN, ENVIRONMENT, ROOT, Storm, isolated
 
+HANG_SECONDS = 600
+"""No condition that comes at all takes so long to come, on however busy a machine: who waited for it hangs."""
+
 ENV = ENVIRONMENT | {"COLUMNS": "160", "TERM": "dumb"}
 
 
@@ -30,10 +33,11 @@ class Cluster:
     def storm(self) -> Storm:
         return Storm(self.config, self.env)
 
-    def oda(self, *args: object, timeout: float = 300, check: bool = True, **kwargs) -> subprocess.CompletedProcess:
+    def oda(self, *args: object, check: bool = True, **kwargs) -> subprocess.CompletedProcess:
         """Run an oda command against this cluster."""
         command = [str(BIN / "oda"), "--config", str(self.config), *map(str, args)]
-        done = subprocess.run(command, cwd=ROOT, env=ENV, capture_output=True, text=True, timeout=timeout, **kwargs)
+        options = {"cwd": ROOT, "env": ENV, "capture_output": True, "text": True, "timeout": HANG_SECONDS} | kwargs
+        done = subprocess.run(command, **options)
         if check and done.returncode:
             pytest.fail(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
         return done
@@ -49,15 +53,15 @@ class Cluster:
         with self.storm.running(name):
             yield name
 
-    def verify(self, wait: int = 120) -> None:
+    def verify(self) -> None:
         """Everything is drained and the audit finds no difference."""
-        done = self.oda("verify", "--wait", wait, timeout=wait + 300, check=False)
+        done = self.oda("verify", "--wait", HANG_SECONDS, timeout=2 * HANG_SECONDS, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def wait_until(true, seconds: float, message: str):
+def wait_until(true, message: str):
     """Poll until a function returns something true, and return that."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + HANG_SECONDS
     while time.monotonic() < deadline:
         if found := true():
             return found

@@ -21,7 +21,9 @@ class Analytics(Topology):
     """Readings from Kafka, through windows and judgement, to three stores."""
 
     readings = ReadingsSpout.spec(par=par.readings)
-    windows = WindowBolt.spec(par=par.windows, inputs={readings["readings"]: by_partition})
+    windows = WindowBolt.spec(
+        par=par.windows, inputs={readings["readings"]: by_partition, readings["clock"]: by_partition}
+    )
     anomalies = AnomalyBolt.spec(
         par=par.anomalies,
         inputs={readings["readings"]: by_partition, windows["baselines"]: by_partition},

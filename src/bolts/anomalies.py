@@ -7,7 +7,7 @@ from streamparse import Bolt, Stream
 from bolts import given_up_after
 from oda.core.baselines import Baselines, judge
 from oda.core.batch import Batch
-from oda.core.rows import to_text
+from oda.core.text import to_text
 from oda.settings import Settings
 
 
@@ -25,15 +25,8 @@ class AnomalyBolt(Bolt):
 
     def process(self, tup):
         """Keep a half, or judge when the other one is there."""
-        if tup.stream == "readings":
-            partition, epoch, seq, start, end, *_ = tup.values
-            if start == end:  # a clock batch: nothing to judge
-                self.ack(tup)
-                return
-        else:
-            partition, epoch, seq, _ = tup.values
         # A replay is another emission (`seq`), so halves of different attempts never meet.
-        key = (partition, epoch, seq)
+        key = tuple(tup.values[:3])  # partition, epoch, seq: on both streams
         other, _ = self.halves.pop(key, (None, 0))
         if other is None:
             self._forget_old()

@@ -2,7 +2,8 @@
 
 from bolts.sink import SinkBolt
 from oda.core.batch import Batch
-from oda.core.rows import Anomaly, ClosedWindow, from_text
+from oda.core.rows import Anomaly, ClosedWindow
+from oda.core.text import from_text
 from oda.stores.cassandra import CassandraWriter
 
 
@@ -21,7 +22,7 @@ class CassandraSink(SinkBolt):
             store.readings(Batch.from_tuple(tup.values))
         elif tup.stream == "windows":
             partition, clock, rows = tup.values
-            store.windows(partition, clock, from_text(rows, ClosedWindow))
+            store.windows(partition, clock, from_text(rows, list[ClosedWindow]))
         else:
             partition, clock, rows = tup.values
-            store.anomalies(partition, clock, from_text(rows, Anomaly))
+            store.anomalies(partition, clock, from_text(rows, list[Anomaly]))

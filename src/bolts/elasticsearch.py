@@ -1,7 +1,8 @@
 """The Elasticsearch sink: windows and anomalies as documents to search and aggregate."""
 
 from bolts.sink import SinkBolt
-from oda.core.rows import Anomaly, ClosedWindow, from_text
+from oda.core.rows import Anomaly, ClosedWindow
+from oda.core.text import from_text
 from oda.stores.elasticsearch import ElasticsearchWriter
 
 
@@ -18,6 +19,6 @@ class ElasticsearchSink(SinkBolt):
         """Add a tuple of either stream."""
         partition, clock, rows = tup.values
         if tup.stream == "windows":
-            store.windows(partition, clock, from_text(rows, ClosedWindow))
+            store.windows(partition, clock, from_text(rows, list[ClosedWindow]))
         else:
-            store.anomalies(partition, clock, from_text(rows, Anomaly))
+            store.anomalies(partition, clock, from_text(rows, list[Anomaly]))

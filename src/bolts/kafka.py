@@ -1,10 +1,9 @@
 """The Kafka sink: windows, anomalies and rejected messages for later stages."""
 
-import base64
-
 from bolts.sink import SinkBolt
-from oda.core.rows import Anomaly, ClosedWindow, from_text
-from oda.stores.kafka import KafkaWriter, Rejected
+from oda.core.rows import Anomaly, ClosedWindow, Rejected
+from oda.core.text import from_text
+from oda.stores.kafka import KafkaWriter
 
 
 class KafkaSink(SinkBolt):
@@ -14,18 +13,24 @@ class KafkaSink(SinkBolt):
         """Connect to Kafka."""
         return KafkaWriter(self.settings.kafka)
 
+    def write(self, tuples):
+        """Write them; what has failed is opened anew, with what its topics take by then."""
+        try:
+            super().write(tuples)
+        except Exception:
+            if self.store is not None:
+                self.store.close()
+                self.store = None
+            raise
+
     def add(self, store, tup):
         """Add a tuple of any of the three streams."""
         if tup.stream == "rejected":
             partition, rows = tup.values
-            store.rejected(partition, [Rejected(at, why, _bytes(key), _bytes(value)) for at, why, key, value in rows])
+            store.rejected(partition, from_text(rows, list[Rejected]))
         elif tup.stream == "windows":
             partition, _, rows = tup.values
-            store.windows(partition, from_text(rows, ClosedWindow))
+            store.windows(partition, from_text(rows, list[ClosedWindow]))
         else:
             partition, _, rows = tup.values
-            store.anomalies(partition, from_text(rows, Anomaly))
-
-
-def _bytes(text):
-    return None if text is None else base64.b64decode(text)
+            store.anomalies(partition, from_text(rows, list[Anomaly]))

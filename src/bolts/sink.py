@@ -20,7 +20,7 @@ class SinkBolt(Bolt):
         self.settings = Settings.from_options(storm_conf)
         self.store = None
         keep = given_up_after(storm_conf)
-        self.writer = BackgroundWriter(self._write, self._done, keep, self.linger_seconds, self.logger)
+        self.writer = BackgroundWriter(self.write, self._done, keep, self.linger_seconds, self.logger, self._tell)
 
     def process(self, tup):
         """Queue a tuple."""
@@ -28,16 +28,19 @@ class SinkBolt(Bolt):
             self.fail(old)  # or the worker keeps it for ever
 
     def open(self):
-        """Connect to the store: something with `flush()` that returns when all is durable."""
+        """Connect to the store: something with `flush()` that returns when all is durable, and `notes` for the log."""
         raise NotImplementedError
 
     def add(self, store, tup):
         """Add a tuple's rows to the store's next flush."""
         raise NotImplementedError
 
-    def _write(self, tuples):
+    def write(self, tuples):
+        """In the writer's thread: write them, and return when that is durable."""
         if self.store is None:
             self.store = self.open()
+            for note in self.store.notes:
+                self.logger.warning(note)
         for tup in tuples:
             self.add(self.store, tup)
         self.store.flush()
@@ -45,3 +48,7 @@ class SinkBolt(Bolt):
     def _done(self, tuples):
         for tup in tuples:
             self.ack(tup)
+
+    def _tell(self, problem):
+        """For the Storm UI."""
+        self.send_message({"command": "error", "msg": problem})

@@ -9,10 +9,11 @@ from streamparse import Bolt, Stream
 from oda.core import snapshot
 from oda.core.batch import Batch
 from oda.core.partition import Ack, Fail, Partition
-from oda.core.rows import to_text
+from oda.core.text import to_text
 from oda.core.windows import PartitionWindows
 from oda.settings import Settings
 from oda.stores.background import BackgroundWriter, FatalError
+from oda.stores.clock import ClockWriter
 from oda.stores.snapshots import SnapshotStore
 
 
@@ -26,7 +27,7 @@ class Save(NamedTuple):
     """Make a snapshot durable."""
 
     partition: int
-    version: int
+    position: int
     data: bytes
 
 
@@ -41,19 +42,27 @@ class WindowBolt(Bolt):
     ]
 
     def initialize(self, storm_conf, context):
-        """Start the snapshot writer; partitions are loaded when their first batch comes."""
+        """Start the writers; partitions are loaded when their first batch comes."""
         self.settings = Settings.from_options(storm_conf)
         self.partitions = {}
         self.early = {}  # partition -> batches and tuples, by identity, that wait for its snapshot to be loaded
         self.saving = {}  # partition -> when the newest save was begun
         self.in_flight = set()
         self.lock = threading.Lock()  # the store's thread emits and acknowledges, too
-        self.store = None
+        self.store = self.clock = None
         self.loaded = {}
-        self.writer = BackgroundWriter(self._store, self._stored, float("inf"), 0.0, self.logger)
+        forever, no_linger = float("inf"), 0.0
+        self.writer = BackgroundWriter(self._store, self._stored, forever, no_linger, self.logger, self._tell)
+        self.clock_writer = BackgroundWriter(
+            self._write_clock, lambda _: None, forever, no_linger, self.logger, self._tell
+        )
 
     def process(self, tup):
         """Apply a batch, or keep it until the snapshot of its partition is there."""
+        if tup.stream == "clock":
+            self._look_for_silence(*tup.values)
+            self.ack(tup)
+            return
         batch = Batch.from_tuple(tup.values)
         number = batch.partition
         with self.lock:
@@ -74,6 +83,20 @@ class WindowBolt(Bolt):
             for number in self.partitions:
                 self._save_if_due(number)
         self.ack(tup)
+
+    def _look_for_silence(self, number, epoch, position, clock):
+        with self.lock:
+            partition = self.partitions.get(number)
+            through = partition.silent(epoch, position, clock) if partition else {}
+        if through:
+            self.clock_writer.put((number, position, through))
+
+    def _write_clock(self, records):
+        """In the clock writer's thread."""
+        if self.clock is None:
+            self.clock = ClockWriter(self.settings.kafka)
+        for record in records:
+            self.clock.write(*record)
 
     def _receive(self, batch, handle):
         """A tuple's id is handle enough; its payload must not be kept until it is acknowledged."""
@@ -97,19 +120,18 @@ class WindowBolt(Bolt):
             if rows:
                 values = [batch.partition, batch.clock, to_text(rows)]
                 self.emit(values, stream="windows", anchors=[handle])
-            if not batch.is_clock:
-                values = [batch.partition, batch.epoch, batch.seq, baselines.to_text()]
-                self.emit(values, stream="baselines", anchors=[handle])
+            values = [batch.partition, batch.epoch, batch.seq, baselines.to_text()]
+            self.emit(values, stream="baselines", anchors=[handle])
 
     def _save_if_due(self, number):
         partition = self.partitions[number]
         if number in self.in_flight or not partition.is_dirty:
             return
         now = time.monotonic()
-        if partition.is_urgent or now >= self.saving.get(number, 0) + self.settings.snapshots.interval_ms / 1000:
+        if now >= self.saving.get(number, 0) + self.settings.snapshots.interval_ms / 1000:
             self.saving[number] = now
             self.in_flight.add(number)
-            self.writer.put(Save(number, partition.windows.version, snapshot.encode(partition.windows)))
+            self.writer.put(Save(number, partition.windows.position, snapshot.encode(partition.windows)))
 
     def _store(self, requests):
         """In the writer's thread: talk to Cassandra."""
@@ -119,9 +141,9 @@ class WindowBolt(Bolt):
             try:
                 self._serve(request)
             except (snapshot.SnapshotError, FatalError) as error:
-                # For the Storm UI. The writer ends the process, or asks again: until a snapshot that can be
-                # read is there, the bolt waits, and nothing is overwritten.
-                self.send_message({"command": "error", "msg": f"partition {request.partition}: {error}"})
+                # The writer ends the process, or asks again: until a snapshot that can be read is there, the
+                # bolt waits, and nothing is overwritten.
+                self._tell(f"partition {request.partition}: {error}")
                 raise
 
     def _serve(self, request):
@@ -141,8 +163,12 @@ class WindowBolt(Bolt):
                     self._begin(request.partition, self.loaded.pop(request.partition))
                 else:
                     self.in_flight.discard(request.partition)
-                    self._do(self.partitions[request.partition].saved(request.version))
+                    self._do(self.partitions[request.partition].saved(request.position))
                     self._save_if_due(request.partition)
+
+    def _tell(self, problem):
+        """For the Storm UI."""
+        self.send_message({"command": "error", "msg": problem})
 
     def _begin(self, number, windows):
         self.partitions[number] = Partition(windows)

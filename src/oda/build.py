@@ -12,7 +12,7 @@ import sys
 from streamparse.cli.common import add_environment, add_options
 from streamparse.util import get_env_config
 
-from oda.settings import Settings, SettingsError
+from oda.settings import Parallelism, Settings, SettingsError
 
 
 def settings_of_this_build() -> Settings:
@@ -23,7 +23,25 @@ def settings_of_this_build() -> Settings:
     arguments, _ = parser.parse_known_args(sys.argv[1:])
     # streamparse has read config.json (or --config) by now and returns what it read.
     _, env = get_env_config(arguments.environment)
+    options = {**env.get("options", {}), **(arguments.options or {})}
     try:
-        return Settings.from_options({**env.get("options", {}), **(arguments.options or {})})
+        settings = Settings.from_options(options)
     except SettingsError as error:
         sys.exit(f"error: {error}")
+    if advice := spread(settings.parallelism, int(options.get("topology.workers") or 1)):
+        print(advice, file=sys.stderr)
+    return settings
+
+
+def spread(parallelism: Parallelism, workers: int) -> str | None:
+    """What to know of executors that can't be dealt to the workers evenly; None if they can.
+
+    >>> spread(Parallelism(), workers=1)
+    >>> spread(Parallelism(readings=2, windows=4, anomalies=2, cassandra=3, elasticsearch=2, kafka=2), workers=2)
+    'note: oda.parallelism.cassandra is no multiple of topology.workers = 2, so tuples go from one worker to another'
+    """
+    uneven = [f"oda.parallelism.{name}" for name, executors in parallelism if executors % workers]
+    if not uneven:
+        return None
+    are = "are no multiples" if len(uneven) > 1 else "is no multiple"
+    return f"note: {', '.join(uneven)} {are} of topology.workers = {workers}, so tuples go from one worker to another"

@@ -121,8 +121,10 @@ class Model:
         """Round up, but for `BUSY`."""
         density = load.density
         cores = {process: self.cpu(process, density) * load.rate for process in self._cpu}
-        executors = {name: max(1, ceil(cores[name] / BUSY)) for name in COMPONENTS}
         storm = sum(cores[name] for name in (*COMPONENTS, "worker"))
+        workers = ceil(storm / BUSY / MACHINE_CORES)
+        # A multiple, so that whatever has to do with a partition is in one worker.
+        executors = {name: workers * max(1, ceil(cores[name] / BUSY / workers)) for name in COMPONENTS}
         kept = load.rate * 86_400 * load.days
         disk = {store: self.disk(store, density) * kept * REPLICAS[store] for store in STORES}
         nodes = {
@@ -135,7 +137,6 @@ class Model:
         }
         # Twice as many as executors: a partition belongs to one of each component, and they are not equally full.
         partitions = max(nodes["kafka"], 2 * max(executors.values()))
-        workers = ceil(storm / BUSY / MACHINE_CORES)
         return Plan(executors, partitions, workers, nodes, disk, load.series * self.bytes_per_series)
 
 

@@ -111,7 +111,7 @@ class Cassandra(Section):
     keyspace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")] = "oda"
     replication: Positive = 1
     ttl_days: Annotated[int, Field(gt=0, le=3650)] = 30
-    """Cassandra refuses rows that would expire after January 2038."""
+    """How long rows live; one keeps the life that it was written with. Cassandra refuses any beyond January 2038."""
     timeout_ms: Positive = 20_000
 
     @field_validator("hosts")
@@ -171,7 +171,7 @@ class Readings(Section):
     max_batch: Annotated[int, Field(gt=0, le=20_000)] = 12_000
     """Most records in one batch of one partition. The archive writes 30 batches at once: Cassandra takes 16 MiB."""
     clock_ms: Positive = 500
-    """How often a partition gets a clock batch."""
+    """How often the window bolts are told the time, to see which series are silent."""
     backlog: Positive = 500_000
     """Most un-acked readings of one spout: beyond it the backlog stays in Kafka, not in memory.
 

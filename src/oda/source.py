@@ -1,7 +1,7 @@
 """The spout's end of Kafka: which partitions are ours, their records, their committed offsets.
 
-Partitions are assigned by hand (partition p belongs to task p mod n): no consumer group rebalances,
-so a partition never moves while its windows are open. The group only keeps the offsets.
+Partitions are assigned by hand: no consumer group rebalances, so a partition never moves while its
+windows are open. The group only keeps the offsets.
 
 Results are identified by offsets, so a log that is not the one that was read so far must not be read on from where
 that was left: `changed` tells.
@@ -25,7 +25,7 @@ from oda.errors import UserError
 from oda.kafka import connect_consumer, create_topics, held_up, lost_its_end, made_anew, topic_id
 from oda.records import Record, lean
 from oda.settings import Settings
-from oda.stores.topics import log_of_results
+from oda.stores.origin import log_of_results
 
 _RPC_MS = 5_000
 
@@ -102,7 +102,7 @@ class KafkaSource:
         there = self._consumer.partitions_for_topic(self._topic)
         if self._log_id is None or self.changed():
             return {}
-        ours = {partition for partition in there if partition % self._tasks == self._task}
+        ours = {partition for partition in there if _task_of(partition, self._tasks) == self._task}
         starts = {self._tp(partition): self._start(self._tp(partition)) for partition in sorted(ours - known)}
         if starts:
             self._assigned = [self._tp(partition) for partition in ours | known]
@@ -213,3 +213,12 @@ class KafkaSource:
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._topic, partition)
+
+
+def _task_of(partition: int, tasks: int) -> int:
+    """As Storm's fields grouping chooses among the tasks of a bolt (`TupleUtils.chooseTaskIndex` of Storm 2).
+
+    Storm deals executors to workers in turn. So where each component has a multiple of `topology.workers` executors,
+    whatever has to do with a partition is in one worker.
+    """
+    return (31 + partition) % tasks

@@ -8,8 +8,8 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,24 @@ TOPOLOGY = "analytics"
 """The file in `topologies/`, and the topology's name unless it is submitted under another."""
 
 BIN = Path(sys.executable).parent
-ENVIRONMENT = os.environ | {"LEIN_ROOT": "1", "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
-"""What `sparse` needs: the commands beside our Python, and Leiningen's leave to run as root."""
 
-_WAIT_SECONDS = 180
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def _no_proxy(environment: Mapping[str, str]) -> str:
+    """A proxy is for the world, not for this machine."""
+    named = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    return named if named == "*" else ",".join([*_LOOPBACK, *filter(None, [named])])
+
+
+ENVIRONMENT = os.environ | {
+    "LEIN_ROOT": "1",
+    "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    "no_proxy": _no_proxy(os.environ),
+}
+"""What `sparse` needs: the commands beside our Python, Leiningen's leave to run as root, and a way to the Storm UI."""
+
+_WAIT_SECONDS = 600
 
 
 def isolated(config: Path, env: str, folder: Path, **options: object) -> Path:
@@ -53,17 +67,19 @@ def isolated(config: Path, env: str, folder: Path, **options: object) -> Path:
 
 
 class Storm:
-    """The Storm cluster of one environment of a config.json."""
+    """The Storm cluster of one environment of a config.json.
+
+    Attributes:
+        ui: the Storm UI's address.
+    """
 
     def __init__(self, config: Path, env: str) -> None:
         self._arguments = ["--config", str(config.resolve()), "-e", env]
-        self._env: dict[str, Any] = json.loads(config.read_text())["envs"][env]
-
-    @property
-    def ui(self) -> str:
-        """The Storm UI's address."""
-        host = self._env["nimbus"].partition(":")[0]
-        return f"http://{host}:{self._env.get('ui.port', 8080)}"
+        section = json.loads(config.read_text())["envs"][env]
+        host = section["nimbus"].partition(":")[0]
+        self.ui = f"http://{host}:{section.get('ui.port', 8080)}"
+        self._http = requests.Session()
+        self._http.trust_env = host not in _LOOPBACK  # nor asks a proxy that the environment names
 
     def sparse(self, command: str, *arguments: str) -> str:
         """Run a sparse command; returns what it printed.
@@ -79,15 +95,19 @@ class Storm:
 
     def ask(self, path: str) -> Any:
         """An answer of the Storm UI's REST API, such as `topology/summary`."""
-        return requests.get(f"{self.ui}/api/v1/{path}", timeout=30).json()
+        return self._http.get(f"{self.ui}/api/v1/{path}", timeout=30).json()
 
     def topology_id(self, name: str) -> str | None:
         """The id of a running topology, or None."""
         return next((row["id"] for row in self.ask("topology/summary")["topologies"] if row["name"] == name), None)
 
-    def submit(self, name: str, topology: str = TOPOLOGY) -> None:
-        """Submit a topology, by its file in `topologies/`; returns when it has a worker. Raises UserError."""
-        self.sparse("submit", "-n", topology, "-N", name)
+    def submit(self, name: str, *options: str, topology: str = TOPOLOGY) -> None:
+        """Submit a topology, by its file in `topologies/`; returns when it has a worker. Raises UserError.
+
+        Options as `topology.workers=2`.
+        """
+        chosen = [part for option in options for part in ("-o", option)]
+        self.sparse("submit", "-n", topology, "-N", name, *chosen)
         self._wait(lambda: self._has_worker(name), f"topology {name} got no worker")
 
     def kill(self, name: str) -> None:
@@ -104,17 +124,20 @@ class Storm:
         self._tell(name, "activate")
 
     @contextmanager
-    def running(self, name: str, topology: str = TOPOLOGY) -> Iterator[None]:
-        """Submit at the start, kill at the end."""
-        self.submit(name, topology)
+    def running(self, name: str, *options: str, topology: str = TOPOLOGY) -> Iterator[None]:
+        """Submit at the start, kill at the end; options as of `submit`."""
+        self.submit(name, *options, topology=topology)
         try:
             yield
-        finally:
-            self.kill(name)
+        except BaseException:
+            with suppress(UserError, requests.RequestException):  # a Storm that is down must not hide what went wrong
+                self.kill(name)
+            raise
+        self.kill(name)
 
     def _tell(self, name: str, what: str) -> None:
         url = f"{self.ui}/api/v1/topology/{self.topology_id(name)}/{what}"
-        requests.post(url, timeout=30).raise_for_status()
+        self._http.post(url, timeout=30).raise_for_status()
 
     def _has_worker(self, name: str) -> bool:
         found = self.topology_id(name)

@@ -1,14 +1,15 @@
 """The spout: records from Kafka as batches, committed when everything before them is acknowledged."""
 
-import base64
 import time
 
 from streamparse import Spout, Stream
 
+from oda.core import log
 from oda.core.batch import FIELDS, Batch, Readings
-from oda.core.decoding import decode_all
 from oda.core.pace import Pace
 from oda.core.progress import Progress
+from oda.core.rows import Rejected
+from oda.core.text import to_text
 from oda.settings import Settings
 from oda.source import KafkaSource
 
@@ -27,11 +28,15 @@ otherwise: the copy in the topic of rejected ones must be one that Kafka takes f
 
 
 class ReadingsSpout(Spout):
-    """Emits `readings` (batches and clock batches) and `rejected` (messages that are no readings)."""
+    """Emits `readings` (batches), `rejected` (messages that are no readings) and `clock`.
+
+    The clock tells a time of this run's clock (ms) as of which the whole log had been read, up to `position`.
+    """
 
     outputs = [
         Stream(name="readings", fields=FIELDS),
         Stream(name="rejected", fields=["partition", "rows"]),
+        Stream(name="clock", fields=["partition", "epoch", "position", "clock"]),
     ]
 
     def initialize(self, storm_conf, context):
@@ -40,8 +45,11 @@ class ReadingsSpout(Spout):
         peers = sorted(int(task) for task, name in context["task->component"].items() if name == context["componentid"])
         self.source = KafkaSource(self.settings, peers.index(context["taskid"]), len(peers), self.logger)
         self.partitions: dict[int, Progress] = {}
-        self.epoch = _now()
+        self.epoch = _wall_ms()
+        # Only goes forward, whatever is done to the machine's clock: what arrives is compared with it.
+        self.began = self.epoch - time.monotonic_ns() // 1_000_000
         self.seq = 0
+        self.clocks: set[int] = set()  # partitions whose last clock is not acknowledged: another would tell nothing new
         self.ends: dict[int, int] = {}
         self.ends_clock = 0
         self.replayed = 0
@@ -73,12 +81,18 @@ class ReadingsSpout(Spout):
     def ack(self, tup_id):
         """Note that a batch is done on one stream."""
         partition, number, stream = tup_id.split(":")
+        if stream == "clock":
+            self.clocks.discard(int(partition))
+            return
         self.pace.acked(self.partitions[int(partition)].ack(int(number), stream), time.monotonic())
 
     def fail(self, tup_id):
-        """Emit a batch again as it was, on the stream that failed."""
-        self.pace.failed()
+        """Emit a batch again as it was, on the stream that failed; a clock that is old tells nothing."""
         partition, number, stream = tup_id.split(":")
+        if stream == "clock":
+            self.clocks.discard(int(partition))
+            return
+        self.pace.failed()
         sent = self.partitions[int(partition)].fail(int(number))
         if sent is not None:
             self.replayed += 1
@@ -96,31 +110,27 @@ class ReadingsSpout(Spout):
         return sum(progress.unacked for progress in self.partitions.values())
 
     def _emit_records(self, partition, records):
-        readings, reasons = self._decode(records)
-        if reasons:
-            self._emit_pieces(partition, _pieces(records))
-        else:
-            self._emit_new(partition, self.source.position(partition), _now(), readings, [])
+        end = self.source.position(partition)
+        readings, marks, rejected = self._read(records)
+        if not rejected:
+            self._emit_new(partition, end, readings, marks, [])
+            return
+        pieces = _pieces(records)
+        ends = [*(piece[0].offset for piece in pieces[1:]), end]
+        for piece, end_of_piece in zip(pieces, ends, strict=True):
+            self._emit_new(partition, end_of_piece, *self._read(piece))
 
-    def _emit_pieces(self, partition, pieces):
-        ends = [*(piece[0].offset for piece in pieces[1:]), self.source.position(partition)]
-        for records, end in zip(pieces, ends, strict=True):
-            readings, reasons = self._decode(records)
-            rejected = [_rejected(records[number], reason) for number, reason in reasons.items()]
-            self._emit_new(partition, end, _now(), readings, rejected)
+    def _read(self, records):
+        """Readings, marks of the clock, and what is neither."""
+        meaning = log.read(records, self.settings.kafka.group, self.settings.readings.max_ahead_ms)
+        rejected = [_rejected(records[number], reason) for number, reason in meaning.rejected.items()]
+        return meaning.readings, meaning.marks, rejected
 
-    def _decode(self, records):
-        return decode_all(
-            [record.offset for record in records],
-            [record.timestamp for record in records],
-            [record.by_broker for record in records],
-            [record.value for record in records],
-            self.settings.readings.max_ahead_ms,
-        )
-
-    def _emit_new(self, partition, end, clock, readings, rejected):
+    def _emit_new(self, partition, end, readings, marks, rejected):
         progress = self.partitions[partition]
-        batch = Batch(partition, self.epoch, 0, progress.position, end, progress.committed, clock, readings)
+        batch = Batch(
+            partition, self.epoch, 0, progress.position, end, progress.committed, self._now(), readings, marks
+        )
         number = progress.add(batch, rejected)
         self._emit(number, batch, rejected, "readings")
         if rejected:
@@ -131,7 +141,7 @@ class ReadingsSpout(Spout):
             self.seq += 1
             values = batch._replace(seq=self.seq).to_tuple()
         else:
-            values = [batch.partition, rejected]
+            values = [batch.partition, to_text(rejected)]
         self.emit(values, tup_id=f"{batch.partition}:{number}:{stream}", stream=stream)
 
     def _commit(self):
@@ -151,23 +161,28 @@ class ReadingsSpout(Spout):
         if self.replayed:
             self.logger.warning("%d batches failed, most by time-out, and were emitted again", self.replayed)
             self.replayed = 0
-        self.ends_clock = _now()
+        self.ends_clock = self._now()
         self.ends = self.source.ends()
 
     def _emit_clocks(self):
-        """A clock batch for each partition that has been read up to where its log ended at the tick."""
+        """A clock for each partition that has been read up to where its log ended at the tick."""
         for partition, end in list(self.ends.items()):
-            if self.source.position(partition) >= end:
-                del self.ends[partition]
-                if self.partitions[partition].awaits_clock:
-                    continue
-                position = max(self.partitions[partition].position, self.source.position(partition))
-                if position > self.partitions[partition].position:  # only markers of transactions there
-                    self._emit_new(partition, position, self.ends_clock, Readings.of([], []), [])
-                self._emit_new(partition, position, self.ends_clock, Readings.of([], []), [])
+            position = self.source.position(partition)
+            if position < end:
+                continue
+            del self.ends[partition]
+            if position > self.partitions[partition].position:  # only markers of transactions there
+                self._emit_new(partition, position, Readings.of([], []), [], [])
+            if partition not in self.clocks:
+                self.clocks.add(partition)
+                values = [partition, self.epoch, self.partitions[partition].position, self.ends_clock]
+                self.emit(values, tup_id=f"{partition}:0:clock", stream="clock")
+
+    def _now(self):
+        return self.began + time.monotonic_ns() // 1_000_000
 
 
-def _now():
+def _wall_ms():
     return time.time_ns() // 1_000_000
 
 
@@ -184,12 +199,7 @@ def _pieces(records):
 
 
 def _rejected(record, reason):
-    """A row of the stream `rejected`."""
     parts = [record.key, record.value]
     if any(part is not None and len(part) > _MAX_BYTES for part in parts):
         reason += f" (more than {_MAX_BYTES} bytes: the rest is not copied)"
-    return [record.offset, reason, *map(_text, parts)]
-
-
-def _text(data):
-    return None if data is None else base64.b64encode(data[:_MAX_BYTES]).decode("ascii")
+    return Rejected(record.offset, reason, *(part and part[:_MAX_BYTES] for part in parts))

@@ -22,18 +22,20 @@ from cassandra.cqltypes import DateType, DoubleType, LongType, SimpleDateType, U
 from elastic_transport.client_utils import url_to_node_config
 from kafka.cluster import collect_hosts
 
-from oda.audit.expected import ClockClose, Document, Expected
-from oda.audit.message import read_message
+from oda.audit.expected import Document, Expected
+from oda.audit.message import read_clock_record, read_message
 from oda.audit.sources import ANOMALIES, WINDOWS, Kind
+from oda.cli.hints import Hints
 from oda.cli.watch import AnomalyMessage, Watcher, WindowMessage
-from oda.collect.check import check, elements_of
+from oda.collect.check import Check
 from oda.collect.csvfile import Columns
 from oda.collect.csvfile import read as read_csv
+from oda.collect.elements import elements_of
 from oda.collect.lines import lists_of_lines
-from oda.core import snapshot
+from oda.core import clock, snapshot
 from oda.core.baselines import Baselines, judge
-from oda.core.batch import Batch, Readings
-from oda.core.decoding import decode_all
+from oda.core.batch import Batch, ClockMark, Readings
+from oda.core.log import read
 from oda.core.reading import MAX_REASON, MAX_TIME, Reading, RejectedError, decode, encode
 from oda.core.snapshot import SnapshotError
 from oda.core.windows import PartitionWindows
@@ -76,6 +78,18 @@ def message(data: bytes) -> None:
     assert decode(encode(reading), NOW, DAY) == reading
 
 
+def clock_record(data: bytes) -> None:
+    """A clock record is rejected with a reason, or it is the one that the second implementation reads."""
+    want = read_clock_record(data)
+    try:
+        record = clock.decode(data)
+    except RejectedError as error:
+        is_reason(str(error))
+        assert want is None, f"rejected ({error}), but it is {want}"
+        return
+    assert (record.group, record.position, record.through) == want
+
+
 # -- messages as a partition's log, as far as the stores' types -------------------------------------
 
 
@@ -87,31 +101,31 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     timestamp_type: int = 1
+    by_broker: bool = True
 
 
 def log(data: bytes) -> None:
-    """Lines are a log: its rows are those of one pass, and each store takes them."""
-    records = [Record(offset, NOW, None, line) for offset, line in enumerate(data.split(b"\n"))]
+    """Lines are a log: its rows are those of one pass, and each store takes them. Those with a `@` are the clock's."""
+    records = [
+        Record(offset, NOW, clock.KEY if line[:1] == b"@" else None, line.removeprefix(b"@"))
+        for offset, line in enumerate(data.split(b"\n"))
+    ]
     machine = PartitionWindows(SETTINGS.window)
     rejected, windows, anomalies = [], [], []
     middle = len(records) // 2
-    for part in (records[:middle], records[middle:], []):
+    for part in (records[:middle], records[middle:]):
         start = machine.position
-        end = start + len(part)
-        offsets = [record.offset for record in part]
-        stamps, by_broker = [NOW] * len(part), [True] * len(part)
-        readings, bad = decode_all(offsets, stamps, by_broker, [record.value for record in part], DAY)
-        batch = _through_storm(Batch(0, 1, 1, start, end, 0, NOW + (DAY * 10_000 if not part else 0), readings))
+        readings, marks, bad = read(part, SETTINGS.kafka.group, DAY)
+        batch = _through_storm(Batch(0, 1, 1, start, start + len(part), 0, NOW, readings, marks))
         machine.apply(batch)
         machine = snapshot.decode(snapshot.encode(machine), SETTINGS.window)
-        windows += machine.closed_by(batch) if part or batch.is_clock else []
+        windows += machine.closed_by(batch)
         baselines = Baselines.from_text(machine.baselines(batch).to_text())
         anomalies += judge(batch.readings, baselines, SETTINGS.judge)
-        rejected += [offsets[number] for number in bad]
+        rejected += [part[number].offset for number in bad]
         _archived(batch.readings)
-    windows = list({(row.series, row.first_offset): row for row in windows}.values())
     expected = Expected(SETTINGS)
-    expected.read(0, records, [ClockClose(r.closed_at, r.start, r.series) for r in windows if r.closed_by == "clock"])
+    expected.read(0, records)
     assert sorted(rejected) == sorted(offset for _, offset in expected.rejected)
     for kind, rows, documents in ((WINDOWS, windows, expected.windows), (ANOMALIES, anomalies, expected.anomalies)):
         stored = _documents(kind, rows)
@@ -193,7 +207,9 @@ def _works(found: Settings) -> None:
     batch = Batch(0, 1, 1, 0, 2, 0, NOW, readings)
     machine.apply(batch)
     judge(readings, machine.baselines(batch), found.judge)
-    machine.apply(batch._replace(start=2, clock=NOW + 2**44, readings=Readings.of([], [])))
+    machine.apply(
+        batch._replace(start=2, end=3, readings=Readings.of([], []), marks=[ClockMark(2, 2, {"a": MAX_TIME})])
+    )
     for state in machine.series.values():
         for row in state.closed:
             DateType.serialize(row.end, 5)
@@ -209,12 +225,12 @@ def request(data: bytes) -> None:
     except RejectedError as error:
         is_reason(str(error))
         return
-    messages, rejected = check(elements, NOW, DAY)
+    readings, rejected = Check(DAY).all(elements, NOW)
     reasons = dict(rejected)
     for reason in reasons.values():
         is_reason(reason)
     want = {number: read_message(element, NOW, DAY) for number, element in elements}
-    assert [encode(reading) for reading in want.values() if reading] == messages
+    assert [reading for reading in want.values() if reading] == readings
     assert reasons.keys() == {number for number, reading in want.items() if not reading}
     try:
         whole = json.loads(data)
@@ -240,24 +256,32 @@ def csv_file(data: bytes) -> None:
     columns = Columns("timestamp", "value", "pump", "series" if "series" in text else None)
     bad: list[int] = []
 
-    def report(line: int, reason: str) -> None:
-        bad.append(line)
+    def report(first: int, last: int, reason: str) -> None:
+        bad.append(first)
+        assert first <= last
         assert reason.strip()
         assert len(reason) <= MAX_REASON
 
     try:
-        readings = list(read_csv(rows, columns, report))
+        readings = list(read_csv(rows, columns, lambda row: Check(0).one(row, MAX_TIME), report))
     except UserError as error:
         assert len(str(error)) < 1000
         assert str(error).isprintable()
         return
     for reading in readings:
         assert read_message(encode(reading), MAX_TIME, 0) == reading
-    try:
-        count = sum(1 for row in csv.reader(StringIO(text, newline="")) if row) - 1
-    except csv.Error:
-        return
-    assert len(readings) + len(bad) == count
+    assert len(readings) + len(bad) == _rows_and_errors(text) - 1
+
+
+def _rows_and_errors(text: str) -> int:
+    reader, count = csv.reader(StringIO(text, newline=""), strict=True), 0
+    while True:
+        try:
+            count += bool(next(reader))
+        except csv.Error:
+            count += 1
+        except StopIteration:
+            return count
 
 
 # -- what comes back from stores ----------------------------------------------------------------------
@@ -288,7 +312,7 @@ def archive_row(data: bytes) -> None:
 
 def watch(data: bytes) -> None:
     """Whatever is in the topics of results, it is shown as a line or counted as unreadable."""
-    watcher = Watcher()
+    watcher = Watcher([], Hints(2, tell=lambda _: None))
     for kind in (WindowMessage, AnomalyMessage):
         before = watcher.counts.unreadable
         line = watcher.line(kind, data)
@@ -324,12 +348,19 @@ def _messages() -> list[bytes]:
     return [*made, MESSAGE, b"", b"\xef\xbb\xbf" + MESSAGE, MESSAGE.replace(b"pump", b"pu\xffp"), b"[" * 600]
 
 
+def _clock_records() -> list[bytes]:
+    (good,) = clock.encode("oda", 7, {"pump-7": 2000, "b\\u00e9": MAX_TIME})
+    wrong = (good.replace(b"7", b"-7"), good.replace(b"2000", b"2e3"), good[:-1] + b',"position":1,"x":[NaN]}')
+    return [good, *wrong, b"", b"{}", good.replace(b"oda", b"\xff")]
+
+
 def _log() -> list[bytes]:
     """Extremes in windows that close: sums, deviations and distances must stay numbers."""
     steps = [(0, 1e100), (1, -1e100), (2000, 5e-324), (2001, -0.0), (9000, 1e100), (1, 3.0), (NOW, -1e100)]
     extreme = b"\n".join(encode(Reading("\0/..\U0001f600", time, value)) for time, value in steps)
     years = b"\n".join(encode(Reading("a", year * 365 * DAY, year % 7)) for year in range(54))
-    return [extreme, years, MESSAGE + b"\n\n{}\n" + MESSAGE]
+    (silent,) = clock.encode("oda", 2, {"a": 365 * DAY, "pump-7": NOW})
+    return [extreme, years, years + b"\n@" + silent, MESSAGE + b"\n\n{}\n" + MESSAGE + b"\n@" + silent + b"\n@{}"]
 
 
 def _configs() -> list[bytes]:
@@ -382,20 +413,25 @@ SETTINGS = Settings.from_options(OPTIONS)
 CONFIG = Path(tempfile.mkdtemp()) / "config.json"
 CSV = [
     b"timestamp,value\n2014-04-01 00:00:00,20.5\n2014-04-01T00:05:00+23:59,n/a\n",
-    b'series,timestamp,value\n"a ""b"",\n",1,1e100\n\x00,5,1_0\n\xff,7,nan\n,8,1\na,9\n',
+    b'series,timestamp,value\n"a ""b"",\n",1732300000000,1e100\n\x00,1732300000005,1_0\n\xff,1732300000007,nan\na,9\n',
+    b'series,timestamp,value\n"a,1732300000000,1\na,1732300000001,2\na",1732300000002,3\n',
     b"timestamp,value\n" + b"1" * 5000 + b"," + b"9" * 5000 + b'\n"1,1',
-    b"\xef\xbb\xbftimestamp,value\r\n1,1\r2,2\r\n",
+    b"\xef\xbb\xbftimestamp,value\r\n1732300000001,1\r1732300000002,2\r\n",
+    b"\xff\xfet\x00,\x00\n\x00",
+    b"timestamp;value\n1732300000001;1\n",
     b"\x1b[2J" * 100 + b",x",
 ]
+REQUESTS = [b"[" + MESSAGE + b", 7]", b"[NaN, " + MESSAGE + b"]", MESSAGE + b"\n\n{}\n", b'[1,"\xff"]']
 PACKED = [
     row.data for row in archive.pack(["a"], *Readings.of([7, 9], [Reading("a", 1, 1.0), Reading("a", 2, 2.0)])[1:])
 ]
 
 TARGETS = {
     "message": Target(message, _messages(), 20_000),
+    "clock": Target(clock_record, _clock_records(), 10_000),
     "log": Target(log, [*_log(), *_messages()], 1_000),
     "settings": Target(settings, _configs(), 2_500),
-    "request": Target(request, [b"[" + MESSAGE + b", 7]", MESSAGE + b"\n\n{}\n", b'[1,"\xff"]', *_messages()], 10_000),
+    "request": Target(request, [*REQUESTS, *_messages()], 10_000),
     "lines": Target(lines, [b"\x03one\n\ntwo", MESSAGE * 3 + b"\n"], 20_000),
     "csv": Target(csv_file, CSV, 8_000),
     "snapshot": Target(damaged_snapshot, _snapshots(), 40_000),
@@ -404,7 +440,8 @@ TARGETS = {
 }
 
 WORDS = [
-    "series", "time", "value", "\\ud83d", "\\ude00", "\\u0000", "1e308", "-0.0", "NaN", "Infinity", "null", "true",
+    "series", "time", "value", "group", "position", "through", "@",
+    "\\ud83d", "\\ude00", "\\u0000", "1e308", "-0.0", "NaN", "Infinity", "null", "true",
     "T23:59:60Z", "+23:59", ".9999995", "timestamp,value", "envs", "local", "options", "\"oda.", "window.size_ms",
     *OPTIONS, *sorted({name for section in Settings.model_fields for name in [f"oda.{section}."]}), "\ufeff",
 ]  # fmt: skip

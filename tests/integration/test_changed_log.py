@@ -2,7 +2,6 @@
 
 from contextlib import closing
 
-import pytest
 from kafka import KafkaAdminClient
 
 from oda.audit.sources import WINDOWS, Log, Online
@@ -15,7 +14,7 @@ def make_anew(cluster: Cluster) -> None:
     kafka = cluster.settings.kafka
     with closing(KafkaAdminClient(bootstrap_servers=kafka.brokers)) as admin:
         admin.delete_topics([kafka.readings])
-        wait_until(lambda: kafka.readings not in admin.list_topics(), 60, "the topic is not deleted")
+        wait_until(lambda: kafka.readings not in admin.list_topics(), "the topic is not deleted")
     create_topics(kafka)
 
 
@@ -38,7 +37,7 @@ def wait_until_refused(cluster: Cluster, topology: str) -> None:
         assert all("topic" in error and "docs/upgrades.md" in error for error in found), found
         return any("was deleted and made again since" in error for error in found)
 
-    wait_until(is_told, 300, "no error in the Storm UI")
+    wait_until(is_told, "no error in the Storm UI")
 
 
 def assert_nothing_was_mixed(cluster: Cluster, before: tuple[int, set]) -> None:
@@ -51,14 +50,13 @@ def assert_nothing_was_mixed(cluster: Cluster, before: tuple[int, set]) -> None:
     assert stored(cluster) == before
 
 
-@pytest.mark.timeout(1800)  # three topologies are started
 def test_a_topic_that_is_made_anew_is_refused_and_starting_anew_is_a_way_out(cluster, tmp_path):
     stream = cluster.isolated(tmp_path)
     create_topics(stream.settings.kafka)
     with stream.topology() as name:
         walk(stream, 4000)
-        stream.verify(wait=300)
-        wait_until(lambda: stored(stream)[0] == 4000, 300, "the clock has not closed all windows")
+        stream.verify()
+        wait_until(lambda: stored(stream)[0] == 4000, "the clock has not closed all windows")
         before = stored(stream)
         make_anew(stream)
         walk(stream, 40)
@@ -71,6 +69,6 @@ def test_a_topic_that_is_made_anew_is_refused_and_starting_anew_is_a_way_out(clu
         assert_nothing_was_mixed(stream, before)
         anew = started_anew(stream)
         submit_over(anew, name)
-        anew.verify(wait=300)
-        wait_until(lambda: stored(anew)[0] == 8000, 300, "not all that is in the new topic is computed")
+        anew.verify()
+        wait_until(lambda: stored(anew)[0] == 8000, "not all that is in the new topic is computed")
     assert stored(stream) == before

@@ -9,12 +9,18 @@ import time
 from itertools import islice
 
 import pytest
+from kafka import KafkaAdminClient
 
 from oda.collect.walk import Walks
-from oda.kafka import consumer
+from oda.kafka import consumer, list_topics
 from oda.topology import BIN
+from support import HANG_SECONDS, wait_until
 
 LINES = [f"line {number}: {'ä' * number}\t " for number in range(42)]
+
+
+HEARS_CTRL_C = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+"""For a child: a shell that runs the tests in the background has made them, and so the child, deaf to it."""
 
 
 @pytest.fixture
@@ -27,13 +33,24 @@ def topic(cluster) -> str:
 def messages(settings, topic: str, expected: int) -> list[dict]:
     """What is in a topic, once there are as many as expected."""
     found: list[dict] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANG_SECONDS
     with consumer(settings.kafka, [topic], from_beginning=True) as client:
         while len(found) < expected and time.monotonic() < deadline:
             for records in client.poll(timeout_ms=500).values():
                 assert all(record.key.decode() == json.loads(record.value)["series"] for record in records)
                 found += [json.loads(record.value) for record in records]
     return found
+
+
+def watched(cluster, results: int) -> tuple[list[str], list[str]]:
+    """What `oda watch` prints to stdout and stderr until Ctrl-C, once it has shown so many results."""
+    command = [str(BIN / "oda"), "--config", str(cluster.config), "watch", "--from-beginning"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, preexec_fn=HEARS_CTRL_C, **pipes) as watch:
+        first = [watch.stdout.readline() for _ in range(results)]
+        watch.send_signal(signal.SIGINT)
+        rest, err = watch.communicate(timeout=HANG_SECONDS)
+    return [line.rstrip("\n") for line in first] + rest.splitlines(), err.splitlines()
 
 
 def test_42_lines_in_the_same_42_out(cluster, topic):
@@ -79,19 +96,19 @@ def test_a_walk_is_in_kafka_as_its_seed_says_and_in_order(cluster, tmp_path):
 
 def test_a_live_walk_ends_cleanly_at_ctrl_c(cluster, tmp_path):
     cluster = cluster.isolated(tmp_path)
+    topic = cluster.settings.kafka.readings
     command = [str(BIN / "oda"), "--config", str(cluster.config), "collect", "walk", "--rate", "50"]
     began = time.time()
-    # A shell that runs the tests in the background has made them, and so the walk, deaf to Ctrl-C.
-    hears = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, preexec_fn=hears, **pipes) as walk:
-        time.sleep(6)
+    with subprocess.Popen(command, preexec_fn=HEARS_CTRL_C, **pipes) as walk:
+        wait_until(lambda: topic in list_topics(cluster.settings.kafka), "no topic")
+        messages(cluster.settings, topic, 50)
         walk.send_signal(signal.SIGINT)
         out, err = walk.communicate()
     assert (walk.returncode, err) == (130, "")
     acknowledged, of, sent = out.split()[:3]
     assert (acknowledged, of) == (sent, "of")
-    readings = messages(cluster.settings, cluster.settings.kafka.readings, int(sent))
+    readings = messages(cluster.settings, topic, int(sent))
     assert len(readings) == int(sent) >= 50
     assert all(began * 1000 <= reading["time"] <= time.time() * 1000 for reading in readings)
 
@@ -107,12 +124,92 @@ def test_a_file_of_real_data(cluster, tmp_path, nab):
 def test_bad_rows_are_reported_and_the_rest_is_kept(cluster, tmp_path):
     cluster = cluster.isolated(tmp_path)
     file = tmp_path / "pump.csv"
-    file.write_text("timestamp,value\n1,1\n" + "2,?\n" * 12 + "3,3\n")
-    done = cluster.oda("collect", "csv", file)
-    assert done.stdout == "2 of 2 readings acknowledged by Kafka\n"
+    file.write_text("timestamp,value\n1732300000001,1\n" + "1732300000002,?\n" * 12 + "1732300000003,3\n")
+    done = cluster.oda("collect", "csv", file, check=False)
+    assert (done.returncode, done.stdout) == (1, "2 of 2 readings acknowledged by Kafka\n")
     assert f"{file}:3: left out: '?' is not a number" in done.stderr
     assert done.stderr.count(": left out: ") == 10
-    assert f"{file}: 12 rows left out" in done.stderr
+    assert f"{file}: 12 lines left out" in done.stderr
+
+
+def test_a_file_without_a_row_that_is_a_reading_is_no_success(cluster, tmp_path):
+    cluster = cluster.isolated(tmp_path)
+    file = tmp_path / "pump.csv"
+    file.write_text("timestamp,value\n2099-01-01 00:00:00,1\n1396310400,2\n")
+    done = cluster.oda("collect", "csv", file, check=False)
+    assert (done.returncode, done.stdout) == (1, "0 of 0 readings acknowledged by Kafka\n")
+    assert f"{file}:2: left out: time 4070908800000 is more than 86400000 ms ahead" in done.stderr
+    assert f"{file}:3: left out: time 1396310400 is in January 1970 as epoch ms: seconds?" in done.stderr
+    assert cluster.oda("collect", "csv", file, "--time-unit", "s", check=False).stdout.startswith("1 of 1 readings")
+    file.write_text("timestamp,value\n")
+    assert cluster.oda("collect", "csv", file).stdout == "0 of 0 readings acknowledged by Kafka\n"
+
+
+def test_rows_with_the_newest_first_are_told(cluster, tmp_path):
+    cluster = cluster.isolated(tmp_path, window__size_ms=3_600_000)
+    file = tmp_path / "pump.csv"
+    file.write_text("timestamp,value\n" + "".join(f"{1732300000000 - n * 60_000},{n}\n" for n in range(1440)))
+    done = cluster.oda("collect", "csv", file)
+    assert done.stdout == "1440 of 1440 readings acknowledged by Kafka\n"
+    assert done.stderr.startswith("oda: 1413 of 1440 readings come late: ")
+
+
+def test_a_pause_that_is_cut_short_is_told(cluster, tmp_path):
+    cluster = cluster.isolated(tmp_path)
+    file = tmp_path / "pump.csv"
+    file.write_text("timestamp,value\n1970-01-02 00:00:00,1\n2014-04-01 00:00:00,2\n")
+    done = cluster.oda("collect", "csv", file, "--speed", 1, "--longest-pause", 1)
+    assert done.stdout == "2 of 2 readings acknowledged by Kafka\n"
+    cut = "oda: 16160 days, 0:00:00 until the reading of 2014-04-01 00:00:00 is due: cut to --longest-pause"
+    assert done.stderr.splitlines()[0] == cut
+
+
+@pytest.mark.parametrize("source", ["walk", "csv"])
+def test_a_topic_that_is_deleted_under_way_ends_it_with_what_was_acknowledged(cluster, tmp_path, source):
+    cluster = cluster.isolated(tmp_path)
+    topic = cluster.settings.kafka.readings
+    file = tmp_path / "pump.csv"
+    file.write_text("timestamp,value\n" + "".join(f"{1732300000000 + n * 100},{n}\n" for n in range(100_000)))
+    arguments = {"walk": ["walk", "--rate", "10"], "csv": ["csv", str(file), "--speed", "1"]}[source]
+    command = [str(BIN / "oda"), "--config", str(cluster.config), "collect", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as collector:
+        wait_until(lambda: topic in list_topics(cluster.settings.kafka), "no topic")
+        messages(cluster.settings, topic, 10)
+        admin = KafkaAdminClient(bootstrap_servers=cluster.settings.kafka.brokers)
+        admin.delete_topics([topic])
+        admin.close()
+        out, err = collector.communicate(timeout=HANG_SECONDS)
+    acknowledged, of, sent = out.split()[:3]
+    assert (collector.returncode, of) == (2, "of")
+    assert 10 <= int(acknowledged) < int(sent)
+    assert f"the topic {topic} is not there any more: of {sent} messages Kafka at oda.kafka.brokers = " in err
+    assert "Traceback" not in err
+
+
+def test_a_reading_that_is_produced_is_keyed_by_its_series(cluster, tmp_path):
+    cluster = cluster.isolated(tmp_path)
+    topic = cluster.settings.kafka.readings
+    cluster.oda("collect", "stdin", "--spool", tmp_path / "spool", input="")  # makes the topics
+    lines = [json.dumps({"series": f"pump-{n % 3}", "time": 2**43 - 1, "value": n}) for n in range(300)]
+    cluster.oda("produce", "--topic", topic, input="\n".join(lines))
+    assert len(messages(cluster.settings, topic, 300)) == 300  # it looks at the keys
+    cluster.oda("produce", "--topic", topic, input='no reading\n{"series": 7}\n')
+
+
+def test_watch_tells_what_is_not_as_it_seems(cluster, tmp_path):
+    cluster = cluster.isolated(tmp_path, kafka__partitions=1)
+    window = {"topic": "readings", "mean": 3.25, "stddev": 0.5, "count": 1}
+    rows = [
+        window | {"series": "taxi", "partition": 0, "start": n * 1_800_000, "first_offset": n} for n in range(5)
+    ] + [window | {"series": "pump-7", "partition": n, "start": 0, "first_offset": 100} for n in (2, 3)]
+    cluster.oda("watch", "--seconds", 0)  # makes the topics
+    cluster.oda("produce", "--topic", cluster.settings.kafka.windows, input="\n".join(map(json.dumps, rows)))
+    out, err = watched(cluster, results=7)
+    assert out[7:] == ["7 windows, 0 anomalies"]
+    assert sorted(line.partition(":")[0] for line in err) == ["pump-7", "taxi"]
+    assert any("One comes every 1800 s" in line for line in err)
+    assert any("partitions 2 and 3" in line for line in err)
 
 
 def test_watch_shows_each_result_once(cluster, tmp_path):
@@ -123,7 +220,7 @@ def test_watch_shows_each_result_once(cluster, tmp_path):
     cluster.oda("watch", "--seconds", 0)  # makes the topics
     for topic, result in ((cluster.settings.kafka.windows, window), (cluster.settings.kafka.anomalies, anomaly)):
         cluster.oda("produce", "--topic", topic, input=f"{json.dumps(result)}\n" * 3)
-    shown = cluster.oda("watch", "--from-beginning", "--seconds", 5).stdout.splitlines()
+    shown, _ = watched(cluster, results=2)
     assert sorted(shown[:2]) == [
         "2024-11-22 18:26:40.000  pump-7  200 readings  average 3.25  stddev 0.5",
         "2024-11-22 18:26:42.123  pump-7  ANOMALY 9.25: 12.0 sigmas from 3.25 ± 0.5",

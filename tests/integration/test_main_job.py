@@ -2,23 +2,31 @@
 
 import itertools
 import json
+import os
+import signal
+import subprocess
+from contextlib import contextmanager, suppress
 
+import psutil
 import pytest
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaProducer
 from kafka.errors import MessageSizeTooLargeError
 
 from malformed import HARD, LARGE, MALFORMED, NAMES
-from support import wait_until
+from oda.core.reading import Reading, encode
+from oda.kafka import consumer
+from oda.topology import BIN, ROOT
+from support import ENV, HANG_SECONDS, wait_until
 
 
 def messages(settings, topic):
-    with KafkaConsumer(
-        topic,
-        bootstrap_servers=settings.kafka.brokers,
-        auto_offset_reset="earliest",
-        consumer_timeout_ms=5000,
-    ) as consumer:
-        return list(consumer)
+    """Everything that is in a topic now."""
+    found = []
+    with consumer(settings.kafka, [topic], from_beginning=True) as client:
+        ends = client.end_offsets(client.assignment())
+        while any(client.position(place) < end for place, end in ends.items()):
+            found += itertools.chain.from_iterable(client.poll(timeout_ms=500).values())
+    return found
 
 
 def test_a_random_walk_with_spikes(stream):
@@ -28,9 +36,13 @@ def test_a_random_walk_with_spikes(stream):
     anomalies = [json.loads(message.value) for message in messages(settings, settings.kafka.anomalies)]
     spikes = {row["offset"] for row in anomalies if abs(row["value"] - row["mean"]) > 500}
     assert spikes, "not one spike was found"
-    watched = stream.oda("watch", "--from-beginning", "--seconds", 5)
-    assert "ANOMALY" in watched.stdout
-    assert "average" in watched.stdout
+    command = [BIN / "oda", "--config", stream.config, "watch", "--from-beginning"]
+    with subprocess.Popen(command, cwd=ROOT, env=ENV, stdout=subprocess.PIPE, text=True) as watch:
+        missing = {"ANOMALY", "average"}
+        while missing:
+            line = next(watch.stdout)
+            missing = {word for word in missing if word not in line}
+        watch.terminate()
 
 
 def test_malformed_messages_are_found_again_and_stop_nothing(stream):
@@ -38,16 +50,15 @@ def test_malformed_messages_are_found_again_and_stop_nothing(stream):
     producer = KafkaProducer(bootstrap_servers=settings.kafka.brokers)
     sent = {}
     for name, (value, _) in MALFORMED.items():
-        metadata = producer.send(settings.kafka.readings, value, key=name.encode()).get(30)
+        metadata = producer.send(settings.kafka.readings, value, key=name.encode()).get(HANG_SECONDS)
         sent[metadata.partition, metadata.offset] = name
         good = {"series": f"beside {name}", "time": 1_700_000_000_000, "value": 1}
         producer.send(settings.kafka.readings, json.dumps(good).encode(), key=name.encode())
     for series, time, value in itertools.chain(*HARD.values()):
-        reading = {"series": series, "time": time, "value": value}
-        producer.send(settings.kafka.readings, json.dumps(reading).encode(), key=series.encode())
+        producer.send(settings.kafka.readings, encode(Reading(series, time, value)), key=series.encode())
     producer.send(settings.kafka.readings, LARGE, key=b"large")
     producer.close()
-    stream.verify(wait=300)
+    stream.verify()
     for topic in (settings.kafka.windows, settings.kafka.anomalies):
         assert {json.loads(message.value)["series"] for message in messages(settings, topic)} >= {
             *NAMES,
@@ -71,7 +82,7 @@ def test_a_time_centuries_ahead_can_not_hide_behind_a_record_timestamp_of_then(s
     ahead = 2**43 - 1
     with KafkaProducer(bootstrap_servers=settings.kafka.brokers) as producer:
         reading = json.dumps({"series": "a", "time": ahead, "value": 1}).encode()
-        producer.send(settings.kafka.readings, reading, key=b"hidden", timestamp_ms=ahead).get(60)
+        producer.send(settings.kafka.readings, reading, key=b"hidden", timestamp_ms=ahead).get(HANG_SECONDS)
     stream.verify()
     found = next(message for message in messages(settings, settings.kafka.rejected) if message.key == b"hidden")
     reason = dict(found.headers)["oda.reason"].decode()
@@ -88,9 +99,7 @@ def test_the_storm_ui_shows_the_components_and_streams_and_no_error(stream):
     assert "readings" in stream.storm.ask(f"topology/{found}/visualization")
     wanted = {"readings": {"readings", "rejected"}, "windows": {"windows", "baselines"}, "anomalies": {"anomalies"}}
     for name, streams in wanted.items():  # the UI learns of a stream with the executors' first report
-        wait_until(
-            lambda name=name, streams=streams: streams <= streams_of(stream, found, name), 90, f"{name}: no {streams}"
-        )
+        wait_until(lambda name=name, streams=streams: streams <= streams_of(stream, found, name), f"no {streams}")
 
 
 def streams_of(stream, topology, component):
@@ -130,6 +139,35 @@ def compressing(settings, codec):
     )
 
 
+@contextmanager
+def running_in_one_process(cluster):
+    """`sparse run`, ended by Ctrl-C, which a terminal sends to all that it has started."""
+    command = [BIN / "sparse", "run", "--config", cluster.config, "-e", cluster.env]
+    with subprocess.Popen(command, cwd=ROOT, env=ENV, start_new_session=True, preexec_fn=hears_ctrl_c) as run:
+        try:
+            yield
+            assert run.poll() is None, "it ended by itself"
+        finally:
+            os.killpg(run.pid, signal.SIGINT)
+            assert run.wait(HANG_SECONDS) == -signal.SIGINT
+            wait_until(lambda: not group(run.pid), f"it left processes behind: {group(run.pid)}")
+
+
+def hears_ctrl_c():
+    """A shell that runs the tests in the background has made them, and what they start, deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def group(leader):
+    """The living processes of a process group."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, psutil.Error):
+            if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
 def test_sparse_run_runs_the_topology_in_one_process_whatever_the_topic_was_compressed_with(cluster, tmp_path):
     local = cluster.isolated(tmp_path)
     topic = local.settings.kafka.readings
@@ -143,8 +181,8 @@ def test_sparse_run_runs_the_topology_in_one_process_whatever_the_topic_was_comp
                 8
             ):  # one batch of a few kB, which are 16 MB of malformed messages, each beyond Kafka's 1 MiB
                 producer.send(topic, b"x" * 2**21, partition=1)
-    local.storm.sparse("run", "-t", "45")
-    local.verify()
+    with running_in_one_process(local):
+        local.verify()
     assert len(messages(local.settings, local.settings.kafka.rejected)) >= 4 * 8
 
 
@@ -152,4 +190,4 @@ def test_what_is_small_only_while_it_is_compressed_is_refused_to_its_producer(st
     with compressing(stream.settings, "gzip") as producer:
         sent = producer.send(stream.settings.kafka.readings, b"x" * 2**21)
         with pytest.raises(MessageSizeTooLargeError):
-            sent.get(60)
+            sent.get(HANG_SECONDS)

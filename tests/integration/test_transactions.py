@@ -11,6 +11,7 @@ from kafka.admin import ConfigResource
 
 from oda.audit.sources import WINDOWS, Log, Online
 from oda.collect.delivered import HEADER, delivered, mark
+from oda.collect.spool import Spool
 from oda.kafka import create_topics
 from support import wait_until
 
@@ -46,7 +47,7 @@ def works(stream) -> None:
     create_topics(stream.settings.kafka)
     with KafkaProducer(bootstrap_servers=stream.settings.kafka.brokers) as producer:
         send(producer, stream.settings, "first", [0])
-    stream.verify(wait=300)
+    stream.verify()
 
 
 def wait_for_windows(settings, expected: dict[str, list[tuple[int, int]]]) -> None:
@@ -60,7 +61,7 @@ def wait_for_windows(settings, expected: dict[str, list[tuple[int, int]]]) -> No
             found[series] = sorted((row["start"] - START, row["count"]) for row in rows if row["series"] == series)
         return found == expected
 
-    wait_until(are_there, 300, f"these windows are not there: {expected}")
+    wait_until(are_there, f"these windows are not there: {expected}")
 
 
 def test_what_an_aborted_transaction_wrote_is_counted_by_nobody(stream):
@@ -80,13 +81,14 @@ def test_what_an_aborted_transaction_wrote_is_counted_by_nobody(stream):
             other.commit_transaction()
             one.abort_transaction()
             send(plain, settings, "committed", [second + 500])
-    stream.verify(wait=300)
+    stream.verify()
     starts = range(0, 10_000, 2000)
     expected = {"aborted": [], "committed": [(start, 4) for start in starts], "plain": [(start, 2) for start in starts]}
     wait_for_windows(settings, expected)
-    found = stream.oda("consume", "--topic", settings.kafka.readings, "--from-beginning", "--max-messages", 31).stdout
-    told = Counter(json.loads(line)["series"] for line in found.splitlines())
-    assert told == {"first": 1, "committed": 20, "plain": 10}
+    found = stream.oda("consume", "--topic", settings.kafka.readings, "--from-beginning", "--max-messages", 30).stdout
+    series = Counter(json.loads(line).get("series", "the clock's") for line in found.splitlines())
+    assert series.keys() <= {"first", "committed", "plain", "the clock's"}
+    assert series["committed"], "the aborted ones lie between these"
 
 
 def test_what_waits_for_an_open_transaction_is_told_and_done_when_it_ends(stream):
@@ -101,24 +103,22 @@ def test_what_waits_for_an_open_transaction_is_told_and_done_when_it_ends(stream
         assert "waits for an open transaction" in waiting.stdout
         assert "Not drained: 2 offsets" in waiting.stdout
         producer.abort_transaction()
-        stream.verify(wait=300)
+        stream.verify()
     wait_for_windows(settings, {"open": [], "behind": [(0, 1)]})
 
 
 def test_a_spool_finds_what_it_delivered_wherever_it_stands(cluster, tmp_path):
     settings = cluster.isolated(tmp_path).settings
     create_topics(settings.kafka)
-    spool = b"spool-id"
-    _, positions = delivered(settings.kafka, spool, {})
-    with transactional(settings) as producer, KafkaProducer(bootstrap_servers=settings.kafka.brokers) as plain:
-        producer.begin_transaction()
-        send(producer, settings, "open", [0], partition=0)
-        send(plain, settings, "behind", [0], partition=0, headers=[(HEADER, mark(spool, 7))])
-        assert delivered(settings.kafka, spool, positions)[0] == {7}
-        producer.abort_transaction()
-    assert delivered(settings.kafka, spool, positions)[0] == {7}
-    of_another_topic = dict.fromkeys(positions, 1000)
-    assert delivered(settings.kafka, spool, of_another_topic)[0] == {7}
+    with Spool(tmp_path / "spool", settings.kafka.readings, 2**22) as spool:
+        assert delivered(settings.kafka, spool) == set()
+        with transactional(settings) as producer, KafkaProducer(bootstrap_servers=settings.kafka.brokers) as plain:
+            producer.begin_transaction()
+            send(producer, settings, "open", [0], partition=0)
+            send(plain, settings, "behind", [0], partition=0, headers=[(HEADER, mark(spool.id, 7))])
+            assert delivered(settings.kafka, spool) == {7}
+            producer.abort_transaction()
+        assert delivered(settings.kafka, spool) == {7}
 
 
 def test_producers_whose_clocks_are_wrong_lose_no_reading(stream):
@@ -134,7 +134,7 @@ def test_producers_whose_clocks_are_wrong_lose_no_reading(stream):
         admin.alter_configs(
             [ConfigResource("topic", settings.kafka.readings, {"message.timestamp.type": "LogAppendTime"})]
         )
-    stream.verify(wait=300)
+    stream.verify()
     wait_for_windows(settings, {f"stamped-{number}": [(0, 1)] for number in range(5)})
     with closing(Log(settings.kafka)) as log:
         rejected = [row["value"] for _, row in log.rejected()]
@@ -143,11 +143,11 @@ def test_producers_whose_clocks_are_wrong_lose_no_reading(stream):
 
 def test_series_that_are_in_several_partitions_are_named(stream):
     settings = stream.settings
-    assert "several partitions" not in stream.oda("verify", "--wait", 300).stdout
+    assert "several partitions" not in stream.oda("verify").stdout
     with KafkaProducer(bootstrap_servers=settings.kafka.brokers) as producer:
         for partition in range(2):
             send(producer, settings, "scattered", [0], partition=partition)
-    told = stream.oda("verify", "--wait", 300).stdout
+    told = stream.oda("verify").stdout
     assert "1 series are in several partitions" in told
     assert "'scattered'" in told
     assert "All stores agree" in told

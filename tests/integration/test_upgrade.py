@@ -53,7 +53,7 @@ def submit_over(cluster: Cluster, name: str, *options: str) -> None:
     cluster.storm.sparse("submit", "--force", "--wait", "1", "-n", TOPOLOGY, "-N", name, *options)
     found = cluster.storm.topology_id(name)
     assert found not in (former, None)
-    wait_until(lambda: cluster.storm.ask(f"topology/{found}")["workers"], 60, "no worker")
+    wait_until(lambda: cluster.storm.ask(f"topology/{found}")["workers"], "no worker")
 
 
 @pytest.fixture
@@ -72,12 +72,12 @@ def log(stream):
 
 def test_a_new_version_goes_on_from_the_snapshots_of_the_old_one(stream, log, tmp_path):
     with stream.topology() as name:
-        with collecting(stream, csv_of_a_walk(tmp_path / "a.csv", START, 100_000)):
-            wait_until(lambda: sum(log.positions().committed.values()) > 1000, 60, "nothing committed")
+        with collecting(stream, csv_of_a_walk(tmp_path / "a.csv", START, 400_000)):
+            wait_until(lambda: sum(log.positions().committed.values()) > 1000, "nothing committed")
             before = log.positions()
             submit_over(stream, name, "-o", "oda.parallelism.windows=2", "-o", "oda.parallelism.cassandra=2")
             after = log.positions()
-            wait_until(lambda: not log.positions().behind(after.ends), 60, "the new version commits nothing")
+            wait_until(lambda: not log.positions().behind(after.ends), "the new version commits nothing")
         # The next hour closes the windows of this one, and has spikes to be judged by them.
         collect(stream, csv_of_a_walk(tmp_path / "b.csv", START + HOUR_MS, 2000))
         stream.verify()
@@ -98,9 +98,10 @@ def test_a_snapshot_of_an_unknown_format_is_refused_and_starting_anew_is_a_way_o
     store = SnapshotStore(stream.settings)
     from_the_future = msgspec.msgpack.encode([99, {"what": "nobody knows"}])
     for partition in log.positions().ends:
+        assert store.load(partition) is None
         store.save(partition, 1, from_the_future)
     with stream.topology() as name:
-        wait_until(lambda: len(errors(stream, name)) > 1, 60, "no error in the Storm UI")
+        wait_until(lambda: len(errors(stream, name)) > 1, "no error in the Storm UI")
         for error in errors(stream, name):  # none that a process has died, in particular
             assert f"the snapshot has format 99, this program reads {snapshot.FORMAT}" in error
             assert "docs/upgrades.md" in error

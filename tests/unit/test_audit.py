@@ -17,8 +17,10 @@ from oda.audit import audit
 from oda.audit import compare as compare_module
 from oda.audit.audit import Auditor
 from oda.audit.compare import EXAMPLES, Archived, Comparison, compare
-from oda.audit.expected import ClockClose, Document, Expected
+from oda.audit.expected import Document, Expected
+from oda.audit.message import CLOCK_KEY
 from oda.audit.sources import ANOMALIES, WINDOWS, Log, Positions, is_beyond
+from oda.core.clock import encode as encode_clock
 from oda.core.reading import Reading, encode
 from oda.errors import UserError
 from oda.settings import Settings
@@ -55,9 +57,14 @@ def untracked(items: Iterable[T], what: str, total: int | None) -> Iterable[T]: 
     return items
 
 
-def expect(records: list[Record], closes: list[ClockClose] | None = None, partition: int = 3) -> Expected:
+def clock(offset: int, position: int, through: dict[str, int], group: str = "oda") -> Record:
+    (value,) = encode_clock(group, position, through)
+    return Record(offset, 0, CLOCK_KEY, value)
+
+
+def expect(records: list[Record], partition: int = 3) -> Expected:
     expected = Expected(SETTINGS)
-    expected.read(partition, records, closes or [])
+    expected.read(partition, records)
     return expected
 
 
@@ -101,29 +108,35 @@ def test_what_is_no_reading_is_expected_among_the_rejected_and_nowhere_else() ->
     assert expected.readings[3].offsets.tolist() == [0]
 
 
-@pytest.mark.parametrize("closed_at", [5, 6, 7])
-def test_the_clock_closes_before_the_record_at_its_position_even_if_there_is_none(closed_at: int) -> None:
-    records = log((4, "a", 1, 1.0), (7, "a", 9, 50.0))
-    expected = expect(records, [ClockClose(closed_at, 0, "a")])
+def test_the_clock_closes_at_its_record() -> None:
+    expected = expect([*log((4, "a", 1, 1.0)), clock(6, 5, {"a": 0}), *log((7, "a", 9, 50.0))])
     (window,) = expected.windows
-    assert (window["count"], window["closed_at"], window["closed_by"]) == (1, closed_at, "clock")
+    assert (window["count"], window["closed_at"], window["closed_by"]) == (1, 6, "clock")
+    assert expected.rejected == {}
+    assert expected.readings[3].offsets.tolist() == [4, 7]
 
 
-def test_the_clock_closes_after_the_last_record_too_in_order() -> None:
-    expected = expect(log((0, "a", 1, 1.0), (1, "b", 1, 1.0)), [ClockClose(2, 0, "b"), ClockClose(2, 0, "a")])
-    assert [window["series"] for window in expected.windows] == ["a", "b"]
+def test_another_groups_clock_means_nothing() -> None:
+    expected = expect([*log((4, "a", 1, 1.0)), clock(6, 5, {"a": 0}, group="other")])
+    assert (expected.windows, expected.rejected) == ([], {})
+
+
+def test_what_is_neither_clock_record_nor_reading_is_rejected_whatever_its_key() -> None:
+    reading = encode(Reading("a", 1, 1.0))
+    records = [Record(offset, 1, CLOCK_KEY, value) for offset, value in enumerate((None, b"{}", reading))]
+    assert expect(records).rejected.keys() == {(3, 0), (3, 1), (3, 2)}
 
 
 def test_a_series_in_two_partitions_is_two_streams() -> None:
     expected = expect(log((0, "a", 1, 1.0), (1, "a", 10, 1.0)))
-    expected.read(4, log((0, "a", 2, 2.0), (1, "a", 10, 1.0)), [])
+    expected.read(4, log((0, "a", 2, 2.0), (1, "a", 10, 1.0)))
     assert [(w["partition"], w["mean"]) for w in expected.windows] == [(3, 1.0), (4, 2.0)]
 
 
 def test_series_in_several_partitions_are_named_in_order() -> None:
     expected = expect(log((0, "b", 1, 1.0), (1, "a", 1, 1.0), (2, "alone", 1, 1.0), (3, "b", 2, 1.0)))
-    expected.read(4, log((0, "a", 2, 2.0), (1, "b", 2, 1.0), (2, "alone too", 1, 1.0)), [])
-    expected.read(5, log((0, "a", 2, 2.0)), [])
+    expected.read(4, log((0, "a", 2, 2.0), (1, "b", 2, 1.0), (2, "alone too", 1, 1.0)))
+    expected.read(5, log((0, "a", 2, 2.0)))
     assert expected.scattered() == ["b", "a"]
     assert expect(log((0, "a", 1, 1.0), (1, "a", 2, 1.0))).scattered() == []
 
@@ -260,19 +273,24 @@ def test_results_are_compared_by_their_place_and_container() -> None:
 def test_rejected_messages_are_compared_in_the_audited_part() -> None:
     expected = expect([Record(0, 5, b"k", b"{"), Record(1, 5, b"k", b"{")])
     auditor = Auditor(expected, {3: 2}, untracked)
-    good: Document = {"key": b"k", "value": b"{", "has a reason": True}
+    good: Document = {"key": b"k", "value": b"{", "has a reason": True, "cut": False}
     unexplained = {**good, "has a reason": False}
     result = auditor.rejected([((3, 0), good), ((3, 0), good), ((3, 1), unexplained), ((3, 2), good), ((-1, 7), good)])
     assert counts(result) == (2, 3, 0, 1, 1)
 
 
-def test_what_the_clock_closed_right_at_the_audited_point_may_be_moving() -> None:
-    by_clock = expect(LOG, [ClockClose(5, DAY_MS, "b")])
-    auditor = Auditor(by_clock, {3: 5}, untracked)
-    late_one = auditor.results(WINDOWS, "Kafka", WINDOWS.place, [("readings:3:0", by_clock.windows[0])])
-    assert (late_one.missing, late_one.moving) == (1, 1)
-    none = auditor.results(WINDOWS, "Kafka", WINDOWS.place, [])
-    assert (none.missing, none.moving) == (2, 1)
+def test_a_rejected_message_may_be_cut_if_it_says_so_and_is_a_beginning() -> None:
+    expected = expect([Record(0, 5, b"key", b"{12"), Record(1, 5, None, b"{12")])
+    auditor = Auditor(expected, {3: 2}, untracked)
+
+    def found(key: bytes | None, value: bytes | None, cut: bool = True) -> Document:
+        return {"key": key, "value": value, "has a reason": True, "cut": cut}
+
+    right = [found(b"k", b""), found(b"key", b"{1"), found(b"key", b"{12")]
+    assert counts(auditor.rejected([*(((3, 0), row) for row in right), ((3, 1), found(None, b"{"))])) == (2, 2, 0, 0, 0)
+    wrong = [found(b"k", b"", cut=False), found(b"x", b"{"), found(b"k", b"1"), found(None, b"{"), found(b"k", None)]
+    for row in wrong:
+        assert auditor.rejected([((3, 0), row), ((3, 1), found(None, b"{"))]).different == 1
 
 
 @pytest.mark.parametrize(
@@ -280,8 +298,8 @@ def test_what_the_clock_closed_right_at_the_audited_point_may_be_moving() -> Non
     [
         ({"closed_at": 4, "closed_by": "data"}, False),
         ({"closed_at": 5, "closed_by": "data"}, True),
-        ({"closed_at": 5, "closed_by": "clock"}, False),
-        ({"closed_at": 6, "closed_by": "clock"}, True),
+        ({"closed_at": 4, "closed_by": "clock"}, False),
+        ({"closed_at": 5, "closed_by": "clock"}, True),
         ({"closed_at": 6, "closed_by": "data", "partition": 8}, False),
         ({"closed_at": "x", "closed_by": "data"}, False),
         ({}, False),

@@ -3,9 +3,15 @@
 import logging
 import threading
 
+from oda.stores import background
 from oda.stores.background import BackgroundWriter
+from support import HANG_SECONDS
 
 LOG = logging.getLogger("test")
+
+
+def ignore(_: str) -> None:
+    """Of failures that last another test tells."""
 
 
 def test_a_store_that_fails_is_asked_again_until_it_does_not():
@@ -16,9 +22,9 @@ def test_a_store_that_fails_is_asked_again_until_it_does_not():
         if items and attempts.count(items) < 3:
             raise ConnectionError("down")
 
-    writer = BackgroundWriter(write, lambda _: finished.set(), 30, 0.0, LOG)
+    writer = BackgroundWriter(write, lambda _: finished.set(), 30, 0.0, LOG, ignore)
     writer.put("a")
-    assert finished.wait(20)
+    assert finished.wait(HANG_SECONDS)
     assert attempts == [[], ["a"], ["a"], ["a"]]
 
 
@@ -29,8 +35,8 @@ def test_the_store_is_connected_to_before_there_is_work():
         calls.append(items)
         called.set()
 
-    BackgroundWriter(write, lambda _: None, 30, 0.0, LOG)
-    assert called.wait(20)
+    BackgroundWriter(write, lambda _: None, 30, 0.0, LOG, ignore)
+    assert called.wait(HANG_SECONDS)
     assert calls == [[]]
 
 
@@ -38,7 +44,7 @@ def test_what_waits_is_written_together_and_in_order():
     gate, seen, finished = threading.Event(), [], threading.Event()
 
     def write(items):
-        gate.wait(20)
+        gate.wait(HANG_SECONDS)
         if items:
             seen.append(items)
 
@@ -46,11 +52,11 @@ def test_what_waits_is_written_together_and_in_order():
         if items[-1] == 9:
             finished.set()
 
-    writer = BackgroundWriter(write, done, 30, 0.0, LOG)
+    writer = BackgroundWriter(write, done, 30, 0.0, LOG, ignore)
     for number in range(10):
         writer.put(number)
     gate.set()
-    assert finished.wait(20)
+    assert finished.wait(HANG_SECONDS)
     assert [number for items in seen for number in items] == list(range(10))
     assert len(seen) == 1
 
@@ -59,7 +65,7 @@ def test_the_first_of_many_that_wait_are_done_before_the_last_are_written():
     gate, events, finished = threading.Event(), [], threading.Event()
 
     def write(items):
-        gate.wait(20)
+        gate.wait(HANG_SECONDS)
         if items:
             events.append(("written", items[-1]))
 
@@ -68,11 +74,11 @@ def test_the_first_of_many_that_wait_are_done_before_the_last_are_written():
         if items[-1] == 299:
             finished.set()
 
-    writer = BackgroundWriter(write, done, 30, 0.0, LOG)
+    writer = BackgroundWriter(write, done, 30, 0.0, LOG, ignore)
     for number in range(300):
         writer.put(number)
     gate.set()
-    assert finished.wait(20)
+    assert finished.wait(HANG_SECONDS)
     assert len(events) >= 2 * 300 / 96
     assert [what for what, _ in events] == ["written", "done"] * (len(events) // 2)
 
@@ -84,14 +90,50 @@ def test_what_storm_has_given_up_is_let_go():
     def write(items):
         if items:
             entered.set()
-            gate.wait(20)
+            gate.wait(HANG_SECONDS)
         seen.extend(items)
 
-    writer = BackgroundWriter(write, lambda _: "new" in seen and finished.set(), 0, 0.0, LOG)
+    writer = BackgroundWriter(write, lambda _: "new" in seen and finished.set(), 0, 0.0, LOG, ignore)
     writer.put("being written")
-    assert entered.wait(20)
+    assert entered.wait(HANG_SECONDS)
     assert writer.put("old") == []
     assert writer.put("new") == ["old"]
     gate.set()
-    assert finished.wait(20)
+    assert finished.wait(HANG_SECONDS)
     assert seen == ["being written", "new"]
+
+
+def failing(monkeypatch, attempts: int, lasting: float, every: float = 0.0) -> tuple[list[str], list[int]]:
+    """What is told of a store that fails so many times in words of its own, and then works."""
+    monkeypatch.setattr(background, "_LASTING_SECONDS", lasting)
+    monkeypatch.setattr(background, "_TELL_SECONDS", every)
+    told, calls, finished = [], [], threading.Event()
+
+    def write(items):
+        if items:
+            calls.append(1)
+            if len(calls) <= attempts:
+                raise ConnectionError("403: another team's index")
+
+    BackgroundWriter(write, lambda _: finished.set(), 30, 0.0, LOG, told.append).put("a")
+    assert finished.wait(HANG_SECONDS)
+    return told, calls
+
+
+def test_a_failure_that_lasts_is_told_in_the_stores_own_words_and_tried_again(monkeypatch):
+    told, calls = failing(monkeypatch, attempts=3, lasting=0.0)
+    assert len(calls) == 4
+    assert len(told) == 3
+    for problem in told:
+        assert problem.startswith("failing for ")
+        assert problem.endswith("ConnectionError: 403: another team's index")
+
+
+def test_it_is_not_told_again_and_again(monkeypatch):
+    told, _ = failing(monkeypatch, attempts=3, lasting=0.0, every=3600.0)
+    assert len(told) == 1
+
+
+def test_a_failure_that_passes_is_not_told(monkeypatch):
+    told, _ = failing(monkeypatch, attempts=2, lasting=3600.0)
+    assert told == []

@@ -14,9 +14,22 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from malformed import MALFORMED
 from oda.audit.message import read_message
+from oda.collect.check import Check
 from oda.collect.csvfile import Columns, read
-from oda.core.reading import MAX_BRACKETS, MAX_REASON, MAX_TIME, MAX_VALUE, Reading, RejectedError, decode, encode
+from oda.collect.timeunit import TimeUnit
+from oda.core.reading import (
+    MAX_BRACKETS,
+    MAX_REASON,
+    MAX_TIME,
+    MAX_VALUE,
+    MIN_NUMBER,
+    Reading,
+    RejectedError,
+    decode,
+    encode,
+)
 from oda.settings import Settings, SettingsError
 
 NOW = 1_800_000_000_000
@@ -52,7 +65,8 @@ values = st.one_of(
     st.integers(MAX_BRACKETS - 5, MAX_BRACKETS + 1).map(lambda n: "[" * n + "]" * n),
 )
 names = st.one_of(st.sampled_from(["series", "time", "value", "Series", "\\u0076alue", "x", "\\ud800", ""]), st.text())
-right = st.tuples(escaped, st.one_of(times, st.integers(0, NOW).map(str)), numbers)
+stamps = st.one_of(st.integers(0, NOW), st.sampled_from([MIN_NUMBER - 1, MIN_NUMBER])).map(str)
+right = st.tuples(escaped, st.one_of(times, stamps), numbers)
 
 
 def object_of(fields: list[tuple[str, str]]) -> str:
@@ -74,15 +88,18 @@ wrapped = st.one_of(
 
 
 @given(wrapped, st.sampled_from([-1, 0, NOW, MAX_TIME]), st.booleans())
-@example(b'{"series":"a","time":0,"value":1,"x":"\xff"}', NOW, True)
-@example(b'{"series":"a","time":0,"value":1,"x":' + b"[" * 499 + b"]" * 499 + b"}", NOW, True)
-@example(b'{"time":"x","series":"a","time":0,"value":1}', NOW, True)
-@example(b'{"value":1e999,"series":"a","time":0,"value":1}', NOW, True)
-@example(b'{"value":1e101,"series":"a","time":0,"value":1}', NOW, True)
-@example(b'{"time":' + b"9" * 30 + b',"series":"a","time":0,"value":1}', NOW, True)
-@example(b'{"time":' + b"9" * 4300 + b',"series":"a","time":0,"value":1}', NOW, True)
-@example(b'{"time":-' + b"9" * 4300 + b',"series":"a","time":0,"value":1}', NOW, True)
-@example(b'{"time":' + b"9" * 4301 + b',"series":"a","time":0,"value":1}', NOW, True)
+@example(b'{"series":"a","time":1732300000000,"value":1,"x":"\xff"}', NOW, True)
+@example(b'{"series":"a","time":1732300000000,"value":1,"x":' + b"[" * 499 + b"]" * 499 + b"}", NOW, True)
+@example(b'{"time":"x","series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"value":1e999,"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"value":1e101,"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"time":' + b"9" * 30 + b',"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"time":' + b"9" * 4300 + b',"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"time":-' + b"9" * 4300 + b',"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"time":' + b"9" * 4301 + b',"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"time":1,"series":"a","time":1732300000000,"value":1}', NOW, True)
+@example(b'{"time":1732300000000,"series":"a","time":1,"value":1}', NOW, True)
+@example(b'{"series":"a","time":"1970-01-01T00:00:00.001Z","value":1}', NOW, True)
 @example(b'{"series":"a","time":' + b"1" * 4300 + b',"value":1}', NOW, True)
 def test_both_implementations_read_the_same_in_every_message(data, timestamp, by_broker):
     want = read_message(data, timestamp, 86_400_000, by_broker)
@@ -98,9 +115,43 @@ def test_both_implementations_read_the_same_in_every_message(data, timestamp, by
     assert decode(encode(reading), timestamp, 86_400_000, by_broker) == reading
 
 
+@given(wrapped, st.sampled_from(TimeUnit))
+def test_with_a_unit_too_a_message_is_a_reading_or_rejected(data, unit):
+    readings, rejected = Check(0, unit).all([(1, data)], MAX_TIME)
+    assert len(readings) + len(rejected) == 1
+    assert all(0 < len(reason) <= MAX_REASON for _, reason in rejected)
+    assert all(read_message(encode(reading), MAX_TIME, 0) == reading for reading in readings)
+
+
+@given(st.integers(MIN_NUMBER, MAX_TIME), numbers)
+def test_numbers_that_are_said_to_be_milliseconds_are_what_they_are_anyway(time, value):
+    data = f'{{"series":"a","time":{time},"value":{value}}}'.encode()
+    want = read_message(data, MAX_TIME, 0)
+    if want is None:
+        with pytest.raises(RejectedError):
+            Check(0, TimeUnit.MS).one(data, MAX_TIME)
+    else:
+        assert Check(0, TimeUnit.MS).one(data, MAX_TIME) == want
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_message_is_rejected_by_both_with_the_reason_that_names_its_fault(name):
+    data, reason = MALFORMED[name]
+    assert read_message(data, NOW, 0) is None
+    with pytest.raises(RejectedError) as error:
+        decode(data, NOW, 0)
+    assert reason in str(error.value)
+
+
+@pytest.mark.parametrize("time", [0, 1, 999, MIN_NUMBER - 1, MIN_NUMBER, NOW])
+def test_a_reading_of_any_time_can_be_written(time):
+    reading = Reading("pump-7", time, 3.25)
+    assert decode(encode(reading), NOW, 0) == read_message(encode(reading), NOW, 0) == reading
+
+
 @pytest.mark.parametrize(("begin", "end"), [(b"[", b"]"), (b'{"\\u0061":', b"}")])
 def test_whether_a_message_is_accepted_does_not_depend_on_the_stack(begin, end):
-    data = b'{"series":"a","time":0,"value":1,"x":' + begin * 499 + b"1" + end * 499 + b"}"
+    data = b'{"series":"a","time":1732300000000,"value":1,"x":' + begin * 499 + b"1" + end * 499 + b"}"
 
     def deeper(levels: int) -> Reading:
         return deeper(levels - 1) if levels else decode(data, NOW, 0)
@@ -115,7 +166,7 @@ cells = st.one_of(
 rows = st.lists(
     st.tuples(
         cells.filter(lambda name: 0 < len(name) < 250),
-        st.integers(0, MAX_TIME),
+        st.integers(MIN_NUMBER, MAX_TIME),
         st.floats(-MAX_VALUE, MAX_VALUE),
         cells,
     ),
@@ -130,8 +181,9 @@ def test_readings_come_out_of_a_csv_file_as_they_went_in_whatever_the_quoting(gi
     writer.writerow(["series", "t", "v", "more"])
     writer.writerows(given)
     file.seek(0)
-    bad: list[str] = []
-    found = list(read(file, Columns("t", "v", "", "series"), lambda line, reason: bad.append(f"{line}: {reason}")))
+    bad: list[object] = []
+    columns = Columns("t", "v", "", "series")
+    found = list(read(file, columns, lambda row: Check(0).one(row, MAX_TIME), lambda *report: bad.append(report)))
     assert bad == []
     assert found == [Reading(series, time, value) for series, time, value, _ in given]
 

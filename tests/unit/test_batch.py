@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oda.core.batch import Batch, Readings, joined
+from oda.core.batch import Batch, ClockMark, Readings, joined
 from oda.core.reading import Reading
 
 
@@ -30,9 +30,19 @@ def test_a_gap_and_a_replay_end_a_run() -> None:
     assert [(one.start, one.end) for one in joined([first, behind_a_gap, first])] == [(0, 1), (2, 3), (0, 1)]
 
 
-def test_clock_batches_do_no_harm() -> None:
-    clock = batch(0, 1)
-    (one,) = joined([batch(0, 0, "a"), clock, batch(0, 1, "b")])
+def test_batches_without_readings_do_no_harm() -> None:
+    empty = batch(0, 1)._replace(end=2)
+    (one,) = joined([batch(0, 0, "a"), empty, batch(0, 2, "b")])
     assert [row[0] for row in rows(one)] == ["a", "b"]
-    (alone,) = joined([clock])
+    (alone,) = joined([empty])
     assert rows(alone) == []
+
+
+def test_a_tuple_holds_numbers_and_text_only_which_any_worker_can_pass_on() -> None:
+    marks = [ClockMark(1, 0, {"a": 2000})]
+    sent = batch(0, 0, "a", "b\n")._replace(marks=marks)
+    values = sent.to_tuple()
+    assert {type(value) for value in values} == {int, str}
+    received = Batch.from_tuple(values)
+    assert received[:-2] == sent[:-2]
+    assert (rows(received), received.marks) == (rows(sent), marks)

@@ -55,6 +55,27 @@ def test_no_maven_is_said_in_a_line(store: Store, monkeypatch: pytest.MonkeyPatc
         store.ensure(never)
 
 
+@pytest.mark.parametrize("folder", ["/dev/null/oda", "/proc/oda"])
+def test_a_cache_that_can_not_be_written_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    monkeypatch.setenv("ODA_CACHE", folder)
+    with pytest.raises(UserError, match=rf"^the servers are kept in {folder}, .* Set ODA_CACHE .*$"), Store().locked():
+        pass
+
+
+def test_who_has_no_home_is_told_of_oda_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ODA_CACHE", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # KeyError: no such user
+    with pytest.raises(UserError, match=r"^there is no home folder to keep the servers in\. Set ODA_CACHE .*$"):
+        Store()
+
+
+def test_a_cache_that_java_would_misread_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ODA_CACHE", "/tmp/a:b")
+    with pytest.raises(UserError, match="ODA_CACHE is '/tmp/a:b'"):
+        Store()
+
+
 def test_the_lock_pins_every_module() -> None:
     modules = re.findall("<module>(.*)</module>", (CLUSTER / "pom.xml").read_text())
     assert sorted(read_lock()) == sorted(modules)

@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,7 @@ def test_data_is_relative_to_the_configuration(tmp_path: Path) -> None:
 
 
 def test_the_projects_own_configuration_is_right() -> None:
-    assert load_layout(CONFIG, "local").ports["supervisor"] == 6628
+    assert load_layout(CONFIG, "local").ports["supervisor_1"] == 6628
 
 
 @pytest.mark.parametrize(
@@ -43,7 +46,11 @@ def test_the_projects_own_configuration_is_right() -> None:
         ({"kafka_controller_ports": [9093, 9095]}, "oda.kafka.brokers lists 1 and servers.kafka_controller_ports 2;"),
         ({"zookeeper_port": "x"}, "servers.zookeeper_port"),
         ({"zoo": 1}, "servers.zoo"),
-        ({"worker_ports": []}, "servers.worker_ports"),
+        ({"worker_ports": [[]]}, "servers.worker_ports.0"),
+        ({"supervisor_ports": [], "worker_ports": []}, "servers.supervisor_ports"),
+        ({"supervisor_ports": [6628, 6629]}, "servers.supervisor_ports lists 2 and servers.worker_ports 1;"),
+        ({"worker_ports": [[6700, 6628]]}, "port 6628 is given to two servers"),
+        ({"supervisor_ports": [1, 2], "worker_ports": [[3], [3]]}, "port 3 is given to two servers"),
         ({"local": {"nimbus": "nimbus"}}, "nimbus is 'nimbus': the local cluster starts its servers at 127.0.0.1:PORT"),
         ({"local": {"nimbus": "127.0.0.1:x"}}, "nimbus is '127.0.0.1:x'"),
     ],
@@ -62,6 +69,37 @@ def test_more_replicas_than_brokers_are_refused(tmp_path: Path) -> None:
 def test_an_environment_on_other_machines_is_refused() -> None:
     with pytest.raises(UserError, match=r"oda\.kafka\.brokers is 'kafka:9092'"):
         load_layout(CONFIG, "cluster")
+
+
+@pytest.mark.parametrize("name", ["a:b", "a,b", 'a"b', "a\\b", "a\nb", "a${b}", "a\udcffb"])
+def test_a_folder_that_the_servers_would_misread_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(
+        UserError, match=r"^servers\.data is '.*': the servers can't use a folder with '.+' in its name$"
+    ):
+        load_layout(changed(tmp_path, data=name), "local")
+
+
+@pytest.mark.parametrize(
+    "name", ["naïve", "日本 😀", "a b@c%d$e#f&g'h(i)[j]{k}!~^=+;<>|`*?", "/".join(["long" * 50] * 5)]
+)
+def test_a_folder_of_any_other_name_is_found_by_all(tmp_path: Path, name: str) -> None:
+    server = zookeeper(changed(tmp_path, data=name))
+    server.prepare()
+    configured = (server.conf / "zoo.cfg").read_bytes().decode("latin-1")
+    (folder,) = [line.removeprefix("dataDir=") for line in configured.splitlines() if line.startswith("dataDir=")]
+    as_java_reads_it = re.sub(r"((?:\\u[0-9a-f]{4})+)", lambda found: json.loads(f'"{found[0]}"'), folder)
+    assert as_java_reads_it == f"{tmp_path / name}/zookeeper/data"
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX"])
+def test_a_locale_in_which_java_would_not_find_it_is_refused(tmp_path: Path, locale: str) -> None:
+    config = changed(tmp_path, data="naïve")
+    program = "import sys; from pathlib import Path; from oda.cluster.layout import load_layout; "
+    program += "load_layout(Path(sys.argv[1]), 'local')"
+    command = [sys.executable, "-c", program, str(config)]
+    done = subprocess.run(command, env={"LC_ALL": locale}, capture_output=True, text=True, check=False)
+    assert "Set LC_ALL=C.UTF-8" in done.stderr
+    assert subprocess.run(command, env={"LC_ALL": "C.UTF-8"}, check=False).returncode == 0
 
 
 def zookeeper(config: Path) -> ZooKeeper:

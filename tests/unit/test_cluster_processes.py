@@ -11,6 +11,7 @@ import pytest
 
 from oda.cluster import processes
 from oda.cluster.processes import end, find, find_servers, listeners, lives, start
+from support import HANG_SECONDS
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -47,7 +48,7 @@ def test_ending_a_server_leaves_the_others(data: Path) -> None:
 
 def test_what_a_server_started_ends_with_it_even_when_the_server_died_before(data: Path) -> None:
     parent = run(data, "supervisor", [sys.executable, "-c", f"import subprocess; subprocess.Popen({SLEEP!r})"])
-    parent.wait(10)
+    parent.wait(HANG_SECONDS)
     (worker,) = find(data)["supervisor"]
     assert worker.pid != parent.pid
     assert find_servers(data) == {}
@@ -83,7 +84,7 @@ time.sleep(60)
 
 def test_a_server_has_a_session_of_its_own_and_writes_to_its_log(data: Path) -> None:
     process = run(data, "kafka", [sys.executable, "-c", "import os; print(os.getsid(0))"])
-    process.wait(10)
+    process.wait(HANG_SECONDS)
     assert (data / "kafka.log").read_text() == f"{process.pid}\n"
 
 

@@ -20,6 +20,13 @@ def test_a_local_run_becomes_storm_local() -> None:
     )
 
 
+def test_the_jar_of_a_folder_with_a_blank_in_its_name_comes_as_two_words() -> None:
+    translated = local_run(["jar", "/my", "p/oda.jar", *SPARSE_RUN[2:]], Path("/storm/flux"))
+    assert translated is not None
+    assert translated[0][3] == "/my p/oda.jar"
+    assert translated[1] == {"STORM_EXT_CLASSPATH": "/my p/oda.jar:/storm/flux"}
+
+
 def test_for_ever_is_a_time_that_storm_can_count() -> None:
     forever = [*SPARSE_RUN[:6], str(2**63 - 1), SPARSE_RUN[7]]
     translated = local_run(forever, Path("/storm/flux"))

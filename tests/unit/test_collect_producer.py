@@ -8,11 +8,13 @@ from kafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
 from kafka.partitioner import DefaultPartitioner
 
 from oda.collect import producer as module
-from oda.collect import run
+from oda.collect import run, topic
 from oda.collect.producer import Producer
-from oda.core.reading import Reading
+from oda.core.reading import Reading, encode
 from oda.errors import UserError
 from oda.settings import Kafka
+
+NOW = 1_732_300_000_000
 
 
 class Future:
@@ -27,13 +29,34 @@ class Future:
 
     def get(self, timeout):
         if self.answer is None:
-            if timeout is None:
-                self.answer = True  # it would have blocked until Kafka answers
-            else:
+            if not timeout:
                 raise KafkaTimeoutError
+            self.answer = True  # it would have blocked until Kafka answers
         if isinstance(self.answer, Exception):
             raise self.answer
         return SimpleNamespace(partition=0, offset=7)
+
+
+class Metadata:
+    """What kafka-python knows of the cluster; `refresh` with the topic's id, None when there is no such topic."""
+
+    def __init__(self):
+        self.listeners = []
+        self.id = 1
+
+    def add_listener(self, listener):
+        self.listeners.append(listener)
+
+    def refresh(self, topic_id):
+        self.id = topic_id
+        for listener in self.listeners:
+            listener(self)
+
+    def partitions_for_topic(self, _topic):
+        return {0} if self.id else None
+
+    def topic_id(self, _topic):
+        return self.id
 
 
 class Client:
@@ -44,13 +67,17 @@ class Client:
         self.values = []
         self.closed = False
         self._sender = self
+        self._metadata = Metadata()
 
     def send(self, _topic, value, key, headers):  # noqa: ARG002
         answer = self.answers.pop(0) if self.answers else None
-        if answer is KafkaTimeoutError:
-            raise KafkaTimeoutError
+        if isinstance(answer, type | ValueError):
+            raise answer
         self.values.append(value)
         return Future(answer)
+
+    def partitions_for(self, _topic):
+        pass
 
     def force_close(self):
         pass
@@ -87,6 +114,44 @@ def test_a_message_that_was_not_taken_is_sent_again(connected):
     assert (client.values, producer.sent, producer.acknowledged) == ([b"a"], 1, 1)
 
 
+def test_a_topic_that_is_made_anew_or_gone_ends_it_with_what_was_acknowledged(connected, monkeypatch):
+    monkeypatch.setattr(topic, "UNKNOWN", 0)
+    for fates, said in (([1, 2], "was deleted, and made anew"), ([1, None], "is not there any more")):
+        producer, client = connected(True, None, None)
+        for message in (b"a", b"b"):
+            producer.send(message)
+        for topic_id in fates:
+            client._metadata.refresh(topic_id)
+        expected = (
+            rf"the topic readings {said}: of 2 messages Kafka at .*here:9092 had acknowledged 1, which may be gone"
+        )
+        with pytest.raises(UserError, match=expected):
+            producer.send(b"c")
+        with pytest.raises(UserError, match=expected):
+            producer.settle(0)
+        with pytest.raises(UserError, match=expected):
+            producer.close(timeout=0)
+        assert client.closed
+
+
+def test_a_topic_that_a_broker_does_not_know_for_a_moment_ends_nothing(connected):
+    producer, client = connected()
+    for topic_id in (None, 1, None, None, 1, 1):
+        client._metadata.refresh(topic_id)
+        producer.send(b"a")
+    assert len(client.values) == 6
+
+
+def test_a_topic_that_goes_while_a_partition_is_chosen_is_waited_for(connected):
+    producer, client = connected(ValueError, TypeError, True)
+    client._metadata.id = None
+    producer.send(b"a")
+    assert client.values == [b"a"]
+    producer, _ = connected(ValueError("no partition"))
+    with pytest.raises(ValueError, match="no partition"):
+        producer.send(b"a")
+
+
 def test_settling_counts_what_is_acknowledged_and_does_not_wait_for_the_rest(connected):
     producer, _ = connected(None, None, None)
     for _ in range(3):
@@ -119,8 +184,9 @@ def test_the_end_says_how_many_were_left(connected):
 
 def test_collect_sends_in_order_and_prints_the_sum(connected, capsys):
     producer, client = connected(True, True)
-    run.collect([(0.0, Reading("a", 1, 0.5)), (0.0, Reading("a", 2, 1.5))], producer)
-    assert client.values == [b'{"series":"a","time":1,"value":0.5}', b'{"series":"a","time":2,"value":1.5}']
+    readings = [Reading("a", NOW, 0.5), Reading("a", NOW + 1, 1.5)]
+    run.collect([(0.0, reading) for reading in readings], producer)
+    assert client.values == [encode(reading) for reading in readings]
     assert capsys.readouterr().out == "2 of 2 readings acknowledged by Kafka\n"
 
 
@@ -131,6 +197,19 @@ def test_collect_waits_until_a_reading_is_due_and_stops_in_time(connected):
     run.collect(later, producer, seconds=0.3)
     assert len(client.values) == 1
     assert 0.3 <= time.time() - began < 5
+
+
+def test_while_it_waits_it_says_for_how_long(monkeypatch):
+    now, said, pause = [1000.0], [], run._Pause()
+
+    def sleep(seconds):
+        said.append(str(pause))
+        now[0] += seconds
+
+    monkeypatch.setattr(run, "time", SimpleNamespace(time=lambda: now[0], sleep=sleep))
+    pause.until(1150.0)
+    assert said == [f"; the next is due in 0:0{time}" for time in ("2:30", "1:30", "0:30")]
+    assert str(pause) == ""
 
 
 def test_ctrl_c_still_waits_for_kafka_and_prints_the_sum(connected, capsys):

@@ -29,7 +29,7 @@ def test_offsets_in_a_row_take_no_room():
 def test_times_that_jump_take_what_the_largest_jump_needs():
     calm = np.arange(1000) * 10 + 1_732_300_000_000
     jumping = np.append(calm, calm[0])
-    assert len(pack([jumping])) == pytest.approx(len(pack([calm])) + 2 * 1000 * 4 / 3, abs=4)
+    assert len(pack([jumping])) == pytest.approx(len(pack([calm])) + 2 * 1000, abs=4)
 
 
 @pytest.mark.parametrize("types", [["<i8"], ["<i8", "<f8", "<f8"], ["<f8", "<i8"]])
@@ -38,8 +38,8 @@ def test_other_types_than_were_packed(types):
         unpack(pack([np.array([1, 1000, 3]), np.array([0.5, 1.5, 2.5])]), types)
 
 
-def test_half_a_text():
-    text = pack([np.array([1, 1000, 3])])
-    for end in range(0, len(text), 4):
+def test_a_part_of_it():
+    data = pack([np.array([1, 1000, 3])])
+    for end in range(len(data)):
         with pytest.raises(ValueError, match=r"bytes|buffer"):
-            unpack(text[:end], ["<i8"])
+            unpack(data[:end], ["<i8"])

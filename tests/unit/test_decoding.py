@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from oda.core import decoding
 from oda.core.decoding import decode_all
-from oda.core.reading import MAX_BRACKETS, MAX_TIME, RejectedError, decode
+from oda.core.reading import MAX_BRACKETS, MAX_TIME, MIN_NUMBER, RejectedError, decode
 
 NOW, DAY = 1_800_000_000_000, 86_400_000
 
-READING = b'{"series": "a", "time": 1000, "value": 1.5}'
-OTHER = b'{"series":"\xc3\xa9","time":2000,"value":-3}'
+READING = b'{"series": "a", "time": 1732300000000, "value": 1.5}'
+OTHER = b'{"series":"\xc3\xa9","time":1732300000001,"value":-3}'
 AHEAD = [
     b'{"series":"a","time":%d,"value":1}' % time
     for time in (NOW + DAY, NOW + DAY + 1, NOW + 366 * DAY, NOW + 366 * DAY + 1, MAX_TIME)
@@ -29,19 +29,22 @@ unusual = [
     READING[15:],
     b'{"series":"a","x":{}',
     b'{"series":"a}',
-    b'\n{"series":"a","time":1,"value":1}',
-    b'{"series":"\xff","time":1,"value":1}',
-    b'{"series":"a","time":1,"value":1,"x":"\xff"}',
+    b'\n{"series":"a","time":1732300000000,"value":1}',
+    b'{"series":"\xff","time":1732300000000,"value":1}',
+    b'{"series":"a","time":1732300000000,"value":1,"x":"\xff"}',
     b'{"series":"a","time":"2026-01-01T00:00:00Z","value":1}',
+    b'{"series":"a","time":"1970-01-01T00:00:01Z","value":1}',
     b'{"series":"a","time":-1,"value":1}',
     *AHEAD,
+    b'{"series":"a","time":%d,"value":1}' % (MIN_NUMBER - 1),
+    b'{"series":"a","time":%d,"value":1}' % MIN_NUMBER,
     b'{"series":"a","time":%d,"value":1}' % (MAX_TIME + 1),
     b'{"series":"a","time":%d,"value":1}' % 2**64,
-    b'{"series":"a","time":1,"value":1e101}',
-    b'{"series":"a","time":1,"value":-1e101}',
-    b'{"series":"","time":1,"value":1}',
-    b'{"series":"a","time":1,"value":1,"x":' + b"[" * (MAX_BRACKETS - 1) + b"]" * (MAX_BRACKETS - 1) + b"}",
-    b'{"series":"a","time":1,"value":1,"x":' + b"[" * MAX_BRACKETS + b"]" * MAX_BRACKETS + b"}",
+    b'{"series":"a","time":1732300000000,"value":1e101}',
+    b'{"series":"a","time":1732300000000,"value":-1e101}',
+    b'{"series":"","time":1732300000000,"value":1}',
+    b'{"series":"a","time":1732300000000,"value":1,"x":' + b"[" * (MAX_BRACKETS - 1) + b"]" * (MAX_BRACKETS - 1) + b"}",
+    b'{"series":"a","time":1732300000000,"value":1,"x":' + b"[" * MAX_BRACKETS + b"]" * MAX_BRACKETS + b"}",
     b"[" + READING + b"]",
 ]
 messages = st.one_of(st.sampled_from([READING, OTHER]), st.sampled_from(unusual))
@@ -74,7 +77,7 @@ def together(many: list[bytes | None], stamps: list[Stamp] | None = None) -> lis
 
 @given(st.lists(messages, max_size=6))
 @example([READING[:14], READING[15:], READING + OTHER])
-@example([b'{"series":"a","time":1,"value":1,"x":"}', b'{"}', READING + OTHER])
+@example([b'{"series":"a","time":1732300000000,"value":1,"x":"}', b'{"}', READING + OTHER])
 def test_together_as_alone(many):
     assert together(many) == [alone(message) for message in many]
 
@@ -93,6 +96,6 @@ def test_times_ahead_of_producers_timestamps(rows):
 
 def test_nothing_but_readings_is_decoded_at_once(monkeypatch):
     monkeypatch.setattr(decoding, "_each", None)
-    expected = [("a", 1000, 1.5), ("é", 2000, -3.0), ("a", 1000, 1.5)]
+    expected = [("a", 1732300000000, 1.5), ("é", 1732300000001, -3.0), ("a", 1732300000000, 1.5)]
     assert together([READING, OTHER, READING]) == expected
     assert together([READING, OTHER, READING], [(-1, False), (0, False), (NOW, True)]) == expected

@@ -56,6 +56,7 @@ def test_a_large_load_fits_what_is_planned_for_it():
     assert cores <= plan.executors["anomalies"] * BUSY
     assert MODEL.cpu("windows", load.density) * load.rate <= plan.executors["windows"] * BUSY
     assert len(COMPONENTS) * cores <= plan.workers * MACHINE_CORES * BUSY
+    assert {executors % plan.workers for executors in plan.executors.values()} == {0}
     assert plan.partitions >= 2 * plan.executors["windows"]
     assert plan.disk["kafka"] == pytest.approx(250 * 5e6 * 86_400 * 30 * 3)
 

@@ -5,6 +5,7 @@ import pytest
 from oda.core.batch import Batch, Readings
 from oda.core.progress import Progress
 from oda.core.reading import Reading
+from oda.core.rows import Rejected
 
 
 def batch(start: int, end: int) -> Batch:
@@ -24,20 +25,11 @@ def test_an_offset_is_committed_only_when_everything_before_it_is_acknowledged()
 
 def test_a_batch_with_rejected_messages_waits_for_both_streams():
     progress = Progress(0)
-    number = progress.add(batch(0, 2), [[1, "why", None, None]])
+    number = progress.add(batch(0, 2), [Rejected(1, "why", None, None)])
     progress.ack(number, "readings")
     assert progress.committable == 0
     progress.ack(number, "rejected")
     assert progress.committable == 2
-
-
-def test_a_clock_batch_holds_back_what_follows_it():
-    progress = Progress(0)
-    clock, data = progress.add(batch(0, 0), []), progress.add(batch(0, 1), [])
-    progress.ack(data, "readings")
-    assert progress.committable == 0
-    progress.ack(clock, "readings")
-    assert progress.committable == 1
 
 
 def test_batches_chain():
@@ -54,33 +46,9 @@ def test_a_second_acknowledgement_changes_nothing():
     assert progress.fail(number) is None
 
 
-def test_a_clock_batch_is_not_replayed_behind_readings():
-    progress = Progress(0)
-    first, second = progress.add(batch(0, 0), []), progress.add(batch(0, 0), [])
-    assert progress.fail(first) is not None
-    readings = progress.add(batch(0, 2), [])
-    assert progress.fail(second) is None
-    assert progress.fail(readings) is not None
-    progress.ack(first, "readings")
-    progress.ack(readings, "readings")
-    assert progress.committable == 2
-
-
-def test_one_clock_batch_at_a_time():
-    progress = Progress(0)
-    clock = progress.add(batch(0, 0), [])
-    assert progress.awaits_clock
-    progress.ack(clock, "readings")
-    assert not progress.awaits_clock
-    progress.add(batch(0, 0), [])
-    progress.add(batch(0, 1), [])
-    assert not progress.awaits_clock
-    assert progress.batches == 2
-
-
 def test_rejected_messages_count_as_unacknowledged_too():
     progress = Progress(0)
-    number = progress.add(batch(0, 2), [[1, "why", None, None]])
+    number = progress.add(batch(0, 2), [Rejected(1, "why", None, None)])
     assert progress.unacked == 3
     progress.ack(number, "readings")
     progress.ack(number, "rejected")

@@ -10,6 +10,7 @@ from math import sqrt
 import pytest
 
 from oda.audit import reference
+from oda.audit.message import ClockRecord
 from oda.audit.reference import Reference
 from oda.core.reading import Reading
 from oda.settings import Judge, Window
@@ -82,13 +83,13 @@ def test_the_clock_closes_between_records() -> None:
     result = Reference(Window(size_ms=10), Judge())
     result.read(3, Reading("a", 1, 1.0))
     result.read(4, Reading("a", 2, 3.0))
-    result.clock_close("a", 0, 5)
+    result.read_clock(5, ClockRecord("oda", 5, {"a": 0}))
     (window,) = result.windows
     assert (window.count, window.mean, window.closed_at, window.closed_by) == (2, 2.0, 5, "clock")
-    result.read(5, Reading("a", 9, 50.0))  # late, though its series' watermark is still within the window
-    result.read(6, Reading("a", 10, 2.0))
-    result.read(7, Reading("a", 20, 2.0))
-    assert [a.offset for a in result.anomalies] == [5]
+    result.read(6, Reading("a", 9, 50.0))  # late, though its series' watermark is still within the window
+    result.read(7, Reading("a", 10, 2.0))
+    result.read(8, Reading("a", 20, 2.0))
+    assert [a.offset for a in result.anomalies] == [6]
     assert [(w.start, w.count, w.closed_by, w.late) for w in result.windows[1:]] == [(10, 1, "data", 1)]
 
 
@@ -96,11 +97,21 @@ def test_the_clock_closes_earlier_windows_too_and_only_open_ones() -> None:
     result = Reference(Window(size_ms=10, lateness_ms=30), Judge())
     result.read(0, Reading("a", 15, 1.0))
     result.read(1, Reading("a", 5, 1.0))
-    result.clock_close("a", 20, 2)
-    result.clock_close("b", 0, 2)
+    result.read_clock(2, ClockRecord("oda", 2, {"b": 0}))
     assert result.windows == []
-    result.clock_close("a", 10, 2)
-    assert [(w.start, w.closed_at) for w in result.windows] == [(0, 2), (10, 2)]
+    result.read_clock(3, ClockRecord("oda", 2, {"a": 40}))
+    assert [(w.start, w.closed_at) for w in result.windows] == [(0, 3), (10, 3)]
+    result.read(4, Reading("a", 25, 1.0))
+    assert result.windows[2:] == [], "only what was open has closed"
+
+
+@pytest.mark.parametrize(("position", "closes"), [(0, False), (4, False), (5, True), (9, True)])
+def test_the_clock_closes_nothing_of_a_series_that_its_record_had_not_heard(position: int, closes: bool) -> None:
+    result = Reference(Window(size_ms=10), Judge())
+    result.read(3, Reading("a", 11, 1.0))
+    result.read(4, Reading("a", 5, 1.0))  # a late one tells as well that the series lives
+    result.read_clock(9, ClockRecord("oda", position, {"a": 10}))
+    assert bool(result.windows) == closes
 
 
 def test_series_are_independent() -> None:

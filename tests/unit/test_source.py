@@ -18,7 +18,7 @@ from oda import source
 from oda.errors import UserError
 from oda.settings import Settings
 from oda.source import KafkaSource
-from support import wait_until
+from support import HANG_SECONDS, wait_until
 
 OLD, NEW = UUID(int=1), UUID(int=2)
 SETTINGS = Settings.from_options(
@@ -108,7 +108,7 @@ def start(monkeypatch) -> Callable[..., KafkaSource]:
     def start(results: UUID | None = OLD) -> KafkaSource:
         monkeypatch.setattr(source, "log_of_results", lambda _, now: results or now)
         begun = KafkaSource(SETTINGS, 0, 1, logging.getLogger("source"))
-        wait_until(lambda: begun._log_id, 60, "Cassandra was not asked")
+        wait_until(lambda: begun._log_id, "Cassandra was not asked")
         return begun
 
     return start
@@ -211,10 +211,10 @@ def test_it_waits_for_cassandra_to_tell_whose_results_it_has(monkeypatch):
     monkeypatch.setattr(source, "log_of_results", log_of_results)
     begun = KafkaSource(SETTINGS, 0, 1, logging.getLogger("source"))
     for _ in range(2):
-        assert asked.acquire(timeout=60)
+        assert asked.acquire(timeout=HANG_SECONDS)
         assert (begun.new_partitions(set()), begun.poll(0, False), begun.changed()) == ({}, {}, None)
     answers.set()
-    wait_until(lambda: begun.new_partitions(set()), 60, "it does not begin")
+    wait_until(lambda: begun.new_partitions(set()), "it does not begin")
 
 
 def test_a_kafka_without_ids_is_refused(broker):

@@ -1,6 +1,5 @@
 """What the spout makes of records that are no readings: tuples that stay small, and originals that Kafka takes."""
 
-import base64
 import logging
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -8,8 +7,11 @@ from typing import NamedTuple
 import pytest
 from kafka import codec
 
-from oda.core.batch import Batch
+from oda.core import clock
+from oda.core.batch import Batch, ClockMark
 from oda.core.progress import Progress
+from oda.core.rows import Rejected
+from oda.core.text import from_text
 from oda.settings import Settings
 from spouts.readings import ReadingsSpout
 
@@ -24,7 +26,7 @@ class Record(NamedTuple):
     by_broker: bool = True
 
 
-def emitted(records: list[Record], end: int) -> tuple[list[Batch], list[list], Progress]:
+def emitted(records: list[Record], end: int) -> tuple[list[Batch], list[list[Rejected]], Progress]:
     """The tuples of both streams, and what the spout notes, for records of partition 0 that end at `end`."""
     spout = object.__new__(ReadingsSpout)
     spout.settings = Settings.from_options(
@@ -32,12 +34,16 @@ def emitted(records: list[Record], end: int) -> tuple[list[Batch], list[list], P
     )
     spout.source = SimpleNamespace(position=lambda _: end)
     spout.partitions = {0: Progress(0)}
-    spout.epoch, spout.seq = 1, 0
+    spout.epoch, spout.seq, spout.began = 1, 0, 0
     batches, rejected = [], []
 
     def emit(values, tup_id, stream):
         assert tup_id.endswith(stream)
-        (batches.append(Batch.from_tuple(values)) if stream == "readings" else rejected.append(values[1]))
+        assert {type(value) for value in values} == {int, str}, "what leaves a worker is numbers and text"
+        if stream == "readings":
+            batches.append(Batch.from_tuple(values))
+        else:
+            rejected.append(from_text(values[1], list[Rejected]))
 
     spout.emit = emit
     spout._emit_records(0, records)
@@ -47,16 +53,23 @@ def emitted(records: list[Record], end: int) -> tuple[list[Batch], list[list], P
 def test_large_malformed_messages_are_cut_into_batches_that_chain():
     batches, rejected, progress = emitted([Record(2 * n, b"x" * MIB) for n in range(50)], end=101)
     assert [(batch.start, batch.end) for batch in batches] == [*((2 * n, 2 * n + 2) for n in range(49)), (98, 101)]
-    assert [[row[0] for row in rows] for rows in rejected] == [[2 * n] for n in range(50)]
+    assert [[row.offset for row in rows] for rows in rejected] == [[2 * n] for n in range(50)]
     assert progress.unacked > 50 * 10_000, "the backlog's bound must count large messages as many readings"
 
 
 def test_readings_and_small_malformed_messages_stay_one_batch():
-    reading = b'{"series": "a", "time": 0, "value": 1}'
+    reading = b'{"series": "a", "time": "1970-01-01T00:00:00Z", "value": 1}'
     batches, rejected, progress = emitted([Record(n, reading if n % 2 else b"x") for n in range(4000)], end=4000)
     assert [(batch.start, batch.end, len(batch.readings.offsets)) for batch in batches] == [(0, 4000, 2000)]
     assert [len(rows) for rows in rejected] == [2000]
     assert progress.unacked == 4000
+
+
+def test_batches_chain_across_offsets_that_hold_no_record():
+    reading = b'{"series": "a", "time": 1732300000000, "value": 1}'
+    batches, _, progress = emitted([Record(at, reading, timestamp=1732300000000) for at in (7, 9)], end=12)
+    assert [(batch.start, batch.end, batch.readings.offsets.tolist()) for batch in batches] == [(0, 12, [7, 9])]
+    assert progress.position == 12
 
 
 def test_a_key_counts_as_well():
@@ -66,10 +79,18 @@ def test_a_key_counts_as_well():
 
 @pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, 5 * MIB])
 def test_of_what_is_rejected_so_much_is_copied_as_kafka_takes_for_sure(size):
-    _, [[[_, reason, key, value]]], _ = emitted([Record(0, b"x" * size, b"k" * size)], end=1)
-    assert base64.b64decode(key) == b"k" * min(size, MIB)
-    assert base64.b64decode(value) == b"x" * min(size, MIB)
-    assert ("not copied" in reason) == (size > MIB)
+    _, [[row]], _ = emitted([Record(0, b"x" * size, b"k" * size)], end=1)
+    assert (row.key, row.value) == (b"k" * min(size, MIB), b"x" * min(size, MIB))
+    assert ("not copied" in row.reason) == (size > MIB)
+
+
+def test_a_clock_record_is_no_reading_and_is_not_rejected():
+    (ours,), (others,) = clock.encode("oda", 7, {"a": 0}), clock.encode("another", 7, {"a": 0})
+    records = [Record(0, ours, clock.KEY), Record(1, others, clock.KEY), Record(2, b"{}", clock.KEY)]
+    (batch,), [[row]], _ = emitted(records, end=3)
+    assert batch.marks == [ClockMark(0, 7, {"a": 0})]
+    assert (row.offset, row.key) == (2, clock.KEY)
+    assert row.reason.startswith("not a clock record")
 
 
 def test_whatever_a_producer_compresses_with_can_be_read():

@@ -1,9 +1,11 @@
 """What `oda watch` shows of the messages it is given."""
 
+import itertools
 import json
 
 import pytest
 
+from oda.cli.hints import Hints
 from oda.cli.watch import AnomalyMessage, Watcher, WindowMessage
 
 WINDOW = {
@@ -17,27 +19,34 @@ ANOMALY = {
 }  # fmt: skip
 
 
+OFFSETS = itertools.count(1000)
+
+
+def new_watcher(series=(), tell=print) -> Watcher:
+    return Watcher(series, Hints(min_count=2, tell=tell))
+
+
 def show(watcher: Watcher, kind, message: dict, **changed):
     return watcher.line(kind, json.dumps({**message, **changed}).encode())
 
 
 def test_a_window_is_time_series_count_average_and_stddev():
-    line = show(Watcher(), WindowMessage, WINDOW)
+    line = show(new_watcher(), WindowMessage, WINDOW)
     assert line.plain == "2024-11-22 18:26:40.000  pump-7  200 readings  average 3.25  stddev 0.5"
 
 
 def test_an_anomaly_is_red_and_says_how_far_off_it_is():
-    line = show(Watcher(), AnomalyMessage, ANOMALY)
+    line = show(new_watcher(), AnomalyMessage, ANOMALY)
     assert line.plain == "2024-11-22 18:26:42.123  pump-7  ANOMALY 9.25: 12.0 sigmas from 3.25 ± 0.5"
     assert "red" in str(line.style)
 
 
 def test_without_spread_the_distance_is_infinite():
-    assert "inf sigmas" in show(Watcher(), AnomalyMessage, ANOMALY, stddev=0).plain
+    assert "inf sigmas" in show(new_watcher(), AnomalyMessage, ANOMALY, stddev=0).plain
 
 
 def test_a_repeated_result_is_shown_once():
-    watcher = Watcher()
+    watcher = new_watcher()
     for _ in range(3):
         show(watcher, WindowMessage, WINDOW)
         show(watcher, AnomalyMessage, ANOMALY, offset=10)  # a window of the same place is another thing
@@ -46,20 +55,59 @@ def test_a_repeated_result_is_shown_once():
 
 
 def test_only_the_wanted_series():
-    watcher = Watcher(["pump-8", "pump-9"])
+    watcher = new_watcher(["pump-8", "pump-9"])
     assert show(watcher, WindowMessage, WINDOW) is None
     assert show(watcher, WindowMessage, WINDOW, series="pump-9") is not None
     assert watcher.counts.summary() == "1 windows, 0 anomalies"
 
 
 def test_a_name_can_neither_command_the_terminal_nor_style_the_text():
-    line = show(Watcher(), WindowMessage, WINDOW, series="[red]\x1b[2J\n")
+    line = show(new_watcher(), WindowMessage, WINDOW, series="[red]\x1b[2J\n")
     assert "[red]\\x1b[2J\\n" in line.plain
     assert line.spans == []
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b"[1]", json.dumps({**WINDOW, "start": 10**18}).encode()])
 def test_what_is_no_result_is_counted(data: bytes):
-    watcher = Watcher()
+    watcher = new_watcher()
     assert watcher.line(WindowMessage, data) is None
     assert watcher.counts.summary() == "0 windows, 0 anomalies, 1 messages that could not be read"
+
+
+def windows(watcher: Watcher, counts: list[int], **changed):
+    for number, count in enumerate(counts):
+        start = WINDOW["start"] + number * 1_800_000
+        show(watcher, WindowMessage, WINDOW, start=start, first_offset=next(OFFSETS), count=count, **changed)
+
+
+def test_a_series_that_is_never_judged_is_told_of_once():
+    told = []
+    watcher = new_watcher(tell=told.append)
+    windows(watcher, [1] * 9)
+    windows(watcher, [1, 1, 1, 2, 1], series="told too soon, but so it was")
+    windows(watcher, [1, 2, 1, 1], series="judged")
+    windows(watcher, [1, 1], series="\x1b[2J, too short to say")
+    assert [hint.partition(":")[0] for hint in told] == ["pump-7", "told too soon, but so it was"]
+    assert told[0] == (
+        "pump-7: no baseline: its windows hold 1 of the 2 readings that oda.judge.min_count asks for, "
+        "so it is never judged. One comes every 1800 s: let oda.window.size_ms hold several"
+    )
+
+
+def test_a_series_in_several_partitions_is_told_of_once():
+    told = []
+    watcher = new_watcher(tell=told.append)
+    show(watcher, WindowMessage, WINDOW)
+    show(watcher, WindowMessage, WINDOW, series="pump-8", partition=2)
+    assert told == []
+    for partition in (0, 1, 2):
+        show(watcher, AnomalyMessage, ANOMALY, partition=partition)
+    assert [hint.partition(",")[0] for hint in told] == ["pump-7: its results are of the partitions 0 and 1"]
+
+
+def test_what_is_told_is_remembered_for_a_bounded_number_of_series(monkeypatch):
+    monkeypatch.setattr("oda.cli.hints.MEMORY", 2)
+    hints = Hints(2, tell=None)
+    for series in ("a", "b", "a", "c"):
+        hints.result(series, 0)
+    assert list(hints._series) == ["a", "c"]

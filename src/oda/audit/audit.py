@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from oda.audit.compare import Archived, Comparison, compare, compare_readings
-from oda.audit.expected import Accepted, ClockClose, Document, Expected
+from oda.audit.expected import Accepted, Document, Expected
 from oda.audit.sources import ANOMALIES, WINDOWS, Found, Insights, Kind, Log, Online, Positions, is_beyond
 from oda.errors import UserError
 from oda.kafka import made_anew
@@ -50,11 +50,6 @@ class Report(NamedTuple):
     def faults(self) -> int:
         """How many rows are wrong."""
         return sum(comparison.faults for comparison in self.comparisons)
-
-    @property
-    def may_settle(self) -> bool:
-        """True when there are faults, and all of them may be rows on their way to a store."""
-        return 0 < self.faults == sum(comparison.moving for comparison in self.comparisons)
 
 
 def wait_until_drained(settings: Settings, seconds: float, show: Callable[[int, Mapping[int, int]], None]) -> int:
@@ -97,7 +92,7 @@ def audit(settings: Settings, track: Track) -> Report:
     ):
         _require_same_log(settings, log, online)
         positions = log.positions()
-        expected = _read_log(settings, log, online, positions.committed, track)
+        expected = _read_log(settings, log, positions.committed, track)
         auditor = Auditor(expected, positions.committed, track)
         comparisons = [auditor.archive(online.readings())]
         for kind in (WINDOWS, ANOMALIES):
@@ -119,16 +114,11 @@ def _require_same_log(settings: Settings, log: Log, online: Online) -> None:
         raise UserError(made_anew(settings.kafka.readings, was, now))
 
 
-def _read_log(settings: Settings, log: Log, online: Online, committed: Mapping[int, int], track: Track) -> Expected:
-    # Read after the committed positions are known: what the clock closed before them is durable by then.
-    closes: dict[int, list[ClockClose]] = {partition: [] for partition in committed}
-    for partition, close in track(online.clock_closes(), "Cassandra clock closes", None):
-        if close.closed_at <= committed.get(partition, -1):
-            closes[partition].append(close)
+def _read_log(settings: Settings, log: Log, committed: Mapping[int, int], track: Track) -> Expected:
     expected = Expected(settings)
     for partition, end in committed.items():
         records = track(log.records(partition, end), f"Kafka {settings.kafka.readings}, partition {partition}", end)
-        expected.read(partition, records, closes[partition])
+        expected.read(partition, records)
     return expected
 
 
@@ -173,21 +163,28 @@ class Auditor:
             for identity, row in self._track(found, f"{store} {kind.name}", None)
             if not is_beyond(row, kind, self._committed)
         )
-        compare(result, {identify(row): row for row in rows}, audited, self._is_moving)
+        compare(result, {identify(row): row for row in rows}, audited)
         return result
 
     def rejected(self, found: Iterable[tuple[tuple[int, int], Document]]) -> Comparison:
-        """The topic of rejected messages: each with its original key and value, and a reason."""
+        """The topic of rejected messages: each with its original key and value, or their beginnings, and a reason."""
         result = Comparison("Kafka", "rejected")
         audited = (
-            ((partition, offset), row)
+            ((partition, offset), _whole(row, self._expected.rejected.get((partition, offset))))
             for (partition, offset), row in self._track(found, "Kafka rejected", None)
             if partition not in self._committed or offset < self._committed[partition]
         )
         compare(result, self._expected.rejected, audited)
         return result
 
-    def _is_moving(self, row: Document) -> bool:
-        # A commit says that what lies before it has arrived, not what the clock closed right at it.
-        at = row.get("closed_at")
-        return row.get("closed_by") == "clock" and at is not None and at == self._committed.get(row["partition"])
+
+def _whole(row: Document, original: Document | None) -> Document:
+    """What is right in a copy that says it is cut, namely a beginning, is completed."""
+    copy = {name: part for name, part in row.items() if name != "cut"}
+    if original is None or not row["cut"]:
+        return copy
+    return copy | {name: original[name] for name in ("key", "value") if _begins(original[name], copy[name])}
+
+
+def _begins(whole: bytes | None, part: bytes | None) -> bool:
+    return whole is not None and part is not None and whole.startswith(part)

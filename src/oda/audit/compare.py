@@ -5,7 +5,7 @@ Pure: rows come in as values, counts and examples come out. Floats are equal or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
@@ -24,11 +24,7 @@ Identity = TypeVar("Identity", bound=Hashable)
 
 @dataclass
 class Comparison:
-    """What came of comparing one kind of row in one store; rows are counted once by identity.
-
-    `moving` counts the faults that may be none: rows so near the audited point that they may still
-    be on their way to the store.
-    """
+    """What came of comparing one kind of row in one store; rows are counted once by identity."""
 
     store: str
     rows: str
@@ -37,7 +33,6 @@ class Comparison:
     missing: int = 0
     extra: int = 0
     different: int = 0
-    moving: int = 0
     examples: dict[Fault, list[str]] = field(default_factory=lambda: {"missing": [], "extra": [], "different": []})
 
     @property
@@ -52,15 +47,8 @@ class Comparison:
         kept.extend(example for example, _ in zip(examples, range(EXAMPLES - len(kept)), strict=False))
 
 
-def _never(_: Document) -> bool:
-    return False
-
-
 def compare(
-    result: Comparison,
-    expected: Mapping[Identity, Document],
-    found: Iterable[tuple[Identity, Document]],
-    is_moving: Callable[[Document], bool] = _never,
+    result: Comparison, expected: Mapping[Identity, Document], found: Iterable[tuple[Identity, Document]]
 ) -> None:
     """Compare rows by identity; a row that is found twice must be right both times.
 
@@ -68,7 +56,6 @@ def compare(
         result: where the counts go.
         expected: each row by its identity.
         found: identities and rows, in any order, repeated or not.
-        is_moving: whether a row is so near the audited point that it may be on its way.
 
     >>> result = Comparison("Kafka", "windows")
     >>> compare(result, {1: {"mean": 0.5}, 2: {"mean": 0.5}}, [(1, {"mean": 0.25})])
@@ -83,14 +70,12 @@ def compare(
         if row == want or identity in wrong:
             continue
         wrong.add(identity)
-        result.moving += is_moving(row)
         if want is None:
             result.add("extra", 1, [f"{identity}: {row}"])
         else:
             result.add("different", 1, [f"{identity}: {_difference(want, row)}"])
     for identity, want in expected.items():
         if identity not in seen:
-            result.moving += is_moving(want)
             result.add("missing", 1, [f"{identity}: {want}"])
     result.expected += len(expected)
     result.found += len(seen)

@@ -1,6 +1,6 @@
 """What one pass over the log gives: every row that the stores should hold, and nothing else.
 
-Pure: it takes records and recorded clock closes, and knows nothing of where they were read.
+Pure: it takes records, and knows nothing of where they were read.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from oda.audit.message import read_message
+from oda.audit.message import CLOCK_KEY, read_clock_record, read_message
 from oda.audit.reference import Reference
 from oda.core.rows import Anomaly, ClosedWindow
 from oda.settings import Settings
@@ -34,14 +34,6 @@ class Record(Protocol):
     timestamp_type: int | None
     key: bytes | None
     value: bytes | None
-
-
-class ClockClose(NamedTuple):
-    """A window that the clock closed before the record at offset `closed_at`; `start` in epoch ms."""
-
-    closed_at: int
-    start: int
-    series: str
 
 
 class Names:
@@ -99,25 +91,20 @@ class Expected:
         self.names = Names()
         self._settings = settings
 
-    def read(self, partition: int, records: Iterable[Record], closes: Iterable[ClockClose]) -> None:
-        """Add one partition.
-
-        Args:
-            partition: its number.
-            records: the records of its audited part, from the first one on.
-            closes: what the clock closed in that part, in any order.
-        """
+    def read(self, partition: int, records: Iterable[Record]) -> None:
+        """Add one partition: the records of its audited part, from the first one on."""
         reference = Reference(self._settings.window, self._settings.judge)
         accepted = self.readings[partition] = Accepted()
-        pending = sorted(closes, reverse=True)
         for record in records:
-            while pending and pending[-1].closed_at <= record.offset:
-                close = pending.pop()
-                reference.clock_close(close.series, close.start, close.closed_at)
+            clock = read_clock_record(record.value) if record.key == CLOCK_KEY else None
+            if clock is not None:
+                if clock.group == self._settings.kafka.group:
+                    reference.read_clock(record.offset, clock)
+                continue
             by_broker = record.timestamp_type == 1
             max_ahead = self._settings.readings.max_ahead_ms
             reading = read_message(record.value, record.timestamp or 0, max_ahead, by_broker)
-            if reading is None:
+            if reading is None or record.key == CLOCK_KEY:
                 self.rejected[partition, record.offset] = _rejected(record)
                 continue
             reference.read(record.offset, reading)
@@ -125,8 +112,6 @@ class Expected:
             accepted.series.append(self.names.number(reading.series))
             accepted.times.append(reading.time)
             accepted.values.append(reading.value)
-        for close in reversed(pending):
-            reference.clock_close(close.series, close.start, close.closed_at)
         self.windows += (self._document(partition, row) for row in reference.windows)
         self.anomalies += (self._document(partition, row) for row in reference.anomalies)
 

@@ -11,13 +11,25 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from math import isinf
-from typing import Any
+from typing import Any, NamedTuple
 
 from oda.core.reading import Reading
 
 _RFC_3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):?([0-5]\d))", re.ASCII
 )
+
+
+CLOCK_KEY = b"\xffoda.clock"
+"""Of a record that may be a clock record."""
+
+
+class ClockRecord(NamedTuple):
+    """Its group, the position up to which its writer had read, by series the start of the last window to close (ms)."""
+
+    group: str
+    position: int
+    through: dict[str, int]
 
 
 class _Object(list[tuple[str, Any]]):
@@ -49,12 +61,28 @@ def read_message(data: bytes | None, timestamp: int, max_ahead: int, by_broker: 
             return None
         # A field that is repeated counts as it is the last time, and must be of the right kind each time.
         fields = {name: _READ[name](value) for name, value in content if name in _READ}
-        series, time, value = (fields[name] for name in ("series", "time", "value"))
+        series, (time, least), value = (fields[name] for name in ("series", "time", "value"))
     except (ValueError, KeyError):
+        return None
+    if time < least:
         return None
     if not 0 <= time < 2**43 or _is_ahead(time, timestamp, max_ahead, by_broker):
         return None
     return Reading(series, time, value) if abs(value) <= 1e100 else None
+
+
+def read_clock_record(data: bytes | None) -> ClockRecord | None:
+    """What the value of a record with the key `CLOCK_KEY` means; None if it is none."""
+    if data is None or data.count(b"[") + data.count(b"{") > 500:
+        return None
+    try:
+        content = _parse(data)
+        if not isinstance(content, _Object):
+            return None
+        fields = {name: _READ_CLOCK[name](value) for name, value in content if name in _READ_CLOCK}
+        return ClockRecord(*(fields[name] for name in ("group", "position", "through")))
+    except (ValueError, KeyError):
+        return None
 
 
 def _is_ahead(time: int, timestamp: int, max_ahead: int, by_broker: bool) -> bool:
@@ -102,10 +130,10 @@ def _series(value: Any) -> str:
     return value
 
 
-def _time(value: Any) -> int:
-    """Epoch ms."""
+def _time(value: Any) -> tuple[int, int]:
+    """Epoch ms, and the least that is accepted of what is written so: a number is of 1980 or later, or a mistake."""
     if type(value) is _Integer and len(value) <= 4300:  # what msgspec takes for one
-        return int(value)
+        return int(value), 315_532_800_000
     if type(value) is not str or not (match := _RFC_3339.fullmatch(value)):
         raise ValueError
     date, clock, fraction, sign, hours, minutes = match.groups()
@@ -115,7 +143,7 @@ def _time(value: Any) -> int:
     if sign:
         seconds -= int(sign + "1") * (int(hours) * 3600 + int(minutes) * 60)
     tenths = int(((fraction or "") + "0000000")[:7])  # of a microsecond, to which it is rounded
-    return (seconds * 1_000_000 + (tenths + 5) // 10) // 1000
+    return (seconds * 1_000_000 + (tenths + 5) // 10) // 1000, 0
 
 
 def _value(value: Any) -> float:
@@ -128,3 +156,28 @@ def _value(value: Any) -> float:
 
 
 _READ: dict[str, Callable[[Any], Any]] = {"series": _series, "time": _time, "value": _value}
+
+
+def _group(value: Any) -> str:
+    if type(value) is not str:
+        raise ValueError
+    return value
+
+
+def _integer(value: Any, end: int) -> int:
+    if type(value) is not _Integer or len(value) > 4300 or not 0 <= int(value) < end:
+        raise ValueError
+    return int(value)
+
+
+def _through(value: Any) -> dict[str, int]:
+    if not isinstance(value, _Object):
+        raise ValueError
+    return {_series(name): _integer(start, 2**43) for name, start in value}
+
+
+_READ_CLOCK: dict[str, Callable[[Any], Any]] = {
+    "group": _group,
+    "position": lambda value: _integer(value, 2**63),
+    "through": _through,
+}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import sqrt
 
+from oda.audit.message import ClockRecord
 from oda.core.reading import Reading
 from oda.core.rows import Anomaly, ClosedWindow
 from oda.settings import Judge, Window
@@ -46,11 +47,12 @@ class _Open:
 class _Series:
     """What is known of one series so far."""
 
-    __slots__ = ("baseline", "closed_through", "late", "newest", "open")
+    __slots__ = ("baseline", "closed_through", "late", "latest_offset", "newest", "open")
 
     def __init__(self, time: int) -> None:
         self.newest = time
         """Largest time seen, epoch ms."""
+        self.latest_offset = -1
         self.closed_through = -(2**63)
         """Number of the newest window that can take no more readings."""
         self.open: dict[int, _Open] = {}
@@ -89,6 +91,7 @@ class Reference:
         if series is None:
             series = self._series[name] = _Series(time)
         series.newest = max(series.newest, time)
+        series.latest_offset = offset
 
         over = (series.newest - self._lateness) // self._size - 1
         if over > series.closed_through:
@@ -110,16 +113,18 @@ class Reference:
                     Anomaly(name, time, offset, value, base.mean, base.stddev, base.count, base.start)
                 )
 
-    def clock_close(self, name: str, start: int, closed_at: int) -> None:
-        """Close the window of series `name` that starts at `start` ms, and those before it, by the clock.
+    def read_clock(self, offset: int, record: ClockRecord) -> None:
+        """Apply the clock record at `offset`; offsets ascend, those of readings included.
 
-        Call it between the readings before offset `closed_at` and the rest. A window that isn't open
-        can't have been closed: such a record is ignored, and what it claims is missing from `windows`.
+        For each series it closes the windows up to the one that starts at the given time, unless the series has had
+        a reading at or behind the record's position.
         """
-        series = self._series.get(name)
-        number = start // self._size
-        if series is not None and number in series.open:
-            self._close(name, series, number, closed_at, clock=True)
+        for name, start in record.through.items():
+            series = self._series.get(name)
+            if series is not None and series.latest_offset < record.position:
+                due = [number for number in series.open if number <= start // self._size]
+                if due:
+                    self._close(name, series, max(due), offset, clock=True)
 
     def _close(self, name: str, series: _Series, through: int, at: int, *, clock: bool) -> None:
         for number in sorted(number for number in series.open if number <= through):

@@ -26,10 +26,11 @@ from kafka.errors import KafkaError
 from kafka.protocol.consumer import OffsetSpec
 
 from oda import kafka, settings
-from oda.audit.expected import ClockClose, Document
+from oda.audit.expected import Document
 from oda.errors import UserError
 from oda.stores.archive import DAY_MS
 from oda.stores.cassandra import open_session
+from oda.stores.kafka import CUT
 
 _STALL_SECONDS = 60
 """A log that gives nothing new for so long can't be read to its end."""
@@ -167,6 +168,8 @@ class Log:
     def rejected(self) -> Iterator[tuple[tuple[int, int], Document]]:
         """Rejected messages by (partition, offset) of their origin; those of other topics are left out.
 
+        `cut` tells whether the reason says that the topic did not take the whole message.
+
         Raises:
             UserError: the beginning of the log is gone, or there is no such topic.
         """
@@ -178,7 +181,9 @@ class Log:
                 origin = int(headers["oda.partition"]), int(headers["oda.offset"])
             except (KeyError, ValueError):
                 origin = (-1, record.offset)
-            yield origin, {"key": record.key, "value": record.value, "has a reason": bool(headers.get("oda.reason"))}
+            reason = headers.get("oda.reason", "")
+            row = {"key": record.key, "value": record.value, "has a reason": bool(reason), "cut": reason.endswith(CUT)}
+            yield origin, row
 
     def _whole(self, topic: str) -> Iterator[Any]:
         with self._errors():
@@ -254,13 +259,6 @@ class Online:
             return row.id if row else None
         return None
 
-    def clock_closes(self) -> Iterator[tuple[int, ClockClose]]:
-        """What the clock has closed, each with its partition."""
-        columns = "series, to_unix_timestamp(start) AS start, partition, closed_at, closed_by"
-        for row in self._select(columns, "windows"):
-            if row.closed_by == "clock":
-                yield row.partition, ClockClose(row.closed_at, row.start, row.series)
-
     def results(self, kind: Kind) -> Found:
         """Rows of the table `windows` or `anomalies`."""
         for values in self._select(f"{_DAY}, {_COLUMNS[kind]}", kind.name):
@@ -328,8 +326,6 @@ def is_beyond(row: Document, kind: Kind, committed: Mapping[int, int]) -> bool:
     """Whether a row that a store holds is beyond the audited part, which ends at the committed positions."""
     try:
         point = committed[row["partition"]]
-        if kind is ANOMALIES:
-            return bool(row["offset"] >= point)
-        return bool(row["closed_at"] >= point + (row["closed_by"] == "clock"))
+        return bool(row["offset" if kind is ANOMALIES else "closed_at"] >= point)
     except (KeyError, TypeError):  # no such row is right, so it must be compared
         return False

@@ -60,7 +60,7 @@ def measure(system: System, workload: Workload) -> Measured:
 def _processes(system: System) -> dict[str, list[psutil.Process]]:
     found = {name: system.component(name) for name in COMPONENTS}
     servers = processes.find(system.cluster.layout.data)
-    return found | {"worker": system.worker()} | {name: servers.get(server, []) for name, server in _SERVERS.items()}
+    return found | {"worker": system.workers()} | {name: servers.get(server, []) for name, server in _SERVERS.items()}
 
 
 def _cpu(system: System) -> dict[str, float]:

@@ -73,7 +73,7 @@ class OdaCompute(Engine):
     def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> Outcome:
         """Until the last result."""
         with _stream(context, topic, lateness_ms) as (storm, settings):
-            with storm.running(settings.kafka.group, "../benchmarks/compute"):
+            with storm.running(settings.kafka.group, topology="../benchmarks/compute"):
                 began = throughput.reading_since(settings, load_layout(context.config, context.env).logs)
                 wait_for(settings, len(expected.rows), lambda: None)
             found = collect(settings)

@@ -35,7 +35,7 @@ class Sample(NamedTuple):
     """One look from outside.
 
     `at` is of the monotonic clock, `committed` and `end` are sums over the partitions, `memory` is
-    resident MiB by process, `pids` the worker's.
+    resident MiB by process, `workers` the pids of the workers.
     """
 
     at: float
@@ -131,16 +131,16 @@ class Recorder(Background):
         with closing(Group(self._system.settings.kafka)) as group:
             while not self._over.wait(SAMPLE_SECONDS):
                 committed, end = group.committed(), group.end()
-                workers = frozenset(process.pid for process in self._system.worker())
+                workers = frozenset(process.pid for process in self._system.workers())
                 self.samples.append(Sample(time.monotonic(), committed, end, _memory(self._system), workers))
 
 
 def _memory(system: System) -> dict[str, float]:
     """Resident MiB of each process that there is; of a server with all that it started."""
     found = processes.find(system.cluster.layout.data)
-    found["supervisor"] = system.server("supervisor")  # without the workers
+    found |= {name: system.server(name) for name in system.supervisors}  # without the workers
     by_name = {f"server {name}": found.get(name, []) for name in (server.name for server in system.cluster.servers)}
-    by_name["worker"] = system.worker()
+    by_name["worker"] = system.workers()
     by_name |= {f"component {name}": system.component(name) for name in COMPONENTS}
     return {name: sum(map(rss, family)) for name, family in by_name.items() if family}
 

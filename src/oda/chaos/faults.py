@@ -117,17 +117,17 @@ class Resubmit(Fault):
 
     def heal(self, system: System) -> None:
         """Submit it."""
-        system.storm.submit(system.topology)
+        system.storm.submit(system.topology, *system.options)
 
 
 class SecondTopology(Fault):
-    """The same topology under another name, on the same group, by mistake."""
+    """The same topology under another name, on the same group: two live processes on each partition."""
 
     name = "second topology"
 
     def strike(self, system: System) -> None:
         """Submit it and let both work for a while."""
-        system.storm.submit(f"{system.topology}-twin")
+        system.storm.submit(f"{system.topology}-twin", *system.options)
         time.sleep(HURT_SECONDS)
 
     def heal(self, system: System) -> None:

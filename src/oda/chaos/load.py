@@ -1,8 +1,10 @@
 """The load under which faults strike: readings whose fate is known.
 
 The values of a window lie around 0, those of the next around a million, so every reading is an
-anomaly and its judgement can be seen from outside. Counts what Kafka has acknowledged: a witness
-that does not depend on ODA's own reading of the log.
+anomaly and its judgement can be seen from outside. Some series more fall silent again and again, for
+about as long as it takes the clock to close their windows, and then get one more reading into the
+same window: in time or late, as it comes. Counts what Kafka has acknowledged: a witness that does
+not depend on ODA's own reading of the log.
 """
 
 from __future__ import annotations
@@ -10,17 +12,20 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import closing
+from random import Random
 
-from kafka import TopicPartition
 from tenacity import retry, retry_if_exception_type, wait_fixed
 
+from oda.audit.sources import Log
 from oda.collect.producer import Producer
+from oda.core.clock import KEY
 from oda.core.reading import Reading, encode
 from oda.errors import UserError
-from oda.kafka import connect_consumer
-from oda.settings import Settings
+from oda.settings import Settings, Window
 
 SERIES = [f"chaos-{number}" for number in range(16)]
+
+QUIET = [f"chaos-quiet-{number}" for number in range(8)]
 
 _SESSION_SECONDS = 60.0
 """How long a producer lives: the next one sees new partitions."""
@@ -40,6 +45,7 @@ class Load:
         self._settings = settings
         self._rate = rate
         self._over = threading.Event()
+        self._quiet = [Quiet(name, settings.window) for name in QUIET]
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -67,14 +73,32 @@ class Load:
             now = time.time_ns() // 1_000_000
             level = 1e6 * (now // size % 2)
             number = producer.sent
-            reading = Reading(SERIES[number % len(SERIES)], now, level + number % 7)
-            producer.send(encode(reading), reading.series.encode())
+            due = [Reading(SERIES[number % len(SERIES)], now, level + number % 7)]
+            for reading in (*due, *(reading for quiet in self._quiet for reading in quiet.due(now))):
+                producer.send(encode(reading), reading.series.encode())
+
+
+class Quiet:
+    """A series with a reading, a long silence, one more of the same time, and at once the first of the next pair."""
+
+    def __init__(self, name: str, window: Window) -> None:
+        self._name = name
+        self._random = Random(name)
+        self._silence_ms = window.size_ms + window.lateness_ms + window.idle_ms
+        self._time: int | None = None
+        self._next = 0
+
+    def due(self, now: int) -> list[Reading]:
+        """What it sends at `now` (epoch ms)."""
+        if now < self._next:
+            return []
+        pair = [] if self._time is None else [self._time]
+        self._time, self._next = now, now + int(self._silence_ms * self._random.uniform(0.8, 1.2))
+        return [Reading(self._name, time, float(time % 7)) for time in (*pair, now)]
 
 
 def count_in_log(settings: Settings) -> int:
-    """How many messages the topic of readings holds, as its offsets say: the load makes no transactions."""
-    topic = settings.kafka.readings
-    with closing(connect_consumer(settings.kafka)) as consumer:
-        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
-        ends, beginnings = consumer.end_offsets(partitions), consumer.beginning_offsets(partitions)
-    return int(sum(ends.values()) - sum(beginnings.values()))
+    """How many messages the topic of readings holds, without the clock's."""
+    with closing(Log(settings.kafka)) as log:
+        ends = log.positions().ends
+        return sum(record.key != KEY for partition, end in ends.items() for record in log.records(partition, end))

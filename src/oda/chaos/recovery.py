@@ -86,7 +86,8 @@ class Observer:
             rows = [msgspec.json.decode(m.value) for messages in consumer.poll(200).values() for m in messages]
             with self._noted:
                 for row in rows:
-                    self._newest[row["series"]] = max(row["time"], self._newest[row["series"]])
+                    if row["series"] in self._newest:
+                        self._newest[row["series"]] = max(row["time"], self._newest[row["series"]])
                 if self._judged_ms is None and min(self._newest.values()) >= self._since_ms:
                     self._judged_ms = _now_ms()
                     self._noted.notify_all()

@@ -9,9 +9,11 @@ from functools import partial
 from typing import NamedTuple
 
 import psutil
+import tenacity
 
 from oda.cluster import processes
-from oda.cluster.local import LocalCluster
+from oda.cluster.local import LocalCluster, ServerFailedError
+from oda.cluster.storm_daemons import Supervisor
 from oda.settings import Settings
 from oda.topology import Storm
 
@@ -23,22 +25,27 @@ _SPARED = {"ui", "logviewer"}  # nothing depends on them
 
 @dataclass(frozen=True)
 class System:
-    """A local cluster, and the name of the topology that runs on it."""
+    """A local cluster, the name of the topology that runs on it, and the options that it is submitted with."""
 
     cluster: LocalCluster
     storm: Storm
     settings: Settings
     topology: str
+    options: tuple[str, ...] = ()
 
     def component(self, name: str) -> list[psutil.Process]:
         """The Python processes of a component of the topology."""
         module = ("spouts." if name == "readings" else "bolts.") + name + "."
         return [process for process in self._workers() if _runs(process, "streamparse_run", module)]
 
-    def worker(self) -> list[psutil.Process]:
-        """The JVM that runs the topology, without the process that writes its log."""
+    def workers(self) -> list[psutil.Process]:
+        """The JVMs that run the topology, oldest first, without the processes that write their logs."""
         main = "org.apache.storm.daemon.worker.Worker"
         return [p for p in self._workers() if _runs(p, main) and not _runs(p, "org.apache.storm.LogWriter")]
+
+    def worker(self) -> list[psutil.Process]:
+        """One of the JVMs that run the topology."""
+        return self.workers()[:1]
 
     def server(self, name: str) -> list[psutil.Process]:
         """The process of a server."""
@@ -47,10 +54,20 @@ class System:
 
     def mend(self) -> None:
         """Start the servers that are missing; returns when all serve."""
-        self.cluster.up(lambda *_: None)
+        # Nimbus and supervisors end by themselves when ZooKeeper was away, and may do so while it is started again.
+        retry = tenacity.retry_if_exception_type(ServerFailedError)
+        tenacity.Retrying(retry=retry, stop=tenacity.stop_after_attempt(3), reraise=True)(
+            self.cluster.up, lambda *_: None
+        )
+
+    @property
+    def supervisors(self) -> list[str]:
+        """Names of the servers whose processes include their workers'."""
+        return [server.name for server in self.cluster.servers if isinstance(server, Supervisor)]
 
     def _workers(self) -> list[psutil.Process]:
-        family = processes.find(self.cluster.layout.data).get("supervisor", [])
+        found = processes.find(self.cluster.layout.data)
+        family = sorted((p for name in self.supervisors for p in found.get(name, [])), key=lambda p: p.create_time())
         return [process for process in family if _belongs(process, self.topology)]
 
 
@@ -81,9 +98,10 @@ def server_target(name: str) -> Target:
 
 
 def all_targets(system: System) -> list[Target]:
-    """Each component, the worker, and each server that something depends on."""
+    """Each component, one worker and all at once, and each server that something depends on."""
     return [
         *(Target(name, partial(System.component, name=name)) for name in COMPONENTS),
         Target("worker", System.worker),
+        Target("all workers", System.workers),
         *(server_target(server.name) for server in system.cluster.servers if server.name not in _SPARED),
     ]

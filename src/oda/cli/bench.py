@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from statistics import median
 from typing import Annotated
 
 import msgspec
@@ -16,7 +17,7 @@ from rich.markdown import Markdown
 from rich.status import Status
 from rich.table import Table
 
-from oda.bench import compare, cost, flame, latency, outage, report, soak, throughput
+from oda.bench import compare, cost, flame, latency, outage, report, soak, throughput, workers
 from oda.bench.engines import BENCHMARKS, ENGINES
 from oda.bench.own import own_stream
 from oda.bench.watch import Sample
@@ -111,6 +112,32 @@ def measure_throughput(
         f"{readings} readings of {series} series: {whole.per_second:,.0f}/s to all stores, "
         f"bare poll() {bare.per_second:,.0f}/s, ratio {whole.per_second / bare.per_second:.2f}"
     )
+
+
+@app.command("workers")
+def measure_workers(
+    ctx: typer.Context,
+    series: Annotated[list[int], typer.Option(min=1, help="How many series; may be repeated.")] = _SERIES,
+    readings: Annotated[int, typer.Option(min=10_000, help="How many readings a topic holds.")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 3,
+) -> None:
+    """What the way from one worker to another costs: a full topic to all stores, with one worker and with two.
+
+    With one executor of each component two workers split a partition's way; with two of each it stays in one.
+
+    Example: oda bench workers --series 100 --rounds 3
+    """
+    table = Table("series", "executors of each", "1 worker", "2 workers", "ratio (least to most)", title="Readings/s")
+    for number in series:
+        with own_stream(ctx.obj) as (_, filled), console.status(f"{number:,} series") as status:
+            fill(filled, Workload(number, readings))
+            found = workers.measure(ctx.obj, filled.kafka.readings, rounds, lambda what: _tell(status, what))
+        for executors, (one, two) in found.items():
+            ratios = sorted(b / a for a, b in zip(one, two, strict=True))
+            rates = (f"{median(rates):,.0f}" for rates in (one, two))
+            ratio = f"{median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+            table.add_row(f"{number:,}", str(executors), *rates, ratio)
+    console.print(table)
 
 
 @app.command("peers")

@@ -32,6 +32,7 @@ def chaos(
     seed: Annotated[int, typer.Option(help="The same seed chooses the same faults.")] = 1,
     faults: Annotated[int | None, typer.Option(min=1, help="Stop after this many.")] = None,
     only: Annotated[str | None, typer.Option(help="Only faults whose name contains this.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="How many workers the topology gets.")] = 2,
 ) -> None:
     """Kill, pause and confuse the local cluster under load, with topics and tables of its own, and audit it.
 
@@ -48,9 +49,9 @@ def chaos(
     context: Context = ctx.obj
     console = Console()
     with own_stream(context) as (storm, settings):
-        name = settings.kafka.group
-        with storm.running(name):
-            system = System(local_cluster(context, console), storm, settings, name)
+        name, options = settings.kafka.group, (f"topology.workers={workers}",)
+        with storm.running(name, *options):
+            system = System(local_cluster(context, console), storm, settings, name, options)
             end = time.monotonic() + minutes * 60
             timeline = run(
                 system,

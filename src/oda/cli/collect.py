@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import signal
 import sys
 import time
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -18,14 +18,19 @@ import typer
 
 from oda.cli.context import Context
 from oda.collect import csvfile
+from oda.collect.check import Check
 from oda.collect.endpoint import serve
-from oda.collect.intake import Intake, intake
+from oda.collect.intake import Intake, intake, say
+from oda.collect.late import Late
 from oda.collect.lines import collect_lines
+from oda.collect.lines import stdin as read_stdin
 from oda.collect.producer import Producer
 from oda.collect.run import collect
 from oda.collect.subscriber import subscribe
 from oda.collect.times import Replay, parse_time
+from oda.collect.timeunit import TimeUnit
 from oda.collect.walk import Walks
+from oda.core.reading import MAX_TIME, Reading, RejectedError, epoch_ms
 from oda.errors import UserError
 from oda.kafka import create_topics
 
@@ -48,6 +53,10 @@ SpoolFolder = Annotated[
     Path | None, typer.Option("--spool", help="Where readings wait for Kafka.", show_default=f"{SPOOLS}/SOURCE")
 ]
 SpoolMaxMb = Annotated[int, typer.Option("--spool-max-mb", min=4, help="The size at which it is full.")]
+Unit = Annotated[
+    TimeUnit | None,
+    typer.Option("--time-unit", help="What a time that is a number counts.", show_default="ms, none before 1980"),
+]
 
 
 @app.command()
@@ -90,7 +99,7 @@ def walk(
 def csv_file(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="A CSV file with a header row.")],
-    time_column: Annotated[str, typer.Option(help="Epoch ms, RFC 3339 or YYYY-MM-DD HH:MM:SS (UTC).")] = "timestamp",
+    time_column: Annotated[str, typer.Option(help="Numbers, RFC 3339 or YYYY-MM-DD HH:MM:SS (UTC).")] = "timestamp",
     value_column: Annotated[str, typer.Option(help="The numbers.")] = "value",
     series: Annotated[str | None, typer.Option(help="The series' name.", show_default="the file's name")] = None,
     series_column: Annotated[str | None, typer.Option(help="The column that names each row's series.")] = None,
@@ -98,16 +107,26 @@ def csv_file(
     shift_to_now: Annotated[
         bool, typer.Option("--shift-to-now", help="A reading's time becomes the moment it is sent.")
     ] = False,
+    longest_pause: Annotated[
+        float, typer.Option(min=0, help="With --speed: no pause is longer than this, seconds.")
+    ] = 3600.0,
+    time_unit: Unit = None,
+    delimiter: Annotated[str, typer.Option(help="What separates the fields: one character, or \\t.")] = ",",
 ) -> None:
     """Replays the recorded readings of a CSV file; rows that are none are reported and left out.
 
-    Examples:
+    The exit code is 0 if each row is in Kafka, 1 if some were left out.
 
-        oda collect csv nyc_taxi.csv
+    Examples:
 
         oda collect csv pumps.csv --time-column t --value-column bar --series-column pump
 
-        oda collect csv nyc_taxi.csv --speed 600 --shift-to-now
+        oda collect csv events.csv --time-unit s
+
+        oda collect csv nyc_taxi.csv --speed 3600 --shift-to-now     (a reading each half hour: now each half second)
+
+    Without --speed, windows are of recorded time: nyc_taxi.csv has one reading in
+    each of its windows of 2 s, and none is judged. Let oda.window.size_ms be a day.
     """
     if series is not None and series_column is not None:
         raise UserError("give either --series or --series-column")
@@ -115,24 +134,35 @@ def csv_file(
     if shift_to_now and pace is None:
         raise UserError("--shift-to-now needs a pace: give --speed, such as --speed 1")
     columns = csvfile.Columns(time_column, value_column, series or file.stem, series_column)
-    bad = _BadRows(file)
+    context: Context = ctx.obj
+    settings = context.settings()
+    # What is shifted may be recorded at any time.
+    check = Check(MAX_TIME if shift_to_now else settings.readings.max_ahead_ms, time_unit)
+    bad, late = _BadRows(file), Late(settings.window)
     with _opened(file) as lines:
-        readings = csvfile.read(lines, columns, bad)
+        rows = csvfile.read(lines, columns, lambda row: check.one(row, _now()), bad, _character(delimiter))
+        replay = Replay(_now(), pace, shift_to_now, longest_pause * 1000, _cut)
         producer = _producer(ctx)
         try:
-            collect(Replay(_now(), pace, shift_to_now).schedule(readings), producer)
+            collect(late.passing(replay.schedule(rows)), producer)
         finally:
             bad.summarise()
+            _tell(late)
+    if bad.count:
+        raise typer.Exit(1)
 
 
 @app.command()
-def stdin(ctx: typer.Context, spool: SpoolFolder = None, spool_max_mb: SpoolMaxMb = 1024) -> None:
+def stdin(
+    ctx: typer.Context, spool: SpoolFolder = None, spool_max_mb: SpoolMaxMb = 1024, time_unit: Unit = None
+) -> None:
     """Takes a reading from each line of stdin; a line that is none is reported and left out.
 
     A line looks like {"series": "pump-7", "time": 1732300000123, "value": 3.25};
     time may also be RFC 3339. While Kafka is away readings wait in the spool, on
     disk; when that is full, the writer of the pipe waits. At the end of stdin it
     waits until Kafka has all of them; after Ctrl-C the next start sends the rest.
+    The exit code is 0 if each line is in Kafka, 1 if some were left out.
 
     Examples:
 
@@ -141,9 +171,17 @@ def stdin(ctx: typer.Context, spool: SpoolFolder = None, spool_max_mb: SpoolMaxM
         oda collect stdin --spool /var/spool/oda --spool-max-mb 8192 < readings.ndjson
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with _intake(ctx, "stdin", spool, spool_max_mb) as taken:
-        collect_lines(lambda size: os.read(sys.stdin.fileno(), size), taken)
-        taken.sender.drain()
+    read = read_stdin()
+    context: Context = ctx.obj
+    late = Late(context.settings().window)
+    with _intake(ctx, "stdin", spool, spool_max_mb, time_unit) as taken:
+        try:
+            collect_lines(read, taken, late)
+            taken.sender.drain()
+        finally:
+            _tell(late)
+    if taken.rejected:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -153,13 +191,14 @@ def http(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8088,
     spool: SpoolFolder = None,
     spool_max_mb: SpoolMaxMb = 1024,
+    time_unit: Unit = None,
 ) -> None:
     """Takes readings that are sent to POST /readings, until Ctrl-C.
 
     One reading, a JSON array of them, or one a line. The answer is 200 when they
     are on disk, whether Kafka is there or not; 400 when one of them is no reading
-    (then none is taken); 413 beyond 1 MiB; 503 while the spool is full.
-    GET /health says how many wait.
+    (then none is taken; with ?partial=1 the others are, and the answer is 200);
+    413 beyond 1 MiB; 503 while the spool is full. GET /health says how many wait.
 
     Examples:
 
@@ -167,9 +206,9 @@ def http(
 
         curl -d '{"series": "pump-7", "time": 1732300000123, "value": 3.25}' localhost:8088/readings
 
-        curl --data-binary @readings.ndjson localhost:8088/readings
+        curl --data-binary @readings.ndjson 'localhost:8088/readings?partial=1'
     """
-    with _intake(ctx, "http", spool, spool_max_mb) as taken:
+    with _intake(ctx, "http", spool, spool_max_mb, time_unit) as taken:
         asyncio.run(serve(taken, host, port))
         raise KeyboardInterrupt
 
@@ -181,6 +220,7 @@ def socketio(
     event: Annotated[str, typer.Option(help="The event whose payload is a reading, or a list of them.")] = "reading",
     spool: SpoolFolder = None,
     spool_max_mb: SpoolMaxMb = 1024,
+    time_unit: Unit = None,
 ) -> None:
     """Takes the readings that a Socket.IO server emits, until Ctrl-C.
 
@@ -195,7 +235,7 @@ def socketio(
     """
     if not _is_url(url):
         raise UserError(f"{url!r} is no URL of a Socket.IO server, such as http://localhost:5000")
-    with _intake(ctx, "socketio", spool, spool_max_mb) as taken:
+    with _intake(ctx, "socketio", spool, spool_max_mb, time_unit) as taken:
         asyncio.run(subscribe(taken, url, event))
         raise KeyboardInterrupt
 
@@ -208,9 +248,11 @@ def _is_url(text: str) -> bool:
         return False
 
 
-def _intake(ctx: typer.Context, source: str, spool: Path | None, max_mb: int) -> AbstractContextManager[Intake]:
+def _intake(
+    ctx: typer.Context, source: str, spool: Path | None, max_mb: int, unit: TimeUnit | None
+) -> AbstractContextManager[Intake]:
     context: Context = ctx.obj
-    return intake(context.settings(), spool or SPOOLS / source, max_mb * 2**20)
+    return intake(context.settings(), spool or SPOOLS / source, max_mb * 2**20, unit)
 
 
 def _opened(file: Path) -> TextIO:
@@ -222,20 +264,41 @@ def _opened(file: Path) -> TextIO:
 
 
 class _BadRows:
-    """Reports the first rows that are no readings, then how many there were."""
+    """Reports the first rows that are no readings, then how many lines they were."""
 
     def __init__(self, file: Path) -> None:
+        self.count = 0
         self._file = file
-        self._count = 0
+        self._lines = 0
 
-    def __call__(self, line: int, reason: str) -> None:
-        self._count += 1
-        if self._count <= SHOWN_BAD_ROWS:
-            print(f"{self._file}:{line}: left out: {reason}", file=sys.stderr)
+    def __call__(self, first: int, last: int, reason: str) -> None:
+        self.count += 1
+        self._lines += last - first + 1
+        if self.count <= SHOWN_BAD_ROWS:
+            lines = first if first == last else f"{first}-{last}"
+            print(f"{self._file}:{lines}: left out: {reason}", file=sys.stderr)
 
     def summarise(self) -> None:
-        if self._count:
-            print(f"{self._file}: {self._count} rows left out", file=sys.stderr)
+        if self.count:
+            print(f"{self._file}: {self._lines} lines left out", file=sys.stderr)
+
+
+def _cut(reading: Reading, pause: float) -> None:
+    time = datetime.fromtimestamp(reading.time / 1000, UTC)
+    recorded = timedelta(seconds=round(pause / 1000))
+    say(f"{recorded} until the reading of {time:%Y-%m-%d %H:%M:%S} is due: cut to --longest-pause")
+
+
+def _tell(late: Late) -> None:
+    if late.count:
+        say(str(late))
+
+
+def _character(delimiter: str) -> str:
+    character = delimiter.replace("\\t", "\t")
+    if len(character) != 1 or character in '"\r\n':
+        raise UserError(f"--delimiter must be one character that is no quote, or \\t, not {delimiter!r}")
+    return character
 
 
 def _producer(ctx: typer.Context) -> Producer:
@@ -256,8 +319,8 @@ def _began(rate: float, start: str | None) -> int | None:
     if rate:
         raise UserError("--start goes with --rate 0 only: at a rate, readings are of now")
     try:
-        began = parse_time(start)
-    except ValueError as error:
+        began = epoch_ms(parse_time(start))
+    except (ValueError, RejectedError) as error:
         raise UserError(f"--start: {error}") from None
     if not 0 <= began <= _now():
         raise UserError(f"--start must be between 1970 and now, not {start}")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain
 from typing import Annotated
 
 import typer
 
 from oda import kafka
 from oda.cli.context import Context
+from oda.collect.lines import lists_of_lines, stdin
 from oda.collect.producer import Producer
+from oda.core.reading import MAX_TIME, RejectedError, decode
 from oda.errors import UserError
 from oda.settings import Kafka
 
@@ -59,17 +62,23 @@ def topics(
 def produce(ctx: typer.Context, topic: Topic) -> None:
     """Sends each line of stdin to a topic, as one message.
 
-    Example:
+    In the topic of readings, a message that is a reading is keyed by its series;
+    any other message has no key.
+
+    Examples:
 
         seq 42 | oda produce --topic test
+
+        oda produce --topic readings < readings.ndjson
     """
     settings = _settings(ctx)
+    read = stdin()
     kafka.require_topic(settings, topic)
     producer = Producer(settings, topic)
     try:
         with producer:
-            for line in sys.stdin.buffer:
-                producer.send(line.removesuffix(b"\n"))
+            for line in chain.from_iterable(lists_of_lines(read)):
+                producer.send(line, _series(line) if topic == settings.readings else None)
     finally:
         print(f"{producer.acknowledged} of {producer.sent} messages acknowledged by Kafka", file=sys.stderr)
 
@@ -98,6 +107,14 @@ def consume(
                     sys.stdout.buffer.write((record.value or b"") + b"\n")
                 left = None if left is None else left - len(records)
             sys.stdout.buffer.flush()
+
+
+def _series(message: bytes) -> bytes | None:
+    """The key of a reading, whether its time has come or not; without it, a series gets into many partitions."""
+    try:
+        return decode(message, MAX_TIME, 0).series.encode()
+    except RejectedError:
+        return None
 
 
 def _settings(ctx: typer.Context) -> Kafka:

@@ -45,7 +45,7 @@ def up(ctx: typer.Context) -> None:
         started = cluster.up(ready)
     if started:
         console.print(f"The cluster is up. Storm UI: http://127.0.0.1:{cluster.layout.ports['ui']}, logs: ", end="")
-        console.print(str(cluster.layout.logs), soft_wrap=True)
+        console.print(str(cluster.layout.logs), soft_wrap=True, markup=False)
     else:
         console.print("The cluster was up already.")
 

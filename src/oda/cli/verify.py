@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from time import monotonic, sleep
 from typing import Annotated, TypeVar
 
 import typer
@@ -19,8 +18,6 @@ from oda.kafka import held_up
 from oda.settings import Settings
 
 T = TypeVar("T")
-
-_SETTLE_SECONDS = 2.0
 
 _NAMED = 5
 """How many series are named."""
@@ -54,13 +51,8 @@ def verify(
 
 def is_sound(settings: Settings, wait: float, console: Console) -> bool:
     """Audit, print the result; False if anything is wrong, or was not done within `wait` seconds."""
-    deadline = monotonic() + wait
     behind = _drain(settings, wait, console)
-    report, looks = _audit(settings, console), 1
-    while report.may_settle and (monotonic() < deadline or looks == 1):  # one look may take longer than `wait`
-        console.print("The clock has just closed windows that may still be on their way: looking again.")
-        sleep(_SETTLE_SECONDS)
-        report, looks = _audit(settings, console), looks + 1
+    report = _audit(settings, console)
     _show(report, console)
     for partition, offset in report.positions.held.items():
         console.print(f"[yellow]{escape(held_up(settings.kafka.readings, partition, offset))}[/yellow]", soft_wrap=True)

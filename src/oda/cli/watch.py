@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from oda.cli.context import Context
+from oda.cli.hints import Hints
 from oda.core.reading import MAX_TIME
 from oda.kafka import consumer, create_topics
 from oda.settings import Settings
@@ -27,6 +28,8 @@ MEMORY = 100_000
 Time = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME)]
 """Epoch ms."""
 
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
 
 class WindowMessage(msgspec.Struct):
     """What is shown of a closed window, and its place in the log."""
@@ -36,7 +39,7 @@ class WindowMessage(msgspec.Struct):
     first_offset: int
     series: str
     start: Time
-    count: int
+    count: Count
     mean: float
     stddev: float
 
@@ -117,8 +120,9 @@ class Seen:
 class Watcher:
     """Turns messages into lines: each result once, and only of the wanted series (none named: of all)."""
 
-    def __init__(self, series: Collection[str] = ()) -> None:
+    def __init__(self, series: Collection[str], hints: Hints) -> None:
         self.counts = Counts()
+        self._hints = hints
         self._series = frozenset(series)
         self._seen = Seen(MEMORY)
 
@@ -131,8 +135,13 @@ class Watcher:
             return None
         if (self._series and result.series not in self._series) or not self._seen.is_new(result.place()):
             return None
-        self.counts.windows += isinstance(result, WindowMessage)
-        self.counts.anomalies += isinstance(result, AnomalyMessage)
+        name = _plain(result.series)
+        if isinstance(result, WindowMessage):
+            self.counts.windows += 1
+            self._hints.window(name, result.partition, result.start, result.count)
+        else:
+            self.counts.anomalies += 1
+            self._hints.result(name, result.partition)
         return result.text()
 
 
@@ -149,7 +158,9 @@ def watch(
 ) -> None:
     """Prints the average of each window as it closes, and anomalies in red; until Ctrl-C unless told when to stop.
 
-    Times are in UTC: of a window its start, of an anomaly the reading's.
+    Times are in UTC: of a window its start, of an anomaly the reading's. What is
+    not as it seems is told on stderr, once for a series: that it is never judged,
+    as its windows hold too few readings; that it is in several partitions.
 
     Examples:
 
@@ -179,8 +190,9 @@ def follow(
         settings.kafka.windows: WindowMessage,
         settings.kafka.anomalies: AnomalyMessage,
     }
-    watcher = Watcher(series)
     console = Console(highlight=False, soft_wrap=True)
+    notes = Console(highlight=False, soft_wrap=True, markup=False, stderr=True)
+    watcher = Watcher(series, Hints(settings.judge.min_count, notes.print))
     create_topics(settings.kafka)
     deadline = inf if seconds is None else time.monotonic() + seconds
     try:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from oda.cluster.java import find_jdk
-from oda.cluster.layout import CLUSTER
+from oda.cluster.layout import CLUSTER, check_name
 from oda.errors import UserError
 
 Progress = Callable[[int, int], None]
@@ -50,10 +50,13 @@ class Store:
 
     Attributes:
         folder: `ODA_CACHE`, or `~/.cache/oda`.
+
+    Raises:
+        UserError: there is no such folder, as nobody's home is known, or its name is none that Java can use.
     """
 
     def __init__(self, folder: Path | None = None, lock: Path = LOCK) -> None:
-        self.folder = folder or Path(os.environ.get("ODA_CACHE", "~/.cache/oda")).expanduser().resolve()
+        self.folder = folder or _cache()
         self.maven = self.folder / "maven"
         self._verified = self.folder / "verified.json"
         self._modules = read_lock(lock)
@@ -69,9 +72,20 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from filling the same cache meanwhile."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as handle:
+        """Keeps other processes from filling the same cache meanwhile.
+
+        Raises:
+            UserError: the cache can't be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle = (self.folder / "lock").open("w")
+        except OSError as error:
+            raise UserError(
+                f"the servers are kept in {self.folder}, and that can't be written ({error.strerror}). "
+                "Set ODA_CACHE to a folder of yours."
+            ) from None
+        with handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
@@ -114,6 +128,15 @@ class Store:
                 _check(file, sha256)
         if seen != known:
             self._verified.write_text(json.dumps(seen))
+
+
+def _cache() -> Path:
+    try:
+        folder = Path(os.environ.get("ODA_CACHE") or "~/.cache/oda").expanduser().resolve()
+    except RuntimeError:  # no HOME, and a user of whom the system knows nothing, as in some containers
+        raise UserError("there is no home folder to keep the servers in. Set ODA_CACHE to a folder of yours.") from None
+    check_name("ODA_CACHE", folder)
+    return folder
 
 
 def _check(file: Path, sha256: str) -> None:

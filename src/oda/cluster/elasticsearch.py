@@ -31,6 +31,8 @@ class Elasticsearch(Server):
         """Write the configuration, and make the folder for temporary files."""
         super().prepare()
         (self.folder / "tmp").mkdir(exist_ok=True)
+        # Of a first start that was ended; it refuses to start over it.
+        (self.conf / "elasticsearch.keystore.tmp").unlink(missing_ok=True)
 
     def environment(self) -> Mapping[str, str]:
         """Where its files are, and the options of the launcher, which stays as the server's parent."""

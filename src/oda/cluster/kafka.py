@@ -117,5 +117,5 @@ class Kafka(Server):
 def _property(file: Path, name: str) -> str | None:
     if not file.exists():
         return None
-    match = re.search(rf"^{re.escape(name)}=(.+)$", file.read_text(), re.MULTILINE)
+    match = re.search(rf"^{re.escape(name)}=(.+)$", file.read_text("utf-8"), re.MULTILINE)
     return match[1] if match else None

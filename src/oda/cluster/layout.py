@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import locale
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,9 @@ from oda.settings import load_settings
 
 CLUSTER = Path(__file__).parents[3] / "cluster"
 """The repository's folder of versions and configuration templates."""
+
+_UNUSABLE = re.compile(r'[:,"\\\x00-\x1f\x7f\ud800-\udfff]|\$\{')
+"""In a folder's name; the last range is what is no UTF-8."""
 
 Port = Annotated[int, Field(gt=0, lt=65_536)]
 
@@ -33,7 +38,10 @@ class Servers(BaseModel):
     cassandra_storage_port: Port
     elasticsearch_transport_port: Port
     logviewer_port: Port
-    worker_ports: Annotated[tuple[Port, ...], Field(min_length=1)]
+    supervisor_ports: Annotated[tuple[Port, ...], Field(min_length=1)]
+    """One a supervisor; each stands for a machine."""
+    worker_ports: tuple[Annotated[tuple[Port, ...], Field(min_length=1)], ...]
+    """For each supervisor, one a Storm worker."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +50,16 @@ class Layout:
 
     Attributes:
         data: folder of all data, configuration and logs.
-        ports: port by name, such as `nimbus`, or `kafka_1` and `kafka_controller_1` of the first broker.
+        ports: port by name, such as `nimbus`, or `kafka_1` and `kafka_controller_1` of the first broker, or
+            `supervisor_1` of the first supervisor.
         brokers: how many brokers Kafka has.
-        worker_ports: one a Storm worker.
+        worker_ports: of each supervisor, one a Storm worker.
     """
 
     data: Path
     ports: dict[str, int]
     brokers: int
-    worker_ports: tuple[int, ...]
+    worker_ports: tuple[tuple[int, ...], ...]
 
     @property
     def logs(self) -> Path:
@@ -63,7 +72,8 @@ def load_layout(config: Path, env: str) -> Layout:
 
     Raises:
         UserError: a setting is missing or wrong, an address is not on this machine, two servers would
-            share a port, not every broker has a controller port, or there are fewer brokers than replicas.
+            share a port, not every broker has a controller port or not every supervisor has ports of workers, there
+            are fewer brokers than replicas, or a folder has a name that the servers can't use.
     """
     settings = load_settings(config, env)
     document = json.loads(config.read_text())
@@ -93,12 +103,30 @@ def load_layout(config: Path, env: str) -> Layout:
         "nimbus": _local_port("nimbus", str(section.get("nimbus"))),
         "ui": int(section.get("ui.port", 8080)),
     }
-    # As in Storm's own defaults, 6627 and 6628.
-    ports["supervisor"] = ports["nimbus"] + 1
-    shared = [port for port, uses in Counter([*ports.values(), *servers.worker_ports]).items() if uses > 1]
-    if shared:
-        raise UserError(f"{config}: port {shared[0]} is given to two servers (the supervisor has nimbus's port + 1)")
-    return Layout((config.parent / servers.data).resolve(), ports, len(brokers), servers.worker_ports)
+    if len(servers.supervisor_ports) != len(servers.worker_ports):
+        raise UserError(
+            f"{config}: servers.supervisor_ports lists {len(servers.supervisor_ports)} and servers.worker_ports "
+            f"{len(servers.worker_ports)}; each supervisor needs a list of ports for its workers"
+        )
+    ports |= {f"supervisor_{number}": port for number, port in enumerate(servers.supervisor_ports, 1)}
+    uses = Counter([*ports.values(), *(port for workers in servers.worker_ports for port in workers)])
+    if shared := [port for port, count in uses.items() if count > 1]:
+        raise UserError(f"{config}: port {shared[0]} is given to two servers")
+    data = (config.parent / servers.data).resolve()
+    check_name("servers.data", data)
+    check_name("the repository", CLUSTER)
+    return Layout(data, ports, len(brokers), servers.worker_ports)
+
+
+def check_name(what: str, folder: Path) -> None:
+    """Raises UserError when the servers can't use a folder, for its name; `what` says where that is set."""
+    # Java's class path ends at a colon, Kafka's log.dirs at a comma; the rest have a meaning in the configuration.
+    if found := _UNUSABLE.search(str(folder)):
+        raise UserError(f"{what} is {str(folder)!r}: the servers can't use a folder with {found[0]!r} in its name")
+    if not str(folder).isascii() and (encoding := locale.nl_langinfo(locale.CODESET)) != "UTF-8":
+        raise UserError(
+            f"{what} is {folder}: in the locale's encoding, {encoding}, servers can't find that. Set LC_ALL=C.UTF-8."
+        )
 
 
 def _local_port(setting: str, address: str) -> int:

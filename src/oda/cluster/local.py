@@ -16,13 +16,14 @@ from oda.cluster.cassandra import Cassandra
 from oda.cluster.elasticsearch import Elasticsearch
 from oda.cluster.kafka import Kafka
 from oda.cluster.layout import Layout
+from oda.cluster.memory import free_mb
 from oda.cluster.server import Server
 from oda.cluster.software import Software
 from oda.cluster.storm_daemons import UI, Logviewer, Nimbus, Supervisor
 from oda.cluster.zookeeper import ZooKeeper
 from oda.errors import UserError
 
-START_SECONDS = 240
+START_SECONDS = 600
 """How long a server may take to serve; a cold disk and busy cores make it minutes."""
 
 LOG_LINES = 25
@@ -47,7 +48,7 @@ class Status:
 
     Attributes:
         pid: of its first process, None when there is none.
-        rss_mb: resident memory of all its processes, MiB; the supervisor's include the workers.
+        rss_mb: resident memory of all its processes, MiB; a supervisor's include its workers.
         problem: why it doesn't serve, None when it does.
     """
 
@@ -69,7 +70,9 @@ class LocalCluster:
         self.servers: list[Server] = [
             *(server(layout, software) for server in (ZooKeeper, Elasticsearch, Cassandra)),
             *(Kafka(layout, software, number) for number in range(1, layout.brokers + 1)),
-            *(server(layout, software) for server in (Nimbus, Supervisor, UI, Logviewer)),
+            Nimbus(layout, software),
+            *(Supervisor(layout, software, number) for number in range(1, len(layout.worker_ports) + 1)),
+            *(server(layout, software) for server in (UI, Logviewer)),
         ]
 
     def up(self, on_ready: Callable[[Server, float], None]) -> list[Server]:
@@ -182,11 +185,14 @@ def check_ports(servers: list[Server], ours: Collection[int]) -> None:
 
 
 def check_memory(servers: list[Server]) -> None:
-    """Raises UserError when this machine has too little free memory for these servers."""
+    """Raises UserError when this machine or container has too little free memory for these servers."""
     needed = sum(server.memory_mb for server in servers)
-    free = psutil.virtual_memory().available >> 20
+    free = free_mb()
     if free < needed:
-        raise UserError(f"The servers need about {needed} MB of memory, and {free} MB are free. End something first.")
+        raise UserError(
+            f"The servers need about {needed} MB of memory, and {free} MB are free on this machine or in the limit of "
+            "its container. End something first, or raise the limit."
+        )
 
 
 def _status(server: Server, process: psutil.Process | None, family: list[psutil.Process]) -> Status:

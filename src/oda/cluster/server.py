@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import socket
 import sys
 from abc import ABC, abstractmethod
@@ -79,17 +81,20 @@ class Server(ABC):
 
     def values(self) -> dict[str, object]:
         """What its templates may refer to."""
-        ports = {f"{name}_port": port for name, port in self.layout.ports.items()}
-        folders = {"folder": self.folder, "conf": self.conf, "logs": self.layout.logs, "cluster": CLUSTER}
-        return ports | folders | {"worker_ports": list(self.layout.worker_ports)}
+        folders = {"folder": self.folder, "conf": self.conf, "logs": self.layout.logs}
+        # Where Java expects a URI, a blank or a percent sign in a folder's name has to be escaped.
+        uris = {"conf_uri": self.conf.as_uri(), "cluster_uri": CLUSTER.as_uri()}
+        return {**{f"{name}_port": port for name, port in self.layout.ports.items()}, **folders, **uris}
 
     def prepare(self) -> None:
         """Write its configuration."""
         self.conf.mkdir(parents=True, exist_ok=True)
         for template in sorted((CLUSTER / self.templates).iterdir()):
             if template.name != "pom.xml":
-                text = _Configuration(template.read_text()).substitute(self.values())
-                (self.conf / template.name).write_text(text)
+                text = _Configuration(template.read_text("utf-8")).substitute(self.values())
+                if template.suffix in (".properties", ".cfg"):
+                    text = _latin(text)
+                (self.conf / template.name).write_text(text, "utf-8")
 
     def environment(self) -> Mapping[str, str]:
         """Its environment; our Python's folder comes first, for the topologies' Python components."""
@@ -106,3 +111,8 @@ class Server(ABC):
         with socket.socket() as client:
             client.settimeout(1)
             return client.connect_ex(("127.0.0.1", self.ports[0])) == 0
+
+
+def _latin(properties: str) -> str:
+    """Java reads properties as Latin-1, with escapes for all else."""
+    return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], properties)

@@ -31,7 +31,9 @@ def local_run(args: list[str], flux: Path) -> tuple[list[str], dict[str, str]] |
         ['local', '--local-ttl', '60', 'oda.jar', 'org.apache.storm.flux.Flux', '--no-splash', 'oda.yaml']
     """
     match args:
-        case ["jar", jar, main, "--local", "--no-splash", "--sleep", seconds, file] if main == FLUX:
+        # streamparse gives the shell one line: of a folder with blanks in its name come several words.
+        case ["jar", *words, main, "--local", "--no-splash", "--sleep", seconds, file] if main == FLUX:
+            jar = " ".join(words)
             ttl = str(min(int(seconds), LONGEST_RUN_SECONDS))
             # The project's jar first: Storm looks for the components in the first `resources/` it finds.
             environment = {"STORM_EXT_CLASSPATH": os.pathsep.join([jar, str(flux)])}

@@ -1,4 +1,4 @@
-"""Storm's daemons: nimbus gives out the work, the supervisor runs workers, UI and logviewer show them."""
+"""Storm's daemons: nimbus gives out the work, supervisors run workers, UI and logviewer show them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,36 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.request import ProxyHandler, build_opener
 
+from oda.cluster.layout import Layout
 from oda.cluster.server import PROBE_SECONDS, Server
+from oda.cluster.software import Software
 
 
 class StormDaemon(Server):
-    """A daemon as plain Java: `bin/storm` would start two JVMs more to read the configuration."""
+    """A daemon as plain Java: `bin/storm` would start two JVMs more to read the configuration.
+
+    Attributes:
+        number: which supervisor its configuration describes; 1 is the first in `servers.supervisor_ports`.
+    """
 
     templates = "storm"
     main: ClassVar[str]
     libraries: ClassVar[tuple[str, ...]] = ("lib",)
+    number = 1
+
+    @property
+    def host(self) -> str:
+        """What it calls its machine: to the scheduler, supervisors on addresses of their own are machines apart."""
+        return f"127.0.0.{self.number}"
 
     def values(self) -> dict[str, object]:
         """The daemons find their pages and scripts in Storm's home."""
-        return super().values() | {"storm_home": self.software.storm}
+        return super().values() | {
+            "storm_home": self.software.storm,
+            "host": self.host,
+            "supervisor_port": self.layout.ports[f"supervisor_{self.number}"],
+            "worker_ports": list(self.layout.worker_ports[self.number - 1]),
+        }
 
     def environment(self) -> Mapping[str, str]:
         """Workers find their supervisor's storm.yaml by STORM_CONF_DIR."""
@@ -47,24 +64,38 @@ class Nimbus(StormDaemon):
 
 
 class Supervisor(StormDaemon):
-    """Starts and watches the workers, which are JVMs of their own."""
+    """One of them: starts and watches its workers, which are JVMs of their own."""
 
-    name = "supervisor"
-    listens_on = ("supervisor",)
     main = "supervisor.Supervisor"
     adopts = True  # its workers go on working while it is away
     after = ("nimbus",)
     memory_mb = 160
 
+    def __init__(self, layout: Layout, software: Software, number: int) -> None:
+        super().__init__(layout, software)
+        self.number = number
+        self.name = f"supervisor-{number}"
+        self.listens_on = (f"supervisor_{number}",)
+
+    @property
+    def folder(self) -> Path:
+        """Its data and configuration; each has its own."""
+        return self.layout.data / self.name
+
+    @property
+    def log(self) -> Path:
+        """One for all: the UI's pages of all supervisors link to this name, at the one logviewer."""
+        return self.layout.logs / "supervisor.log"
+
     @property
     def ports(self) -> list[int]:
         """Its own and its workers'."""
-        return [*super().ports, *self.layout.worker_ports]
+        return [*super().ports, *self.layout.worker_ports[self.number - 1]]
 
     def probe(self) -> None:
         """Whether nimbus has heard of it."""
-        if not _cluster_info(self.layout.ports["nimbus"]).supervisors:
-            raise ConnectionError("nimbus has not heard of the supervisor yet")
+        if self.host not in {found.host for found in _cluster_info(self.layout.ports["nimbus"]).supervisors}:
+            raise ConnectionError(f"nimbus has not heard of {self.name} yet")
 
 
 class UI(StormDaemon):
@@ -91,6 +122,11 @@ class Logviewer(StormDaemon):
     libraries = ("lib", "lib-webapp")
     after = ("nimbus",)
     memory_mb = 160
+
+    @property
+    def folder(self) -> Path:
+        """The first supervisor's: it spares the logs of living workers, of which it learns there."""
+        return self.layout.data / f"supervisor-{self.number}"
 
     def probe(self) -> None:
         """Whether it looks for logs."""

@@ -1,4 +1,4 @@
-"""What push sources hand over: told apart, and each checked to be a reading before it is taken.
+"""The check of every source: each element is a reading before it is taken, or there is a reason why it is none.
 
 Pure. What is taken is written anew, in the one form that `oda.core.reading.encode` gives: so it is small enough
 for any Kafka.
@@ -7,16 +7,14 @@ for any Kafka.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
-import msgspec
-
-from oda.core.reading import RejectedError, decode, encode
+from oda.collect.timeunit import TimeUnit, in_rfc_3339
+from oda.core.reading import Reading, RejectedError, decode, encode
 
 MAX_LENGTH = 2**20
 """Bytes of the longest line, and of the largest request."""
-
-_array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Rejection(NamedTuple):
@@ -27,61 +25,50 @@ class Rejection(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """The messages of the readings, and the elements that are none; together all that there was."""
+    """The readings, and the elements that are none; together all that there was."""
 
-    messages: list[bytes]
+    readings: list[Reading]
     rejected: list[Rejection]
 
+    @property
+    def messages(self) -> list[bytes]:
+        """The readings as they are sent."""
+        return [encode(reading) for reading in self.readings]
 
-def check(elements: Iterable[tuple[int, bytes]], now: int, max_ahead: int) -> Checked:
-    """Check elements, which have numbers.
+
+@dataclass(frozen=True)
+class Check:
+    """What makes an element a reading.
 
     Args:
-        elements: each number, and what should be a reading.
-        now: epoch ms.
-        max_ahead: how far a reading's time may be ahead of it, ms.
+        max_ahead: how far a reading's time may be ahead of the clock, ms.
+        unit: of times that are numbers, whatever moment that gives; None is epoch ms, and a number that can't be
+            meant so is refused.
 
-    >>> elements = enumerate([b'{"series": "pump-7", "time": "1970-01-01T00:00:01Z", "value": 3.25}', b"{}"], 1)
-    >>> messages, rejected = check(elements, now=1_000, max_ahead=0)
-    >>> messages
-    [b'{"series":"pump-7","time":1000,"value":3.25}']
-    >>> rejected
+    >>> check = Check(max_ahead=0)
+    >>> elements = enumerate([b'{"series": "pump-7", "time": "2014-04-01T00:00:00Z", "value": 3.25}', b"{}"], 1)
+    >>> checked = check.all(elements, now=1732300000123)
+    >>> checked.messages
+    [b'{"series":"pump-7","time":1396310400000,"value":3.25}']
+    >>> checked.rejected
     [Rejection(number=2, reason='not a reading: Object missing required field `series`')]
     """
-    messages, rejected = [], []
-    for number, element in elements:
-        try:
-            if len(element) > MAX_LENGTH:
-                raise RejectedError(f"longer than {MAX_LENGTH} bytes")
-            messages.append(encode(decode(element, now, max_ahead)))
-        except RejectedError as error:
-            rejected.append(Rejection(number, str(error)))
-    return Checked(messages, rejected)
 
+    max_ahead: int
+    unit: TimeUnit | None = None
 
-def elements_of(body: bytes) -> list[tuple[int, bytes]]:
-    """The elements of a request, numbered from 1: of a JSON array, or its lines, of which blank ones don't count.
+    def one(self, element: bytes, now: int) -> Reading:
+        """The reading that an element is; `now` in epoch ms. Raises RejectedError when it is none."""
+        if len(element) > MAX_LENGTH:
+            raise RejectedError(f"longer than {MAX_LENGTH} bytes")
+        return decode(in_rfc_3339(element, self.unit) if self.unit else element, now, self.max_ahead)
 
-    One reading may span lines.
-
-    Raises:
-        RejectedError: there is none, or it is an array that is not JSON.
-
-    >>> elements_of(b'[{"a": 1}, 2]')
-    [(1, b'{"a": 1}'), (2, b'2')]
-    >>> elements_of(b"{}\\n\\n{}\\n")
-    [(1, b'{}'), (3, b'{}')]
-    """
-    start = body.lstrip()[:1]
-    if not start:
-        raise RejectedError("there is no reading in it")
-    if start == b"[":
-        try:
-            return [(number, bytes(element)) for number, element in enumerate(_array.decode(body), 1)]
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise RejectedError(f"not JSON: {error}") from None
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError):
-        return [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
-    return [(1, body)]
+    def all(self, elements: Iterable[tuple[int, bytes]], now: int) -> Checked:
+        """Check elements, which have numbers; `now` in epoch ms."""
+        readings, rejected = [], []
+        for number, element in elements:
+            try:
+                readings.append(self.one(element, now))
+            except RejectedError as error:
+                rejected.append(Rejection(number, str(error)))
+        return Checked(readings, rejected)

@@ -6,18 +6,31 @@ Pure but for the rows it is given: knows nothing of clocks or Kafka.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from io import StringIO
+from math import isfinite
 from typing import Protocol
 
+import msgspec
+
+from oda.collect.elements import UTF_16
 from oda.collect.times import parse_time
-from oda.core.reading import MAX_TIME, MAX_VALUE, Reading
+from oda.core.reading import Reading, RejectedError
 from oda.errors import UserError, shorten
 
-MAX_SERIES = 249
+Accept = Callable[[bytes], Reading]
+"""Turns a message into the reading that it is, or raises RejectedError."""
 
-BadRow = Callable[[int, str], None]
-"""Is told the line number, from 1, and the reason."""
+BadRow = Callable[[int, int, str], None]
+"""Is told the first line, from 1, the last line, and the reason."""
+
+_UTF_16_MARKS = ("\udcff\udcfe", "\udcfe\udcff")
+"""Byte-order marks, as undecodable bytes."""
+
+_DECIMAL = re.compile(r"-?\d+\.\d+", re.ASCII)
 
 
 class _Reader(Protocol):
@@ -37,59 +50,108 @@ class Columns:
     series: str
     series_column: str | None = None
 
+    @property
+    def names(self) -> list[str]:
+        """Those that the file must have."""
+        return [self.time, self.value, *([self.series_column] if self.series_column else [])]
 
-def read(lines: Iterable[str], columns: Columns, bad: BadRow) -> Iterator[Reading]:
+
+def read(
+    lines: Iterable[str], columns: Columns, accept: Accept, bad: BadRow, delimiter: str = ","
+) -> Iterator[Reading]:
     """The readings of a CSV file with a header row.
 
+    A quote that is opened and not closed takes the rows that follow into its field. So a quote must be where one
+    can be, and a field must not hold what would be a reading if it were a row.
+
     Args:
-        lines: the file, opened with `newline=""`.
+        lines: the file, opened with `newline=""`, undecodable bytes as surrogates.
         columns: where time, value and series are.
+        accept: the check of a row's reading.
         bad: called with each row that is not a reading; blank lines are not rows.
+        delimiter: what separates the fields.
 
     Raises:
-        UserError: there is no header, or it lacks a column.
+        UserError: there is no header, it lacks a column, or has it twice.
 
+    >>> from oda.core.reading import decode
     >>> lines = ["timestamp,value", "2014-04-01 00:00:00,20.5", "2014-04-01 00:05:00,n/a"]
-    >>> for reading in read(lines, Columns("timestamp", "value", "pump-7"), lambda line, why: print(line, why)):
+    >>> columns = Columns("timestamp", "value", "pump-7")
+    >>> for reading in read(lines, columns, lambda message: decode(message, 1732300000123, 0), print):
     ...     print(reading)
     Reading(series='pump-7', time=1396310400000, value=20.5)
-    3 'n/a' is not a number
+    3 3 'n/a' is not a number
     """
-    reader = csv.reader(lines)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         header = next(reader, [])
     except csv.Error as error:
         raise UserError(f"not a CSV file: line {reader.line_num}: {error}") from None
-    return _readings(reader, _row_reader(header, columns), bad)
+    _check_header(header, columns, delimiter)
+    return _readings(reader, _Rows(header, columns, accept, delimiter), bad)
 
 
-def _readings(reader: _Reader, row_of: Callable[[list[str]], Reading], bad: BadRow) -> Iterator[Reading]:
+def _readings(reader: _Reader, rows: _Rows, bad: BadRow) -> Iterator[Reading]:
     while True:
+        first = reader.line_num + 1
         try:
             row = next(reader)
+            if reader.line_num > first:
+                rows.check_quotes(row)
             if row:
-                yield row_of(row)
+                yield rows.reading(row)
         except StopIteration:
             return
-        except (csv.Error, ValueError) as error:
-            bad(reader.line_num, shorten(str(error)))
+        except csv.Error as error:
+            hint = ": is a quote opened, and not closed?" if reader.line_num > first else ""
+            bad(first, reader.line_num, f"{error}{hint}")
+        except (ValueError, RejectedError) as error:
+            bad(first, reader.line_num, shorten(str(error)))
 
 
-def _row_reader(header: list[str], columns: Columns) -> Callable[[list[str]], Reading]:
-    """What turns a row into a reading, or raises ValueError. Raises UserError for a missing column."""
-    wanted = [columns.time, columns.value, *([columns.series_column] if columns.series_column else [])]
-    missing = [name for name in wanted if name not in header]
+class _Rows:
+    """Turns rows into readings."""
+
+    def __init__(self, header: list[str], columns: Columns, accept: Accept, delimiter: str) -> None:
+        self._length = len(header)
+        self._time, self._value, *series = (header.index(name) for name in columns.names)
+        self._column = series[0] if series else None
+        self._series = columns.series
+        self._accept = accept
+        self._delimiter = delimiter
+
+    def reading(self, row: list[str]) -> Reading:
+        """Raises ValueError or RejectedError when it is none."""
+        if len(row) != self._length:
+            raise ValueError(f"fields: {len(row)} instead of {self._length}")
+        series = self._series if self._column is None else row[self._column]
+        return self._accept(_message(series, _time(row[self._time]), _value(row[self._value])))
+
+    def check_quotes(self, row: list[str]) -> None:
+        """Raises ValueError when one of several lines that are one row would be a reading of its own."""
+        for field in row:
+            for line in list(StringIO(field, newline=""))[1:]:
+                try:
+                    for swallowed in csv.reader([line], delimiter=self._delimiter):
+                        self.reading(swallowed)
+                except (csv.Error, ValueError, RejectedError):
+                    continue
+                raise ValueError("readings in quotes: one is opened in the first line and not closed")
+
+
+def _check_header(header: list[str], columns: Columns, delimiter: str) -> None:
+    if header and header[0].startswith(_UTF_16_MARKS):
+        raise UserError(UTF_16)
+    missing = [name for name in columns.names if name not in header]
     if missing:
+        line = delimiter.join(header)
+        for other in ",;\t|":
+            if set(columns.names) <= set(line.split(other)):
+                raise UserError(f"the fields are separated by {other!r}, not {delimiter!r}: give --delimiter {other!r}")
         raise UserError(f"there is no column {_names(missing)}; the columns are: {_names(header)}")
-    time, value, *series = (header.index(name) for name in wanted)
-
-    def row_of(row: list[str]) -> Reading:
-        if len(row) != len(header):
-            raise ValueError(f"fields: {len(row)} instead of {len(header)}")
-        name = row[series[0]] if series else columns.series
-        return Reading(_series(name), _time(row[time]), _value(row[value]))
-
-    return row_of
+    twice = [name for name in columns.names if header.count(name) > 1]
+    if twice:
+        raise UserError(f"there is more than one column {_names(twice)}; the columns are: {_names(header)}")
 
 
 def _names(columns: list[str]) -> str:
@@ -97,21 +159,15 @@ def _names(columns: list[str]) -> str:
     return shorten(", ".join(map(repr, columns))) or "none"
 
 
-def _series(name: str) -> str:
-    if not 1 <= len(name) <= MAX_SERIES:
-        raise ValueError(f"a series' name must have 1 to {MAX_SERIES} characters, not {len(name)}")
+def _message(series: str, time: int | float | datetime, value: float) -> bytes:
     try:
-        name.encode()
+        return msgspec.json.encode({"series": series, "time": time, "value": value})
     except UnicodeEncodeError:
-        raise ValueError(f"the series' name {name!r} is not UTF-8") from None
-    return name
+        raise ValueError(f"the series' name {series!r} is not UTF-8") from None
 
 
-def _time(text: str) -> int:
-    time = parse_time(text)
-    if not 0 <= time <= MAX_TIME:
-        raise ValueError(f"time {text!r} is before 1970 or after 2248")
-    return time
+def _time(text: str) -> int | float | datetime:
+    return float(text) if _DECIMAL.fullmatch(text.strip()) else parse_time(text)
 
 
 def _value(text: str) -> float:
@@ -119,6 +175,6 @@ def _value(text: str) -> float:
         value = float(text if "_" not in text else "")  # Python's float() takes 1_000 for a number
     except ValueError:
         raise ValueError(f"{text!r} is not a number") from None
-    if not -MAX_VALUE <= value <= MAX_VALUE:  # nor is NaN
-        raise ValueError(f"{text!r} is not a number up to {MAX_VALUE:g}")
+    if not isfinite(value):  # JSON has neither NaN nor infinity
+        raise ValueError(f"{text!r} is not a number")
     return value

@@ -6,10 +6,9 @@ carries its spool's id and its number, so that they can be told by reading the e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from oda.collect.spool import Spool
 from oda.errors import UserError
-from oda.kafka import consumer
+from oda.kafka import consumer, topic_id
 from oda.settings import Kafka
 
 HEADER = "oda.spool"
@@ -24,24 +23,25 @@ def mark(spool: bytes, number: int) -> bytes:
     return spool + number.to_bytes(8)
 
 
-def delivered(settings: Kafka, spool: bytes, positions: Mapping[int, int]) -> tuple[set[int], dict[int, int]]:
-    """Numbers of the spool's messages that the topic of readings has, and where to look the next time.
+def delivered(settings: Kafka, spool: Spool) -> set[int]:
+    """Numbers of the spool's messages that the topic of readings has; the spool then knows where to look next time.
 
-    Args:
-        settings: where Kafka is.
-        spool: the spool's id.
-        positions: by partition, from where to look. Empty: the spool never sent anything, and
-            the next time is from the present ends on; else from the same positions.
+    Looks from the spool's positions on; if it never sent anything, nowhere; and if the topic was made anew since,
+    from its beginning.
 
     Raises:
         UserError: Kafka can't be reached, or stopped answering.
+        SpoolError: the spool's disk fails.
     """
     found: set[int] = set()
     # What is delivered but stands behind somebody's open transaction would be sent again. The spool makes none itself.
     with consumer(settings, [settings.readings], from_beginning=True, isolation_level="read_uncommitted") as client:
+        log = getattr(topic_id(client, settings.readings), "bytes", b"")  # none before Kafka 2.8
         ends = client.end_offsets(client.assignment())
-        if not positions:
-            return found, {place.partition: end for place, end in ends.items()}
+        if not spool.positions:
+            spool.follow(log, {place.partition: end for place, end in ends.items()})
+            return found
+        positions = spool.positions if spool.log in (log, b"") else {}
         for place, end in ends.items():
             position = positions.get(place.partition, 0)
             client.seek(place, position if position <= end else 0)  # beyond it: of a topic that was made anew since
@@ -52,5 +52,6 @@ def delivered(settings: Kafka, spool: bytes, positions: Mapping[int, int]) -> tu
             if silent == SILENT_POLLS:
                 raise UserError(f"Kafka at oda.kafka.brokers = {settings.brokers} stopped answering")
             marks = (value for records in polled.values() for r in records for key, value in r.headers if key == HEADER)
-            found.update(int.from_bytes(value[len(spool) :]) for value in marks if value.startswith(spool))
-    return found, dict(positions)
+            found.update(int.from_bytes(value[len(spool.id) :]) for value in marks if value.startswith(spool.id))
+        spool.follow(log, {place.partition: positions.get(place.partition, 0) for place in ends})
+    return found

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from oda.collect.check import MAX_LENGTH, elements_of
+from oda.collect.check import MAX_LENGTH, Checked
+from oda.collect.elements import elements_of
 from oda.collect.intake import Intake
 from oda.collect.spool import SpoolError
 from oda.collect.stopping import until_stopped
@@ -41,13 +42,14 @@ class Endpoint:
         return application
 
     async def _readings(self, request: web.Request) -> web.Response:
+        partial = request.query.get("partial", "0")
+        if partial not in ("0", "1"):
+            return _error(HTTPStatus.BAD_REQUEST, "partial must be 0 or 1")
         try:
-            messages, rejected = self._intake.check(elements_of(await request.read()))
-            if rejected:
-                some = [rejection._asdict() for rejection in rejected[:SHOWN]]
-                text = f"{len(rejected)} of {len(rejected) + len(messages)} are no readings; none was accepted"
-                return _error(HTTPStatus.BAD_REQUEST, text, rejected=some)
-            await self._together.append(messages)
+            checked = self._intake.check(elements_of(await request.read()))
+            if checked.rejected and partial == "0":
+                return _error(HTTPStatus.BAD_REQUEST, **_rejected(checked, "none was accepted"))
+            await self._together.append(checked.messages)
         except web.HTTPRequestEntityTooLarge:
             return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_LENGTH} bytes: send several requests")
         except RejectedError as error:
@@ -56,7 +58,8 @@ class Endpoint:
             answer = _error(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}; none was accepted: send it again later")
             answer.headers["Retry-After"] = str(RETRY_AFTER)
             return answer
-        return _json(HTTPStatus.OK, {"accepted": len(messages)})
+        rejected = _rejected(checked, "the others were accepted") if checked.rejected else {}
+        return _json(HTTPStatus.OK, {"accepted": len(checked.readings), **rejected})
 
     async def _health(self, _: web.Request) -> web.Response:
         spool = self._intake.spool
@@ -70,12 +73,21 @@ class Endpoint:
         )
 
 
+def _rejected(checked: Checked, rest: str) -> dict[str, Any]:
+    """How many are no readings, and what became of the rest; which they are, and why."""
+    count = len(checked.rejected)
+    return {
+        "error": f"{count} of {count + len(checked.readings)} are no readings; {rest}",
+        "rejected": [rejection._asdict() for rejection in checked.rejected[:SHOWN]],
+    }
+
+
 def _json(status: HTTPStatus, content: dict[str, Any]) -> web.Response:
     return web.Response(status=status, body=msgspec.json.encode(content), content_type="application/json")
 
 
-def _error(status: HTTPStatus, message: str, **more: Any) -> web.Response:
-    return _json(status, {"error": message, **more})
+def _error(status: HTTPStatus, error: str, **more: Any) -> web.Response:
+    return _json(status, {"error": error, **more})
 
 
 async def serve(intake: Intake, host: str, port: int) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from oda.collect.check import Checked, check
+from oda.collect.check import Check, Checked
 from oda.collect.run import progress
 from oda.collect.sender import Sender
 from oda.collect.spool import Spool, SpoolError
+from oda.collect.timeunit import TimeUnit
 from oda.settings import Settings
 
 
@@ -25,18 +26,17 @@ class Intake:
         rejected: elements that are no readings.
     """
 
-    def __init__(self, spool: Spool, sender: Sender, max_ahead: int) -> None:
-        """`max_ahead`: how far a reading's time may be ahead of the clock, ms."""
+    def __init__(self, spool: Spool, sender: Sender, check: Check) -> None:
         self.spool = spool
         self.sender = sender
         self.accepted = 0
         self.rejected = 0
-        self._max_ahead = max_ahead
+        self._check = check
         self._refuses = False
 
     def check(self, elements: Iterable[tuple[int, bytes]]) -> Checked:
         """Check numbered elements against the clock; those that are no readings are counted."""
-        checked = check(elements, int(time.time() * 1000), self._max_ahead)
+        checked = self._check.all(elements, int(time.time() * 1000))
         self.rejected += len(checked.rejected)
         return checked
 
@@ -61,20 +61,21 @@ class Intake:
 
 
 @contextmanager
-def intake(settings: Settings, folder: Path, max_bytes: int) -> Iterator[Intake]:
+def intake(settings: Settings, folder: Path, max_bytes: int, unit: TimeUnit | None) -> Iterator[Intake]:
     """An intake whose spool is sent on meanwhile; progress on stderr, and at the end the sums on stdout.
 
     Args:
         settings: where Kafka is, and how far readings may be ahead.
         folder: the spool's.
         max_bytes: the spool's bound.
+        unit: of times that are numbers, as `Check` has it.
 
     Raises:
         UserError: the spool can't be opened.
     """
     with Spool(folder, settings.kafka.readings, max_bytes) as spool:
         sender = Sender(spool, settings.kafka, say)
-        taken = Intake(spool, sender, settings.readings.max_ahead_ms)
+        taken = Intake(spool, sender, Check(settings.readings.max_ahead_ms, unit))
         try:
             with progress(lambda: str(taken)), sender:
                 yield taken

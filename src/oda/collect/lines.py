@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import select
+import sys
 import time
 from collections.abc import Callable, Iterator
 
 from oda.collect.check import MAX_LENGTH
+from oda.collect.elements import numbered, unmarked
 from oda.collect.intake import Intake, say
+from oda.collect.late import Late
 from oda.collect.spool import SpoolError
+from oda.core.reading import RejectedError
+from oda.errors import UserError
 
 CHUNK = 2**18
 """Bytes read at once, at most; the lines among them become durable together."""
@@ -15,22 +22,58 @@ CHUNK = 2**18
 RETRY = 0.5
 """How often a full spool is tried again, seconds."""
 
+Read = Callable[[int], bytes]
+"""Up to so many bytes of what has come, waiting for some; none at the end."""
 
-def collect_lines(read: Callable[[int], bytes], intake: Intake) -> None:
+
+def stdin() -> Read:
+    """What reads stdin. Raises UserError, then or later, when it is closed or can't be read."""
+    if sys.stdin is None:
+        raise UserError("stdin is closed: there is nothing to read")
+    descriptor = sys.stdin.fileno()
+
+    def read(size: int) -> bytes:
+        while True:
+            try:
+                return os.read(descriptor, size)
+            except BlockingIOError:  # whoever shares the terminal or the pipe with us has made it so
+                select.select([descriptor], [], [])
+            except OSError as error:
+                raise UserError(f"stdin can't be read: {error.strerror}") from None
+
+    return read
+
+
+def collect_lines(read: Read, intake: Intake, late: Late) -> None:
     """Take every line until the end of the stream; one that is no reading is reported with its number.
 
     Args:
-        read: up to so many bytes of what has come, waiting for some; none at the end.
+        read: the stream.
         intake: takes the readings.
+        late: takes note of them.
+
+    Raises:
+        UserError: the stream is UTF-16.
     """
     number = 1
     for lines in lists_of_lines(read):
-        checked = intake.check((n, line) for n, line in enumerate(lines, number) if line.strip())
+        if number == 1:
+            _check_encoding(lines[0])
+        checked = intake.check(numbered(lines, number))
         for rejection in checked.rejected:
             say(f"line {rejection.number}: rejected: {rejection.reason}")
-        if checked.messages:
+        if checked.readings:
             _append_when_room(intake, checked.messages)
+        for reading in checked.readings:
+            late.add(reading)
         number += len(lines)
+
+
+def _check_encoding(beginning: bytes) -> None:
+    try:
+        unmarked(beginning)
+    except RejectedError as error:
+        raise UserError(str(error)) from None
 
 
 def _append_when_room(intake: Intake, messages: list[bytes]) -> None:
@@ -41,7 +84,7 @@ def _append_when_room(intake: Intake, messages: list[bytes]) -> None:
             time.sleep(RETRY)
 
 
-def lists_of_lines(read: Callable[[int], bytes]) -> Iterator[list[bytes]]:
+def lists_of_lines(read: Read) -> Iterator[list[bytes]]:
     """The lines that each read completes; of a line that is too long, one byte more than is allowed.
 
     >>> chunks = [b"one\\ntw", b"o\\nthr", b"ee", b""]

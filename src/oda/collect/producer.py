@@ -14,6 +14,7 @@ from typing import Any, Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from oda.collect.topic import Topic
 from oda.errors import UserError
 from oda.kafka import RememberingPartitioner, connect
 from oda.settings import Kafka
@@ -21,6 +22,9 @@ from oda.settings import Kafka
 MAX_PENDING = 10_000
 """Most messages that are sent and not acknowledged; `send` blocks beyond. They are the memory used."""
 
+
+LOOK = 1.0
+"""How often a wait is interrupted to see whether the topic is still there, seconds."""
 
 GRACE = 30.0
 """How long `close` waits for Kafka to acknowledge what was sent, seconds."""
@@ -30,7 +34,8 @@ class Producer:
     """Sends messages to one topic, in order per key, and counts what Kafka acknowledged.
 
     While Kafka is away it retries without end, and `send` blocks once `MAX_PENDING` messages wait:
-    a source is held up, never dropped from. Idempotent, so that a retry is not written twice.
+    a source is held up, never dropped from. Idempotent, so that a retry is not written twice. When the topic is
+    deleted, or made anew, it gives up.
 
         with Producer(settings.kafka, "readings") as producer:
             producer.send(b'{"series": ...}', key=b"pump-7")
@@ -56,31 +61,37 @@ class Producer:
             acks="all",
             enable_idempotence=True,
             delivery_timeout_ms=inf,
+            max_block_ms=int(LOOK * 1000),
+            metadata_max_age_ms=10_000,
             partitioner=RememberingPartitioner(),
             linger_ms=5,
             batch_size=128 * 1024,
             allow_auto_create_topics=False,
             metrics_enabled=False,
         )
+        self._fate = Topic(topic, self._client._metadata)
+        with suppress(KafkaError):
+            self._client.partitions_for(topic)  # from now on it is among those that are followed
 
     def send(self, value: bytes, key: bytes | None = None, headers: list[tuple[str, bytes]] | None = None) -> None:
         """Send one message; blocks while too many are pending.
 
         Raises:
-            UserError: Kafka refuses a message for good (too large, not allowed).
+            UserError: Kafka refuses a message for good (too large, not allowed), or the topic is gone.
         """
         while len(self._pending) >= MAX_PENDING:
-            self._settle(None)
+            self._settle(inf)
         self._pending.append(self._append(value, key, headers))
         self.sent += 1
         self._settle_done()
 
     def settle(self, timeout: float) -> None:
-        """Wait for the oldest pending message, at most `timeout` seconds, and count what is acknowledged.
+        """Wait for the oldest pending message, if any, at most `timeout` seconds, and count what is acknowledged.
 
         Raises:
-            UserError: Kafka refuses a message for good.
+            UserError: Kafka refuses a message for good, or the topic is gone.
         """
+        self._check_topic()
         with suppress(KafkaTimeoutError):
             if self._pending:
                 self._settle(timeout)
@@ -88,28 +99,46 @@ class Producer:
 
     def _append(self, value: bytes, key: bytes | None, headers: list[tuple[str, bytes]] | None) -> Any:
         while True:
+            self._check_topic()
             try:
                 return self._client.send(self._topic, value, key=key, headers=headers)
             except KafkaTimeoutError:  # a broker is away and the topic's leaders are unknown: nothing was appended
                 continue
+            except (TypeError, ValueError):  # what it knew of the topic's partitions went while it chose one
+                if self._client._metadata.partitions_for_topic(self._topic):
+                    raise
             except KafkaError as error:
                 raise self._refused(error) from None
 
     def _settle_done(self) -> None:
         while self._pending and self._pending[0].is_done:
-            self._settle(None)
+            self._settle(0)
 
-    def _settle(self, timeout: float | None) -> None:
+    def _settle(self, timeout: float) -> None:
         """Wait for the oldest pending message, at most `timeout` seconds (then KafkaTimeoutError)."""
-        try:
-            place = self._pending[0].get(timeout)
-        except KafkaTimeoutError:
-            raise
-        except KafkaError as error:
-            raise self._refused(error) from None
+        place = self._place(time.monotonic() + timeout)
         self._pending.popleft()
         self.acknowledged += 1
         self.positions[place.partition] = max(place.offset + 1, self.positions.get(place.partition, 0))
+
+    def _place(self, deadline: float) -> Any:
+        """Where the oldest pending message is in the topic."""
+        while True:
+            try:
+                return self._pending[0].get(min(LOOK, max(0.0, deadline - time.monotonic())))
+            except KafkaTimeoutError:
+                self._check_topic()
+                if time.monotonic() >= deadline:
+                    raise
+            except KafkaError as error:
+                raise self._refused(error) from None
+
+    def _check_topic(self) -> None:
+        if fate := self._fate.fate:
+            raise UserError(
+                f"the topic {self._topic} {fate}: of {self.sent} messages Kafka at oda.kafka.brokers = {self._brokers} "
+                f"had acknowledged {self.acknowledged}, which may be gone with it"
+            )
 
     def _refused(self, error: KafkaError) -> UserError:
         return UserError(f"Kafka at oda.kafka.brokers = {self._brokers} refused a message for {self._topic}: {error}")
@@ -124,7 +153,7 @@ class Producer:
         """Wait until all is acknowledged, at most `timeout` seconds, and disconnect.
 
         Raises:
-            UserError: Kafka refused a message, or did not acknowledge all in time.
+            UserError: Kafka refused a message, or did not acknowledge all in time, or the topic is gone.
         """
         deadline = time.monotonic() + timeout
         try:

@@ -63,10 +63,9 @@ class Pump:
                 key = _decode(message).series.encode()
                 self._producer.send(message, key, [(HEADER, mark(self._spool.id, number))])
                 self._flying.append(number)
-        if self._flying:
-            self._producer.settle(0 if came else DROP)
-        elif not came:
+        if not came and not self._flying:
             self._spool.wait(self._next, DROP)
+        self._producer.settle(DROP if self._flying and not came else 0)
         progress = self._land()
         if time.monotonic() >= self._drop_at:
             self.drop()

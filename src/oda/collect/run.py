@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from math import inf
 
 from rich.console import Console
@@ -38,23 +39,34 @@ def collect(scheduled: Iterable[tuple[float, Reading]], producer: Producer, seco
         KeyboardInterrupt: at Ctrl-C and SIGTERM, after the same orderly end.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    deadline = inf if seconds is None else time.time() + seconds
     try:
-        with progress(lambda: f"{producer.sent} readings sent, {producer.acknowledged} acknowledged"), producer:
-            for reading in _when_due(scheduled, inf if seconds is None else time.time() + seconds):
+        pause = _Pause()
+        with progress(lambda: f"{producer.sent} readings sent, {producer.acknowledged} acknowledged{pause}"), producer:
+            for due, reading in scheduled:
+                pause.until(min(due / 1000, deadline))
+                if time.time() >= deadline:
+                    break
                 producer.send(encode(reading), reading.series.encode())
     finally:
         print(f"{producer.acknowledged} of {producer.sent} readings acknowledged by Kafka", flush=True)
 
 
-def _when_due(scheduled: Iterable[tuple[float, Reading]], deadline: float) -> Iterator[Reading]:
-    """Each reading at the time it is due, until `deadline` (epoch seconds)."""
-    for due, reading in scheduled:
-        wake = min(due / 1000, deadline)
-        while (wait := wake - time.time()) > 0:
+class _Pause:
+    """The wait for the next reading; as text, how long it will be."""
+
+    def __init__(self) -> None:
+        self._end = 0.0
+
+    def until(self, end: float) -> None:
+        """Return at `end`, epoch seconds."""
+        self._end = end
+        while (wait := end - time.time()) > 0:
             time.sleep(min(wait, LONGEST_SLEEP))
-        if time.time() >= deadline:
-            return
-        yield reading
+
+    def __str__(self) -> str:
+        wait = round(self._end - time.time())
+        return f"; the next is due in {timedelta(seconds=wait)}" if wait > 0 else ""
 
 
 @contextmanager
@@ -69,7 +81,7 @@ def progress(describe: Callable[[], str]) -> Iterator[None]:
 
     def lines() -> None:
         while not over.wait(PROGRESS):
-            console.print(describe(), highlight=False)
+            console.print(describe(), highlight=False, soft_wrap=True)
 
     thread = threading.Thread(target=lines, daemon=True)
     thread.start()

@@ -14,7 +14,7 @@ from oda.collect.producer import Producer
 from oda.collect.pump import Pump
 from oda.collect.spool import Spool, SpoolError
 from oda.errors import UserError
-from oda.kafka import create_topics
+from oda.kafka import create_topics, require_topic
 from oda.settings import Kafka
 
 STALLED = 5.0
@@ -41,6 +41,7 @@ class Sender:
     def __init__(self, spool: Spool, settings: Kafka, say: Callable[[str], None]) -> None:
         self.away = "not yet connected"
         self._said = False
+        self._made = False
         self._spool = spool
         self._settings = settings
         self._say = say
@@ -81,9 +82,13 @@ class Sender:
             self._stopping.wait(RETRY)
 
     def _connect_and_send(self) -> None:
-        create_topics(self._settings)
-        found, positions = delivered(self._settings, self._spool.id, self._spool.positions)
-        self._spool.drop(0, positions)
+        # Only once: who deletes the topic meanwhile decides how it is made anew.
+        if self._made:
+            require_topic(self._settings, self._settings.readings)
+        else:
+            create_topics(self._settings)
+            self._made = True
+        found = delivered(self._settings, self._spool)
         producer = Producer(self._settings, self._settings.readings)
         pump = Pump(self._spool, producer, found)
         try:

@@ -46,7 +46,8 @@ class Spool:
         folder: where it is.
         id: tells the numbers of this spool from any others', of another or of the same one: no number
             ever means two messages of one id.
-        positions: what the last `drop` was given; empty at first.
+        log: tells the log that the positions are of from any other; empty at first.
+        positions: what the last `follow` or `drop` was given; empty at first.
     """
 
     def __init__(self, folder: Path, topic: str, max_bytes: int) -> None:
@@ -92,6 +93,7 @@ class Spool:
                     f"give another --spool, or start with oda.kafka.readings = {held} until it is empty"
                 )
             self.id = txn.get(b"id", db=self._state) or b""
+            self.log = txn.get(b"log", db=self._state) or b""
             self.positions = _positions.decode(txn.get(b"positions", db=self._state) or b"\x80")
 
     @contextmanager
@@ -133,8 +135,18 @@ class Spool:
                 more, key = cursor.first(), _KEY.pack(end)
                 while more and bytes(cursor.key()) < key:
                     more = cursor.delete()
-            txn.put(b"positions", msgspec.msgpack.encode(dict(positions)), db=self._state)
+            self._put_positions(txn, positions)
         self.positions = dict(positions)
+
+    def follow(self, log: bytes, positions: Mapping[int, int]) -> None:
+        """Remember which log the messages go to, and positions in it. Raises SpoolError when the disk fails."""
+        with self._writing() as txn:
+            txn.put(b"log", log, db=self._state)
+            self._put_positions(txn, positions)
+        self.log, self.positions = log, dict(positions)
+
+    def _put_positions(self, txn: lmdb.Transaction, positions: Mapping[int, int]) -> None:
+        txn.put(b"positions", msgspec.msgpack.encode(dict(positions)), db=self._state)
 
     def wait(self, number: int, seconds: float) -> None:
         """Return when message `number` is there, or after `seconds`."""

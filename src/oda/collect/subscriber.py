@@ -66,7 +66,7 @@ class Subscriber:
             else:
                 say(f"connected to {self._url}")
                 delay, said = FIRST_DELAY, False
-                await self._client.wait()
+                await asyncio.shield(self._client.wait())  # or to cancel us would end the connection's own tasks
                 say(f"disconnected from {self._url}")
                 await self._has_room.wait()
             self._client = self._new_client()
@@ -78,12 +78,13 @@ class Subscriber:
     async def _received(self, *payload: Any) -> dict[str, Any]:
         """Called for each event; what it returns is the acknowledgement."""
         elements = [element for part in payload for element in (part if isinstance(part, list) else [part])]
-        messages, rejected = self._intake.check(enumerate(map(_encoded, elements), 1))
-        for rejection in rejected:
+        checked = self._intake.check(enumerate(map(_encoded, elements), 1))
+        for rejection in checked.rejected:
             say(f"event {self._event}, element {rejection.number}: rejected: {rejection.reason}")
-        if messages:
-            await self._together.append(messages)
-        return {"accepted": len(messages), "rejected": [rejection._asdict() for rejection in rejected]}
+        if checked.readings:
+            await self._together.append(checked.messages)
+        rejected = [rejection._asdict() for rejection in checked.rejected]
+        return {"accepted": len(checked.readings), "rejected": rejected}
 
     async def _append(self, messages: Sequence[bytes]) -> None:
         while True:

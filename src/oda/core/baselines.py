@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from oda.core import columns
 from oda.core.batch import Readings
 from oda.core.rows import Anomaly, ClosedWindow
+from oda.core.text import from_text, to_text
 from oda.settings import Judge
 
 _TYPES = ("<i4", "<i8", "<i8", "<i8", "<f8", "<f8")
@@ -49,12 +50,12 @@ class Baselines(NamedTuple):
 
     def to_text(self) -> str:
         """The payload of a Storm tuple."""
-        return columns.pack(self)
+        return to_text(columns.pack(self))
 
     @classmethod
     def from_text(cls, text: str) -> Baselines:
         """The inverse of `to_text`."""
-        return cls(*columns.unpack(text, _TYPES))
+        return cls(*columns.unpack(from_text(text, bytes), _TYPES))
 
 
 def judge(readings: Readings, baselines: Baselines, rules: Judge) -> list[Anomaly]:

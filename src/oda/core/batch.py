@@ -1,7 +1,7 @@
 """A batch: the records between two positions of one partition, as one Storm tuple.
 
 Batches of a partition chain: each starts where the one before it ended, also across offsets that
-hold no record. A clock batch has no records (`start == end`) and lets the clock close windows.
+hold no record.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from oda.core import columns
 from oda.core.reading import Reading
+from oda.core.text import from_text, to_text
 
 _TYPES = ("<i4", "<i8", "<i8", "<f8")
 
@@ -61,10 +63,26 @@ class Readings(NamedTuple):
 
     def since(self, offset: int) -> Readings:
         """The readings at `offset` and after it."""
-        first = int(np.searchsorted(self.offsets, offset))
-        if not first:
-            return self
-        return Readings(self.names, self.series[first:], self.offsets[first:], self.times[first:], self.values[first:])
+        return self._part(slice(int(np.searchsorted(self.offsets, offset)), None))
+
+    def before(self, offset: int) -> Readings:
+        """The readings before `offset`."""
+        return self._part(slice(int(np.searchsorted(self.offsets, offset))))
+
+    def _part(self, of: slice) -> Readings:
+        return Readings(self.names, self.series[of], self.offsets[of], self.times[of], self.values[of])
+
+
+class ClockMark(msgspec.Struct, frozen=True, array_like=True):
+    """A clock record (see `oda.core.clock`) at its place in the log: it closes windows of silent series.
+
+    `through` has for each series the start of its last window that closes, epoch ms. It holds for those of which no
+    reading lies at or behind `position`.
+    """
+
+    offset: int
+    position: int
+    through: dict[str, int]
 
 
 class Batch(NamedTuple):
@@ -72,8 +90,7 @@ class Batch(NamedTuple):
 
     `epoch` names the run of the spout that emitted it and `seq` the emission within that run:
     a replay is the same batch with another `seq`. Everything before `committed` is acked and will
-    never be replayed. `clock` is the spout's wall clock when the records were read; for a clock
-    batch, a moment as of which the whole partition had been read up to `start`.
+    never be replayed. `clock` is the clock of the spout's run when the records were read.
     """
 
     partition: int
@@ -84,28 +101,25 @@ class Batch(NamedTuple):
     committed: int
     clock: int
     readings: Readings
+    marks: Sequence[ClockMark] = ()
 
     @property
-    def identity(self) -> tuple[int, int, int, int]:
+    def identity(self) -> tuple[int, int, int]:
         """The same for each attempt at this batch in one run of the spout, which comes first."""
-        return self.epoch, self.start, self.end, self.clock
-
-    @property
-    def is_clock(self) -> bool:
-        """True when it carries no records, only the time."""
-        return self.start == self.end
+        return self.epoch, self.start, self.end
 
     def to_tuple(self) -> list[Any]:
         """The values of a Storm tuple, in the order of `FIELDS`."""
-        readings = self.readings
-        return [*self[:-1], [readings.names, columns.pack(readings[1:])]]
+        *numbers, readings, marks = self
+        return [*numbers, to_text((readings.names, columns.pack(readings[1:]), marks))]
 
     @classmethod
     def from_tuple(cls, values: Sequence[Any]) -> Batch:
         """The inverse of `to_tuple`."""
-        partition, epoch, seq, start, end, committed, clock, (names, packed) = values
+        partition, epoch, seq, start, end, committed, clock, payload = values
+        names, packed, marks = from_text(payload, tuple[list[str], bytes, list[ClockMark]])
         readings = Readings(names, *columns.unpack(packed, _TYPES))
-        return cls(partition, epoch, seq, start, end, committed, clock, readings)
+        return cls(partition, epoch, seq, start, end, committed, clock, readings, marks)
 
 
 def joined(batches: Iterable[Batch]) -> list[Batch]:

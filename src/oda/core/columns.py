@@ -1,6 +1,6 @@
-"""Columns of numbers as text, since Storm's multilang protocol is JSON: packed, then base64.
+"""Columns of numbers as bytes.
 
-A tuple costs the protocol far more than its size does, so tuples carry columns, not rows. Then the size counts: Storm's
+A tuple costs Storm's protocol far more than its size does, so tuples carry columns, not rows. Then the size counts: the
 worker copies a text character by character, once for each bolt that takes it. So a column of integers is kept as its
 first one and the differences between neighbours, each less the smallest of them, in as few bytes as the largest
 needs (frame of reference: Goldstein, Ramakrishnan, Shaft, "Compressing relations and indexes", 1998). Offsets, which
@@ -10,7 +10,6 @@ follow each other, take no bytes at all, times one or two.
 from __future__ import annotations
 
 import struct
-from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,24 +23,23 @@ _FRAME = struct.Struct("<qqB")
 """Before a column of integers: its first one, the smallest difference, bytes of each."""
 
 
-def pack(columns: Sequence[Column]) -> str:
-    """Join columns of equal length into one base64 text; the types are not stored.
+def pack(columns: Sequence[Column]) -> bytes:
+    """Join columns of equal length; the types are not stored.
 
     >>> unpack(pack([np.array([7, 8, 9]), np.array([0.5, 1.5, 2.5])]), ["<i8", "<f8"])
     [array([7, 8, 9]), array([0.5, 1.5, 2.5])]
     """
     parts = [_ROWS.pack(len(columns[0]))]
     parts += [column.tobytes() if column.dtype.kind == "f" else _narrow(column) for column in columns]
-    return b64encode(b"".join(parts)).decode("ascii")
+    return b"".join(parts)
 
 
-def unpack(text: str, types: Sequence[str]) -> list[Column]:
+def unpack(data: bytes, types: Sequence[str]) -> list[Column]:
     """Split what `pack` made; `types` are NumPy's, little-endian, such as `"<i8"`.
 
     Raises:
-        ValueError: the text is not what `pack` makes of such columns.
+        ValueError: the bytes are not what `pack` makes of such columns.
     """
-    data = b64decode(text)
     columns: list[Column] = []
     try:
         (rows,), at = _ROWS.unpack_from(data), _ROWS.size

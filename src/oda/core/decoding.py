@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from oda.core.ahead import latest_time
 from oda.core.batch import Readings
-from oda.core.reading import MAX_BRACKETS, MAX_TIME, MAX_VALUE, Reading, RejectedError, decode, decoder
+from oda.core.reading import MAX_BRACKETS, MAX_TIME, MAX_VALUE, MIN_NUMBER, Reading, RejectedError, decode, decoder
 
 
 def decode_all(
@@ -66,7 +66,7 @@ def _together(
     if len(found) != len(messages):
         return None
     times = np.array([message.time for message in found])
-    if times.dtype != np.int64 or times.min() < 0 or times.max() > MAX_TIME:
+    if times.dtype != np.int64 or times.min() < MIN_NUMBER or times.max() > MAX_TIME:
         return None
     values = np.array([message.value for message in found])
     if np.abs(values).max() > MAX_VALUE:

@@ -3,13 +3,11 @@
 Pure: it is told what arrived and what became durable, and answers with what to do. The rules:
 
 - A batch beyond the applied position is parked until a replay has filled the gap before it.
+- What a batch puts out is a function of the log, so it goes out at once: a replay repeats it, and so
+  does any other process that works on the same partition.
 - A batch is acknowledged only when a snapshot at or past its end is durable.
-- Data closes windows by a rule on the log, so its outputs may go out at once: a replay repeats
-  them. The clock does not, so what it closed (and everything after) goes out only when a snapshot
-  that contains the close is durable. Otherwise a crash could leave outputs that nobody made.
-- A batch of readings puts out all that closed from its start to its end, the clock's work included.
-  What the clock closes at the tip of the log, where no readings have followed, is put out by one
-  clock batch; its replay repeats it, and a new run of the spout has its own first one do it again.
+- More than what was applied here can't be committed, unless another process has gone on with the
+  partition, or its snapshot is lost: what is loaded anew tells which.
 - A replay says that Storm has given up the attempt before it. That one is failed, so that Storm
   forgets it, too: while no snapshot can be saved, attempts would pile up here and in the worker.
 """
@@ -21,9 +19,10 @@ from typing import Any, NamedTuple
 from oda.core.baselines import Baselines
 from oda.core.batch import Batch
 from oda.core.rows import ClosedWindow
+from oda.core.silence import Silence
 from oda.core.windows import PartitionWindows
 
-Identity = tuple[int, int, int, int]
+Identity = tuple[int, int, int]
 
 Handle = Any
 """What the bolt knows a batch by: the Storm tuple, to anchor to and to acknowledge."""
@@ -53,57 +52,66 @@ class Fail(NamedTuple):
 Action = Emit | Ack | Fail
 
 
+class OvertakenError(Exception):
+    """Another process has gone on with the partition: what is known of it here is out of date."""
+
+
 class Partition:
     """One partition as the window bolt sees it.
 
     Attributes:
         windows: the state machine.
-        durable: version of the newest snapshot that is known to be durable.
+        durable: position of the newest snapshot that is known to be durable.
         lost: how many positions were skipped because no snapshot reached the committed offset.
     """
 
     def __init__(self, windows: PartitionWindows) -> None:
         self.windows = windows
-        self.durable = windows.version
+        self.durable = windows.position
         self.lost = 0
-        self._tip = (-1, -1)
-        self._carriers: dict[tuple[str, int], int] = {}
-        self._barrier = 0
+        self._is_new = True
+        self._silence = Silence()
         self._epoch = 0
         self._parked: dict[Identity, tuple[Batch, Handle]] = {}
-        self._held: dict[Identity, tuple[int, Emit]] = {}
         self._unacked: dict[Identity, tuple[int, Handle]] = {}
 
     def receive(self, batch: Batch, handle: Handle) -> list[Action]:
-        """Take a batch in any order and any number of times; what can be done now is returned."""
+        """Take a batch in any order and any number of times; what can be done now is returned.
+
+        Raises:
+            OvertakenError: the partition has to be loaded anew.
+        """
         if batch.committed > self.windows.position:
             self._start_at(batch.committed)
+        self._is_new = False
         actions = self._let_go(batch)
         self._parked[batch.identity] = batch, handle
         while (ready := self._next_ready()) is not None:
             actions += self._process(*self._parked.pop(ready))
         return actions
 
-    def saved(self, version: int) -> list[Action]:
-        """A snapshot of this version is durable: release what waited for it."""
-        self.durable = max(self.durable, version)
-        actions: list[Action] = [emit for needs, emit in self._held.values() if needs <= self.durable]
-        actions += [Ack(handle) for needs, handle in self._unacked.values() if needs <= self.durable]
-        self._held = {key: held for key, held in self._held.items() if held[0] > self.durable}
+    def silent(self, epoch: int, position: int, clock: int) -> dict[str, int]:
+        """What a clock record should say, given that the log ended at `position` when the clock of a run was `clock`.
+
+        Nothing unless just what lies before `position` has been applied.
+        """
+        return self._silence.due(epoch, clock, self.windows) if position == self.windows.position else {}
+
+    def saved(self, position: int) -> list[Action]:
+        """A snapshot at this position is durable: acknowledge what waited for it."""
+        self.durable = max(self.durable, position)
+        actions: list[Action] = [Ack(handle) for end, handle in self._unacked.values() if end <= self.durable]
         self._unacked = {key: waiting for key, waiting in self._unacked.items() if waiting[0] > self.durable}
         return actions
 
     @property
     def is_dirty(self) -> bool:
         """True when the state has changed since the newest durable snapshot."""
-        return self.windows.version > self.durable
-
-    @property
-    def is_urgent(self) -> bool:
-        """True when outputs wait for a snapshot."""
-        return bool(self._held)
+        return self.windows.position > self.durable
 
     def _start_at(self, committed: int) -> None:
+        if not self._is_new:
+            raise OvertakenError(f"applied up to {self.windows.position}, but {committed} is committed")
         # Nothing before `committed` comes again, so waiting for it would be forever. Right for a
         # new group on an old topic; a loss of open windows if a snapshot has gone missing.
         self.lost += committed - self.windows.position
@@ -117,7 +125,6 @@ class Partition:
             given_up += [key for key in (*self._parked, *self._unacked) if key[0] < batch.epoch]
         actions: list[Action] = []
         for key in given_up:
-            self._held.pop(key, None)
             for waiting in (self._parked, self._unacked):
                 if key in waiting:
                     actions.append(Fail(waiting.pop(key)[1]))
@@ -128,28 +135,14 @@ class Partition:
         return min(ready, key=lambda key: self._parked[key][0].start, default=None)
 
     def _process(self, batch: Batch, handle: Handle) -> list[Action]:
-        before = self.windows.version
+        if batch.end > self.windows.position:
+            self._silence.heard(batch.epoch, batch.clock, batch.readings.names)
         self.windows.apply(batch)
-        if batch.is_clock and self.windows.version > before:
-            self._barrier = self.windows.version
-        actions: list[Action] = []
-        emit = Emit(handle, batch, self._closed_windows(batch), self.windows.baselines(batch))
-        if self._barrier <= self.durable:
-            actions.append(emit)
-        else:
-            self._held[batch.identity] = self._barrier, emit
-        # Never before its outputs, which the barrier may hold.
-        needs = max(self._barrier, self.windows.version if batch.is_clock else batch.end << 20)
-        if needs <= self.durable:
+        actions: list[Action] = [
+            Emit(handle, batch, self.windows.closed_by(batch), self.windows.baselines(batch)),
+        ]
+        if batch.end <= self.durable:
             actions.append(Ack(handle))
         else:
-            self._unacked[batch.identity] = needs, handle
+            self._unacked[batch.identity] = batch.end, handle
         return actions
-
-    def _closed_windows(self, batch: Batch) -> list[ClosedWindow]:
-        rows = self.windows.closed_by(batch)
-        if not batch.is_clock or batch.start < self.windows.position:
-            return rows
-        if self._tip != (batch.epoch, batch.start):
-            self._tip, self._carriers = (batch.epoch, batch.start), {}
-        return [row for row in rows if self._carriers.setdefault((row.series, row.start), batch.clock) == batch.clock]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from oda.core.batch import Batch
+from oda.core.rows import Rejected
 
-_READING_CHARACTERS = 100
-"""A rejected message counts as a reading for each time that it has so many characters of base64."""
+_READING_BYTES = 75
+"""A rejected message counts as a reading for each time that it has so many bytes."""
 
 
 @dataclass
@@ -21,14 +21,14 @@ class Sent:
     """A batch that is not acknowledged on every stream yet, with its tuple on each stream."""
 
     batch: Batch
-    rejected: list[Any]
+    rejected: list[Rejected]
     waiting: set[str]
 
     @cached_property
     def weight(self) -> int:
         """How many readings it holds, or could in the memory that its rejected messages take."""
-        sizes = (sum(len(part or "") for part in row[2:]) for row in self.rejected)
-        return len(self.batch.readings.offsets) + sum(1 + size // _READING_CHARACTERS for size in sizes)
+        sizes = (len(row.key or b"") + len(row.value or b"") for row in self.rejected)
+        return len(self.batch.readings.offsets) + sum(1 + size // _READING_BYTES for size in sizes)
 
 
 class Progress:
@@ -47,7 +47,7 @@ class Progress:
         self._sent: dict[int, Sent] = {}
         self._next = 0
 
-    def add(self, batch: Batch, rejected: list[Any]) -> int:
+    def add(self, batch: Batch, rejected: list[Rejected]) -> int:
         """Note a batch as emitted; returns its number, by which it is acknowledged.
 
         Raises:
@@ -64,17 +64,8 @@ class Progress:
         return number
 
     def fail(self, number: int) -> Sent | None:
-        """What has to be emitted again, if anything.
-
-        A clock batch must not come again behind readings: whether the clock closed a window before
-        them would depend on the replay, and their results may be out already. Nothing is lost: they
-        put out what the clock closed before them.
-        """
-        sent = self._sent.get(number)
-        if sent is not None and sent.batch.is_clock and sent.batch.end < self.position:
-            del self._sent[number]
-            return None
-        return sent
+        """What has to be emitted again, if anything."""
+        return self._sent.get(number)
 
     def ack(self, number: int, stream: str) -> int:
         """The tuple of a batch on one stream is done; returns how many readings that makes acknowledged."""
@@ -92,12 +83,6 @@ class Progress:
     def batches(self) -> int:
         """How many batches are not acknowledged."""
         return len(self._sent)
-
-    @property
-    def awaits_clock(self) -> bool:
-        """Whether the newest batch is a clock batch that is not acknowledged: another would tell nothing new."""
-        newest = next(reversed(self._sent.values()), None)
-        return newest is not None and newest.batch.is_clock
 
     @property
     def committable(self) -> int:

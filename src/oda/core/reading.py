@@ -12,7 +12,12 @@ import msgspec
 from msgspec import Meta
 
 from oda.core.ahead import latest_time
+from oda.core.guess import guess
 from oda.errors import shorten
+
+MIN_NUMBER = 315_532_800_000
+"""Least number that is a time, epoch ms (1980). Below it is what was meant otherwise: epoch seconds, dates as numbers
+up to the minute (202611251749), clocks that were never set. RFC 3339 says what it means, and has no such bound."""
 
 MAX_TIME = 2**43 - 1
 """Largest time in epoch ms (September 2248): a time and a series number share 64 bits in `windows`."""
@@ -25,6 +30,9 @@ MAX_BRACKETS = 500
 
 MAX_REASON = 200
 """Longest reason for a rejection, characters."""
+
+_FRACTION = "got `float` - at `$.time`"
+"""What msgspec says of a time like Python's `time.time()`."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
@@ -76,16 +84,15 @@ def decode(data: bytes | None, timestamp: int, max_ahead: int, by_broker: bool =
     try:
         message = decoder.decode(data.decode())  # of bytes, it would not look into the fields that it ignores
     except msgspec.ValidationError as error:
-        raise RejectedError(f"not a reading: {error}") from None
+        hint = ": seconds with a fraction? (oda collect --time-unit s)" if _FRACTION in str(error) else ""
+        raise RejectedError(f"not a reading: {error}{hint}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RejectedError(f"not JSON: {error}") from None
-    time = message.time
-    if type(time) is not int:
-        time = (time - _EPOCH) // _MS  # type: ignore[operator]
+    time = epoch_ms(message.time)
     if time < 0:
         raise RejectedError(f"time {time} is before 1970")
     if time > MAX_TIME:
-        raise RejectedError(f"time {time} is too far ahead: times go up to {MAX_TIME}, in the year 2248")
+        raise RejectedError(f"time {time} is too far ahead: after 2248")
     latest = latest_time(timestamp, max_ahead, by_broker)
     if latest is not None and time > latest:
         when = "when it came" if by_broker else "the time that its producer stamped on it"
@@ -95,6 +102,28 @@ def decode(data: bytes | None, timestamp: int, max_ahead: int, by_broker: bool =
     return Reading(message.series, time, message.value)
 
 
+def epoch_ms(time: int | datetime) -> int:
+    """A time as it is in a message, in epoch ms. Raises RejectedError for a number that can't be meant as such.
+
+    >>> epoch_ms(1732300000123), epoch_ms(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    (1732300000123, 1000)
+    >>> epoch_ms(1396310400)
+    Traceback (most recent call last):
+    oda.core.reading.RejectedError: time 1396310400 is in January 1970 as epoch ms: seconds? (oda collect --time-unit s)
+    """
+    if isinstance(time, datetime):
+        return (time - _EPOCH) // _MS
+    if 0 <= time < MIN_NUMBER:
+        meant = guess(time) or "if it is meant, write it as RFC 3339 (oda collect --time-unit ms)"
+        raise RejectedError(f"time {time} is in {_EPOCH + time * _MS:%B %Y} as epoch ms: {meant}")
+    if time > MAX_TIME:
+        raise RejectedError(": ".join(filter(None, [f"time {time} is after 2248 as epoch ms", guess(time)])))
+    return time
+
+
 def encode(reading: Reading) -> bytes:
-    """The message value of a reading: `{"series": ..., "time": epoch ms, "value": ...}`."""
-    return msgspec.json.encode(reading._asdict())
+    """The message value of a reading: `{"series": ..., "time": epoch ms, "value": ...}`, before 1980 in RFC 3339."""
+    message = reading._asdict()
+    if reading.time < MIN_NUMBER:
+        message["time"] = _EPOCH + reading.time * _MS
+    return msgspec.json.encode(message)

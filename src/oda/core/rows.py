@@ -1,4 +1,4 @@
-"""The rows that ODA produces: closed windows and anomalies, with the place in the log they come from.
+"""The rows that ODA produces: closed windows, anomalies, rejected messages, each with its place in the log.
 
 A row's identity is its place in the log, never the moment it was written: the same log gives the
 same rows, so writing one twice changes nothing.
@@ -6,10 +6,7 @@ same rows, so writing one twice changes nothing.
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from collections.abc import Sequence
-from functools import cache
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
@@ -18,8 +15,8 @@ class ClosedWindow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One closed window of one series. Also the series' baseline while it is the newest.
 
     Times in epoch ms; `stddev` is the population's. `closed_at` is the offset of the record that
-    closed it, or for `closed_by="clock"` the position (the offset of the next record) at which the
-    clock did. `late` counts the late readings of the series before `closed_at`, since the log began.
+    closed it: a reading, or for `closed_by="clock"` a clock record. `late` counts the late readings of
+    the series before `closed_at`, since the log began.
     """
 
     series: str
@@ -52,25 +49,10 @@ class Anomaly(msgspec.Struct, frozen=True, array_like=True, gc=False):
     window_start: int
 
 
-Row = TypeVar("Row", ClosedWindow, Anomaly)
+class Rejected(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A message that is no reading: its offset, why, and its original bytes, cut to what can be copied."""
 
-_encode = msgspec.msgpack.Encoder().encode
-
-
-def to_text(rows: Sequence[Row]) -> str:
-    """Rows as one text, packed and in base64: as values of a Storm tuple each costs every process it passes.
-
-    >>> from_text(to_text([row := Anomaly("a", 1000, 7, 9.5, 1.0, 0.5, 200, 0)]), Anomaly) == [row]
-    True
-    """
-    return b64encode(_encode(rows)).decode("ascii")
-
-
-def from_text(text: str, kind: type[Row]) -> list[Row]:
-    """What `to_text` packed."""
-    return _decoder(kind).decode(b64decode(text))
-
-
-@cache
-def _decoder(kind: type[Row]) -> msgspec.msgpack.Decoder[list[Row]]:
-    return msgspec.msgpack.Decoder(list[kind])  # type: ignore[valid-type]
+    offset: int
+    reason: str
+    key: bytes | None
+    value: bytes | None

@@ -15,7 +15,7 @@ from oda.core.windows import PartitionWindows, Series
 from oda.errors import UserError
 from oda.settings import Window
 
-FORMAT = 1
+FORMAT = 2
 
 
 class SnapshotError(UserError):
@@ -30,10 +30,10 @@ class _Snapshot(msgspec.Struct, array_like=True):
     format: int
     size_ms: int
     lateness_ms: int
-    version: int
+    position: int
     forgotten: int
     series: list[Series]
-    checksum: bytes | None = None  # of the first version's snapshots: none
+    checksum: bytes
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -46,9 +46,8 @@ _WAY_OUT = "Submit the topology's former version or settings again, or start ane
 def encode(windows: PartitionWindows) -> bytes:
     """The state of a partition as bytes; grows by about 200 bytes a series."""
     rules = windows.rules
-    series = list(windows.series.values())
-    header = FORMAT, rules.size_ms, rules.lateness_ms, windows.version, windows.forgotten
-    content = _encoder.encode(_Snapshot(*header, series))[:-1]  # without the byte that says None
+    header = FORMAT, rules.size_ms, rules.lateness_ms, windows.position, windows.forgotten
+    content = _encoder.encode(_Snapshot(*header, list(windows.series.values()), b""))[:-_EMPTY]
     return content + _encoder.encode(_checksum(content))
 
 
@@ -56,7 +55,8 @@ def _checksum(content: bytes) -> bytes:
     return zlib.crc32(content).to_bytes(4)
 
 
-_CHECKSUM = len(_encoder.encode(_checksum(b"")))
+_EMPTY, _CHECKSUM = len(_encoder.encode(b"")), len(_encoder.encode(_checksum(b"")))
+"""Bytes of no checksum, and of one."""
 
 
 def decode(data: bytes, rules: Window) -> PartitionWindows:
@@ -72,7 +72,7 @@ def decode(data: bytes, rules: Window) -> PartitionWindows:
         snapshot = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotError(f"the snapshot is damaged: {error}. {_WAY_OUT}") from None
-    if snapshot.checksum not in (None, _checksum(data[:-_CHECKSUM])):
+    if snapshot.checksum != _checksum(data[:-_CHECKSUM]):
         raise SnapshotError(f"the snapshot is damaged: its checksum is another. {_WAY_OUT}")
     for name, is_, was in (
         ("oda.window.size_ms", rules.size_ms, snapshot.size_ms),
@@ -81,5 +81,5 @@ def decode(data: bytes, rules: Window) -> PartitionWindows:
         if is_ != was:
             raise SnapshotError(f"{name} is {is_}, but the snapshot was made with {was}. {_WAY_OUT}")
     windows = PartitionWindows(rules)
-    windows.restore(snapshot.version, snapshot.forgotten, snapshot.series)
+    windows.restore(snapshot.position, snapshot.forgotten, snapshot.series)
     return windows

@@ -6,8 +6,8 @@ from the ledger, so that they can't differ. It knows nothing of Storm, of Kafka 
 
 Semantics (docs/semantics.md): event-time tumbling windows, `n = time // size`; a series' watermark
 is its largest time minus the lateness; window n closes when the watermark reaches its end, or by
-the clock when the series has been silent. Closing comes before judging: the record that closes a
-window is judged against it.
+a clock record when the series has been silent. Closing comes before judging: the record that closes
+a window is judged against it.
 
 Statistics are shifted sums in log order: with K the window's first value, `d = value - K`,
 `mean = K + sum(d) / n`, `variance = (sum(d*d) - sum(d)**2 / n) / n`. Since K is one of the values,
@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oda.core.baselines import Baselines
-from oda.core.batch import Batch, Readings
+from oda.core.batch import Batch, ClockMark, Readings
 from oda.core.rows import ClosedWindow
 from oda.settings import Window
 
@@ -52,13 +52,13 @@ class OpenWindow(msgspec.Struct, array_like=True, gc=False):
 class Series(msgspec.Struct, array_like=True):
     """What is kept of one series; `closed` is its part of the ledger, oldest first.
 
-    `max_time` and `arrival` (the spout's clock at the last reading) in epoch ms; `closed_through`
+    `max_time` in epoch ms; `last_offset` is that of its last reading, late or not; `closed_through`
     is the number of the last window that has closed, whether it held readings or not.
     """
 
     name: str
     max_time: int = -1
-    arrival: int = 0
+    last_offset: int = -1
     closed_through: int = -1
     late: int = 0
     open: dict[int, OpenWindow] = {}
@@ -75,7 +75,6 @@ class PartitionWindows:
     Attributes:
         position: every record before this offset has been applied.
         forgotten: what was put out before this offset has been acknowledged and is not known any more.
-        clock_rounds: how often the clock has closed something at this position.
 
     Example:
         windows = PartitionWindows(settings.window)
@@ -87,7 +86,6 @@ class PartitionWindows:
     def __init__(self, rules: Window, position: int = 0) -> None:
         self.rules = rules
         self.position = self.forgotten = position
-        self.clock_rounds = 0
         self.series: dict[str, Series] = {}
         self._ledger: list[ClosedWindow] = []  # all series, by closed_at
 
@@ -102,13 +100,17 @@ class PartitionWindows:
         if batch.start > self.position:
             raise Gap(f"batch starts at {batch.start}, applied up to {self.position}")
         if batch.end > self.position:
-            self._apply_readings(batch.readings.since(self.position), batch.clock)
-            self.position, self.clock_rounds = batch.end, 0
-        elif batch.is_clock and batch.end == self.position:
-            self._apply_clock(batch.clock)
+            readings = batch.readings.since(self.position)
+            for mark in batch.marks:
+                if mark.offset >= self.position:
+                    self._apply_readings(readings.before(mark.offset))
+                    self._apply_mark(mark)
+                    readings = readings.since(mark.offset)
+            self._apply_readings(readings)
+            self.position = batch.end
         self._prune(batch.committed)
 
-    def _apply_readings(self, readings: Readings, clock: int) -> None:
+    def _apply_readings(self, readings: Readings) -> None:
         if not len(readings.offsets):
             return
         size, lateness = self.rules.size_ms, self.rules.lateness_ms
@@ -146,7 +148,7 @@ class PartitionWindows:
             state.max_time = int(keys[last] & _TIME_MASK)
             state.closed_through = int(closed_through[last])
             state.late += int(late_so_far[last] - late_before[number])
-            state.arrival = clock
+            state.last_offset = int(offsets[last])
         newly_closed.sort(key=_closed_at)
         self._ledger += newly_closed
 
@@ -188,33 +190,23 @@ class PartitionWindows:
             window.total = total
             window.squares = square
 
-    def _apply_clock(self, clock: int) -> None:
-        grace = self.rules.size_ms + self.rules.lateness_ms + self.rules.idle_ms
-        closed = []
-        for state in self.series.values():
-            if not state.open:
+    def _apply_mark(self, mark: ClockMark) -> None:
+        size = self.rules.size_ms
+        for name, start in mark.through.items():
+            state = self.series.get(name)
+            if state is None or state.last_offset >= mark.position:
                 continue
-            virtual_time = state.max_time + clock - state.arrival
-            for n in sorted(state.open):
-                if virtual_time < n * self.rules.size_ms + grace:
-                    break
-                closed.append(_close(state, n, self.rules.size_ms, self.position, "clock", state.late))
+            for n in sorted(n for n in state.open if n <= start // size):
+                self._ledger.append(_close(state, n, size, mark.offset, "clock", state.late))
                 state.closed_through = max(state.closed_through, n)
-        if closed:
-            self._ledger += closed
-            self.clock_rounds += 1
 
     # -- outputs -------------------------------------------------------------------------------
 
     def closed_by(self, batch: Batch) -> list[ClosedWindow]:
-        """The windows that closed from the start of an applied batch to its end, now or long ago.
-
-        Those that the clock closed there belong to it, too: an earlier run of the spout, or an
-        earlier clock batch, may have failed to see them through. A clock batch has only the clock's.
-        """
-        if batch.is_clock:
-            return [row for row in self._closed_at(batch.start, batch.start + 1) if row.closed_by == "clock"]
-        return self._closed_at(batch.start, batch.end)
+        """The windows that closed from the start of an applied batch to its end, now or long ago."""
+        first = bisect_left(self._ledger, batch.start, key=_closed_at)
+        last = bisect_left(self._ledger, batch.end, key=_closed_at)
+        return self._ledger[first:last]
 
     def baselines(self, batch: Batch) -> Baselines:
         """The baselines that apply to the readings of an applied batch.
@@ -231,11 +223,6 @@ class PartitionWindows:
                     break
         return Baselines.of(rows)
 
-    def _closed_at(self, start: int, end: int) -> list[ClosedWindow]:
-        first = bisect_left(self._ledger, start, key=_closed_at)
-        last = bisect_left(self._ledger, end, key=_closed_at)
-        return self._ledger[first:last]
-
     def _prune(self, committed: int) -> None:
         """Forget what no replay can ask for; a series' baseline as of `committed` stays."""
         self.forgotten = max(self.forgotten, committed)
@@ -248,19 +235,9 @@ class PartitionWindows:
 
     # -- snapshots -----------------------------------------------------------------------------
 
-    @property
-    def version(self) -> int:
-        """Grows with every change of the state: the position, then the clock rounds at it.
-
-        20 bits hold a million rounds at one position, six days at two a second, and leave
-        positions up to 2**43.
-        """
-        return (self.position << 20) + min(self.clock_rounds, 2**20 - 1)
-
-    def restore(self, version: int, forgotten: int, series: list[Series]) -> None:
+    def restore(self, position: int, forgotten: int, series: list[Series]) -> None:
         """Take over the state of a snapshot."""
-        self.forgotten = forgotten
-        self.position, self.clock_rounds = version >> 20, version & (2**20 - 1)
+        self.position, self.forgotten = position, forgotten
         self.series = {state.name: state for state in series}
         self._ledger = sorted((row for state in series for row in state.closed), key=_closed_at)
 

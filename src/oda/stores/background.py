@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from logging import Logger
+from math import inf
 from typing import Generic, TypeVar
 
 import tenacity
@@ -23,6 +24,13 @@ Item = TypeVar("Item")
 
 _MOST_ITEMS = 96
 """That are written together."""
+
+
+_LASTING_SECONDS = 10.0
+"""A failure that has lasted for so long is told to people."""
+
+_TELL_SECONDS = 180.0
+"""How often, while it lasts."""
 
 
 class FatalError(Exception):
@@ -38,7 +46,8 @@ class BackgroundWriter(Generic[Item]):
         done: is called after that with the same list.
         keep_seconds: items that waited longer are let go.
         linger_seconds: how long the first item waits for others to be written with it.
-        log: where a store's failures go.
+        log: where each of a store's failures goes.
+        tell: is told, in the store's own words, of a failure that lasts: for where people look.
     """
 
     def __init__(
@@ -48,12 +57,15 @@ class BackgroundWriter(Generic[Item]):
         keep_seconds: float,
         linger_seconds: float,
         log: Logger,
+        tell: Callable[[str], None],
     ) -> None:
         self._write = write
         self._done = done
         self._keep = keep_seconds
         self._linger = linger_seconds
         self._log = log
+        self._tell = tell
+        self._told = -inf
         self._waiting: deque[tuple[float, Item]] = deque()
         self._changed = threading.Condition()
         threading.Thread(target=self._run, daemon=True).start()
@@ -93,4 +105,9 @@ class BackgroundWriter(Generic[Item]):
 
     def _report(self, attempt: tenacity.RetryCallState) -> None:
         error = attempt.outcome.exception() if attempt.outcome else None
-        self._log.warning("attempt %d failed: %s: %s", attempt.attempt_number, type(error).__name__, error)
+        problem = f"{type(error).__name__}: {error}"
+        self._log.warning("attempt %d failed: %s", attempt.attempt_number, problem)
+        lasting = attempt.seconds_since_start or 0.0
+        if lasting >= _LASTING_SECONDS and time.monotonic() >= self._told + _TELL_SECONDS:
+            self._told = time.monotonic()
+            self._tell(f"failing for {lasting:.0f} s, and tried again until it works: {problem}")

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
-from cassandra import ConsistencyLevel
+from cassandra import ConsistencyLevel, Unauthorized
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
 from cassandra.concurrent import execute_concurrent
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
@@ -22,7 +23,7 @@ from oda.core.batch import Batch, joined
 from oda.core.rows import Anomaly, ClosedWindow
 from oda.settings import Cassandra
 from oda.stores import archive
-from oda.stores.schema import TABLES, cassandra_statements
+from oda.stores.schema import EXPIRING, TABLES, cassandra_statements, ttl_seconds
 
 _REQUEST_ROWS = 30
 _REQUEST_BYTES = 2**20
@@ -70,25 +71,61 @@ def open_session(settings: Cassandra) -> Session:
 
 
 def connect(settings: Cassandra) -> Session:
-    """Open a session; makes the keyspace and tables if they are missing. Raises as `open_session` does."""
+    """Open a session; makes the keyspace and tables if they are missing, and sets how long rows live from now on.
+
+    Raises as `open_session` does.
+    """
     session = open_session(settings)
     # Changes of the schema that meet on two nodes can clash: only the first start ever makes one.
-    existing = session.cluster.metadata.keyspaces.get(settings.keyspace)
+    existing, ttl = session.cluster.metadata.keyspaces.get(settings.keyspace), ttl_seconds(settings)
     try:
         if existing is None or not existing.tables.keys() >= TABLES:
             for statement in cassandra_statements(settings):
                 session.execute(statement)
+        for table in _other_ttl(session, settings):
+            with suppress(Unauthorized):  # then it is one of the `ignored`
+                session.execute(f"ALTER TABLE {settings.keyspace}.{table} WITH default_time_to_live = {ttl}")
     except BaseException:
         session.cluster.shutdown()
         raise
     return session
 
 
+def ignored(session: Session, settings: Cassandra) -> list[str]:
+    """What of the settings the keyspace does not follow, for the log."""
+    notes = [
+        f"oda.cassandra.ttl_days is {settings.ttl_days}, and rows of {settings.keyspace}.{table} live for {found} s: "
+        f"this account may not alter it. Let another one set its default_time_to_live to {ttl_seconds(settings)}."
+        for table, found in _other_ttl(session, settings).items()
+    ]
+    strategy = session.cluster.metadata.keyspaces[settings.keyspace].replication_strategy
+    factors = getattr(strategy, "dc_replication_factors", None) or {"": getattr(strategy, "replication_factor", None)}
+    if set(factors.values()) != {settings.replication}:
+        notes.append(
+            f"oda.cassandra.replication is {settings.replication}, and keyspace {settings.keyspace} was made with "
+            f"{strategy.export_for_schema()}, which it keeps: to change that takes ALTER KEYSPACE, and then "
+            "`nodetool repair --full` on each node, or rows are missing."
+        )
+    return notes
+
+
+def _other_ttl(session: Session, settings: Cassandra) -> dict[str, int]:
+    """The tables that give rows another life than the settings say, and which, in seconds."""
+    tables = session.cluster.metadata.keyspaces[settings.keyspace].tables
+    found = {table: int(tables[table].options["default_time_to_live"]) for table in EXPIRING}
+    return {table: ttl for table, ttl in found.items() if ttl != ttl_seconds(settings)}
+
+
 class CassandraWriter:
-    """Writes results and the archive, many rows at a time. A failed call may be repeated whole."""
+    """Writes results and the archive, many rows at a time. A failed call may be repeated whole.
+
+    Attributes:
+        notes: what of the settings the keyspace does not follow, for the log.
+    """
 
     def __init__(self, settings: Cassandra) -> None:
         self._session = connect(settings)
+        self.notes = ignored(self._session, settings)
         self._insert = {
             table: self._session.prepare(
                 f"INSERT INTO {settings.keyspace}.{table} ({_quoted(columns)}) "

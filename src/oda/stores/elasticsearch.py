@@ -39,11 +39,29 @@ def connect(config: settings.Elasticsearch) -> Elasticsearch:
 
     Raises:
         elastic_transport.TransportError: no node answers.
+        elasticsearch.ApiError: it refuses a template.
     """
     client = Elasticsearch(config.urls.split(","), request_timeout=config.timeout_ms / 1000, serializer=_Json())
     for name, template in elasticsearch_templates(config).items():
         client.indices.put_index_template(name=name, **template)
     return client
+
+
+def ignored(client: Elasticsearch, config: settings.Elasticsearch) -> list[str]:
+    """What of the settings the indices that exist do not follow, for the log."""
+    notes = []
+    patterns = [f"{config.prefix}-{kind}-*" for kind in ("windows", "anomalies")]
+    for key, wanted in (("shards", config.shards), ("replicas", config.replicas)):
+        name = f"index.number_of_{key}"
+        found = client.indices.get_settings(index=patterns, name=name, flat_settings=True)
+        others = sorted(index for index, answer in found.items() if int(answer["settings"][name]) != wanted)
+        if others:
+            notes.append(
+                f"oda.elasticsearch.{key} is {wanted}, and {len(others)} indices were made with another number, such "
+                f"as {others[0]}: it counts for indices made from now on. Of the others "
+                + ("it can't be changed." if key == "shards" else f'PUT /INDEX/_settings {{"{name}": {wanted}}} does.')
+            )
+    return notes
 
 
 class _Json(JsonSerializer):
@@ -59,10 +77,15 @@ class _Json(JsonSerializer):
 
 
 class ElasticsearchWriter:
-    """Writes results, many documents at a time. A failed call may be repeated whole."""
+    """Writes results, many documents at a time. A failed call may be repeated whole.
+
+    Attributes:
+        notes: what of the settings older indices do not follow, for the log.
+    """
 
     def __init__(self, config: settings.Elasticsearch, topic: str) -> None:
         self._client = connect(config)
+        self.notes = ignored(self._client, config)
         self._prefix = config.prefix
         self._topic = topic
         self._pending: list[dict[str, Any]] = []

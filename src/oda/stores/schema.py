@@ -67,9 +67,17 @@ CREATE TABLE IF NOT EXISTS {keyspace}.snapshot_chunks (
 ) WITH gc_grace_seconds = 3600"""
 
 
-# Which log the rows are of (see `oda.stores.topics`).
+# Which log the rows are of (see `oda.stores.origin`).
 _TOPICS = """
 CREATE TABLE IF NOT EXISTS {keyspace}.topics (topic text PRIMARY KEY, id uuid)"""
+
+EXPIRING = ("readings", "windows", "anomalies")
+"""The tables whose rows live for `ttl_days`."""
+
+
+def ttl_seconds(settings: Cassandra) -> int:
+    """How long a row of these tables lives."""
+    return settings.ttl_days * 86_400
 
 
 def cassandra_statements(settings: Cassandra) -> list[str]:
@@ -77,7 +85,7 @@ def cassandra_statements(settings: Cassandra) -> list[str]:
     names = {
         "keyspace": settings.keyspace,
         "replication": settings.replication,
-        "ttl": settings.ttl_days * 86_400,
+        "ttl": ttl_seconds(settings),
     }
     tables = [_KEYSPACE, _READINGS, _WINDOWS, _ANOMALIES, _SNAPSHOTS, _SNAPSHOT_CHUNKS, _TOPICS]
     return [table.format(**names) for table in tables]
@@ -119,11 +127,17 @@ _FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
+TEMPLATE_PRIORITY = 10_632
+"""Above Elastic's own (100, 200) and a catch-all of somebody else. Of two templates of one priority that match the
+same index, Elasticsearch refuses the second: so no round number."""
+
+
 def elasticsearch_templates(settings: Elasticsearch) -> dict[str, dict[str, Any]]:
     """Index templates by name: explicit mappings that refuse an unknown field."""
     return {
         f"{settings.prefix}-{kind}": {
             "index_patterns": [f"{settings.prefix}-{kind}-*"],
+            "priority": TEMPLATE_PRIORITY,
             "template": {
                 "settings": {"number_of_shards": settings.shards, "number_of_replicas": settings.replicas},
                 "mappings": {"dynamic": "strict", "properties": fields},

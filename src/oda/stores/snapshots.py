@@ -1,17 +1,21 @@
 """Snapshots of the window bolt's partitions, in Cassandra.
 
 A snapshot may be larger than a Cassandra row should be, so it is written as chunks first, then its
-head is pointed at them: by a compare-and-set that lets versions only grow. So of two processes that
-work on one partition (a zombie, a topology submitted twice) only one can save a version, and the
-other learns that it is not alone before anything that depends on its snapshot leaves it.
+head is pointed at them, by a compare-and-set.
+
+A partition has one owner. Who loads its snapshot claims the head, and saves only while the head is as
+it was left: of two processes that work on one partition (a zombie, a topology submitted twice) the
+newer one goes on, and the other learns with its next save that it is not alone. So heads never go back,
+and what was acknowledged, and so committed, lies before the newest.
 """
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import NamedTuple
 
 from cassandra import ConsistencyLevel
+from cassandra.cluster import ResultSet
 from cassandra.concurrent import execute_concurrent_with_args
 
 from oda.settings import Settings
@@ -25,7 +29,15 @@ _COLUMNS = '"group", topic, partition, version, owner'
 
 
 class FencedError(FatalError):
-    """Somebody else has saved a snapshot as new as ours or newer."""
+    """Somebody else has claimed the partition, or saved a snapshot of it."""
+
+
+class Head(NamedTuple):
+    """What names the newest snapshot: its version, who saved or claimed it, and how many chunks it has."""
+
+    version: int
+    owner: uuid.UUID
+    chunks: int
 
 
 class SnapshotStore:
@@ -43,7 +55,7 @@ class SnapshotStore:
             f"INSERT INTO {heads} ({_COLUMNS}, chunks) VALUES (?, ?, ?, ?, ?, ?) IF NOT EXISTS"
         )
         self._next_head = session.prepare(
-            f"UPDATE {heads} SET version = ?, owner = ?, chunks = ? WHERE {_KEY} IF version < ?"
+            f"UPDATE {heads} SET version = ?, owner = ?, chunks = ? WHERE {_KEY} IF version = ? AND owner = ?"
         )
         of_version = f"{_KEY} AND version = ? AND owner = ?"
         self._read_chunks = session.prepare(f"SELECT data FROM {chunks} WHERE {of_version}")
@@ -51,54 +63,66 @@ class SnapshotStore:
             f"INSERT INTO {chunks} ({_COLUMNS}, chunk, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
         )
         self._delete_chunks = session.prepare(f"DELETE FROM {chunks} WHERE {of_version}")
-        self._newest: dict[int, tuple[int, uuid.UUID]] = {}
+        self._heads: dict[int, Head] = {}
 
     def load(self, partition: int) -> bytes | None:
-        """The newest snapshot of a partition, or None.
+        """Claim a partition; returns its newest snapshot, or None. May be repeated.
 
         Raises:
-            LookupError: a chunk is missing, as when a newer snapshot replaced it just now.
+            LookupError: somebody else claimed it or saved a snapshot just now.
         """
-        head = self._session.execute(self._read_head, (*self._id, partition)).one()
-        if head is None:
+        found = self._head(partition)
+        if found is None:
+            self._replace(partition, None, Head(-1, self._owner, 0))
             return None
-        self._newest[partition] = head.version, head.owner
-        rows = self._session.execute(self._read_chunks, (*self._id, partition, head.version, head.owner))
-        chunks = [row.data for row in rows]
-        if len(chunks) != head.chunks:
+        chunks = [row.data for row in self._execute(self._read_chunks, partition, found.version, found.owner)]
+        if len(chunks) != found.chunks:
             raise LookupError(
-                f"snapshot {head.version} of partition {partition}: {len(chunks)} of {head.chunks} chunks"
+                f"snapshot {found.version} of partition {partition}: {len(chunks)} of {found.chunks} chunks"
             )
-        return b"".join(chunks)
+        self._replace(partition, found, Head(found.version, self._owner, found.chunks), chunks)
+        return b"".join(chunks) if chunks else None
 
     def save(self, partition: int, version: int, data: bytes) -> None:
-        """Make a snapshot durable; returns when it is. May be repeated.
+        """Make a snapshot durable; returns when it is. May be repeated. The partition must have been loaded.
 
         Raises:
-            FencedError: another process has saved this version or a newer one.
+            FencedError: another process has claimed the partition.
         """
-        pieces = [data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES)]
-        key = (*self._id, partition, version, self._owner)
-        execute_concurrent_with_args(
-            self._session, self._write_chunk, [(*key, n, part) for n, part in enumerate(pieces)]
-        )
-        self._point_at(partition, version, len(pieces))
-        former = self._newest.get(partition)
-        if former is not None and former != (version, self._owner):
-            self._session.execute(self._delete_chunks, (*self._id, partition, *former))
-        self._newest[partition] = version, self._owner
+        chunks = [data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES)]
+        try:
+            self._replace(partition, self._heads[partition], Head(version, self._owner, len(chunks)), chunks)
+        except LookupError as error:
+            raise FencedError(f"{error}; is another topology running on the same oda.kafka.group?") from None
 
-    def _point_at(self, partition: int, version: int, chunks: int) -> None:
-        row: tuple[Any, ...] = (version, self._owner, chunks)
-        if partition in self._newest:
-            result = self._session.execute(self._next_head, (*row, *self._id, partition, version))
-        else:
-            result = self._session.execute(self._first_head, (*self._id, partition, *row))
-        if not result.was_applied:
-            # Ours after all, if this is the repetition of an attempt whose answer got lost.
-            head = self._session.execute(self._read_head, (*self._id, partition)).one()
-            if (head.version, head.owner) != (version, self._owner):
-                raise FencedError(
-                    f"snapshot {head.version} was saved by another process, ours is {version}; "
-                    "is another topology running on the same oda.kafka.group?"
-                )
+    def _replace(self, partition: int, former: Head | None, head: Head, chunks: list[bytes] | tuple[()] = ()) -> None:
+        """Write chunks, point the head at them, and delete those that it named before.
+
+        Raises:
+            LookupError: the head is not `former` any more.
+        """
+        if head != former:
+            key = (*self._id, partition, head.version, head.owner)
+            execute_concurrent_with_args(
+                self._session, self._write_chunk, [(*key, n, part) for n, part in enumerate(chunks)]
+            )
+            if not self._point(partition, former, head).was_applied and (found := self._head(partition)) != head:
+                # It may be ours after all, if this is the repetition of an attempt whose answer got lost.
+                self._execute(self._delete_chunks, partition, head.version, head.owner)
+                raise LookupError(f"partition {partition} was taken over by another process: {found}, not {former}")
+            if former is not None and former.chunks:
+                self._execute(self._delete_chunks, partition, former.version, former.owner)
+        self._heads[partition] = head
+
+    def _point(self, partition: int, former: Head | None, head: Head) -> ResultSet:
+        if former is None:
+            return self._session.execute(self._first_head, (*self._id, partition, *head))
+        row = (*head, *self._id, partition, former.version, former.owner)
+        return self._session.execute(self._next_head, row)
+
+    def _head(self, partition: int) -> Head | None:
+        row = self._execute(self._read_head, partition).one()
+        return None if row is None else Head(*row)
+
+    def _execute(self, statement: object, partition: int, *values: object) -> ResultSet:
+        return self._session.execute(statement, (*self._id, partition, *values))

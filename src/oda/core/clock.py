@@ -1,0 +1,67 @@
+"""Clock records: the clock's part in the log.
+
+That a series has fallen silent is seen by a clock. Two processes may see it differently, a replay not at all. So what
+is seen changes nothing: it is written into the partition, as a clock record, and closes windows when it is read from
+there, at one offset, for everybody alike. So the windows of a partition are a function of its log, of nothing else.
+
+A clock record belongs to one consumer group, as another may have other windows. It is told from a reading by its key,
+which is no UTF-8, and so no series' name. It names the position as of which silence was seen, and closes nothing of a
+series of which a reading came at or behind that: whoever wrote it had not read that one yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from oda.core.reading import MAX_BRACKETS, MAX_TIME, RejectedError
+
+KEY = b"\xffoda.clock"
+"""The key of every clock record."""
+
+MOST_SERIES = 500
+"""In one record: whatever their names are, they take less than Kafka's 1 MiB."""
+
+Series = Annotated[str, Meta(min_length=1, max_length=249)]
+Time = Annotated[int, Meta(ge=0, le=MAX_TIME)]
+Position = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class ClockRecord(msgspec.Struct, frozen=True):
+    """Its value; `through` has of each silent series the start of the last window that closes, epoch ms."""
+
+    group: str
+    position: Position
+    through: dict[Series, Time]
+
+
+_decoder = msgspec.json.Decoder(ClockRecord)
+
+
+def decode(data: bytes | None) -> ClockRecord:
+    """The value of a record whose key is `KEY`.
+
+    Raises:
+        RejectedError: it is no clock record.
+    """
+    if data is None or data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
+        raise RejectedError("not a clock record, as its key says")
+    try:
+        return _decoder.decode(data.decode())
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RejectedError(f"not a clock record, as its key says: {error}") from None
+
+
+def encode(group: str, position: int, through: Mapping[str, int]) -> Iterator[bytes]:
+    """Values of records that close these windows: several, if there are many series.
+
+    >>> [decode(value) for value in encode("oda", 7, {"pump-7": 2000})]
+    [ClockRecord(group='oda', position=7, through={'pump-7': 2000})]
+    """
+    series = iter(through.items())
+    while some := dict(islice(series, MOST_SERIES)):
+        yield msgspec.json.encode(ClockRecord(group, position, some))

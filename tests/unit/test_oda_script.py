@@ -1,0 +1,168 @@
+"""The script `oda` makes its environment whatever its user has set: the real script, with a real Python and pip.
+
+What it installs here is a program of a line and one package, both from this machine.
+"""
+
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oda.topology import ROOT
+from support import HANG_SECONDS
+
+PROGRAM = "import os, sys\ndef main():\n    print(sys.prefix, *map(os.environ.get, sys.argv[1:]), sep='\\n')\n"
+
+PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+
+BACKEND = "import shutil\ndef build_editable(folder, *_):\n    shutil.copy({0!r}, folder)\n    return {0!r}\n"
+
+
+def wheel(folder: Path, name: str, code: str) -> Path:
+    file = folder / f"{name}-0.1.0-py3-none-any.whl"
+    info = f"{name}-0.1.0.dist-info"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(f"{name}_program.py", code)
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/entry_points.txt", f"[console_scripts]\n{name} = {name}_program:main\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return file
+
+
+class Clone:
+    """A clone of a very small ODA, and a machine on which it is started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "naïve folder"
+        self.root.mkdir()
+        self.home = folder / "home"
+        self.home.mkdir()
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        for name in ("mvn", "lein", "setpriv"):
+            (self.bin / name).symlink_to("/bin/true")
+        (self.bin / "python3.11").symlink_to(Path(sys.executable).resolve())
+        shutil.copy(ROOT / "oda", self.root)
+        package = wheel(self.root, "package", "")
+        digest = hashlib.sha256(package.read_bytes()).hexdigest()
+        (self.root / "requirements.lock").write_text(f"package @ {package.as_uri()} --hash=sha256:{digest}\n")
+        (self.root / "pyproject.toml").write_text(PYPROJECT)
+        (self.root / "backend.py").write_text(BACKEND.format(wheel(self.root, "oda", PROGRAM).name))
+
+    def run(self, *arguments: str, through: Sequence[str] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+        """Start the script, with no more in its environment than this, `through` another command."""
+        path = f"{self.bin}:{environment.pop('PATH', '/usr/bin:/bin')}"
+        return subprocess.run(
+            [*through, self.root / "oda", *arguments],
+            env={"HOME": str(self.home), "PATH": path, "PIP_NO_INDEX": "1", **environment},
+            capture_output=True,
+            timeout=HANG_SECONDS,
+            encoding="utf-8",
+            check=False,
+        )
+
+    def works(self, *arguments: str, **environment: Any) -> tuple[list[str], str]:
+        """What the program printed after its place, which must be the right one, and what the script said."""
+        done = self.run(*arguments, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        prefix, *printed = done.stdout.splitlines()
+        assert prefix == str(self.root / ".venv")
+        return printed, done.stderr
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """One that was set up already, by a user who had set all that can be in its way."""
+    clone = Clone(tmp_path_factory.mktemp("script"))
+    elsewhere = clone.home / "elsewhere"
+    (clone.home / "pip.conf").write_text("[install]\nuser = true\n")
+    (elsewhere / "encodings").mkdir(parents=True)
+    (elsewhere / "encodings/__init__.py").write_text("raise SystemExit('not the Python that you look for')")
+    constraint = clone.home / "constraint.txt"
+    constraint.write_text("package==7\n")
+    _, said = clone.works(
+        LC_ALL="C",
+        PIP_USER="1",
+        PIP_TARGET=str(elsewhere),
+        PIP_PREFIX=str(elsewhere),
+        PIP_ROOT=str(elsewhere),
+        PIP_PYTHON="/usr/bin/python3",
+        PIP_CONSTRAINT=str(constraint),
+        PIP_REQUIRE_HASHES="1",
+        PIP_REQUIRE_VIRTUALENV="1",
+        PIP_NO_DEPS="1",
+        PIP_DRY_RUN="1",
+        PIP_CONFIG_FILE=str(clone.home / "pip.conf"),
+        PYTHONPATH=str(elsewhere),
+        PYTHONHOME=str(elsewhere),
+        VIRTUAL_ENV=sys.prefix,
+        PATH=f"{sys.prefix}/bin:{os.defpath}",
+    )
+    assert "making the virtual environment" in said
+    assert [file.name for file in elsewhere.iterdir()] == ["encodings"]
+    return clone
+
+
+def test_it_sets_up_whatever_is_set_and_only_once(clone: Clone) -> None:
+    assert clone.works() == ([], "")
+    assert list(clone.root.glob(".venv/lib/python3*/site-packages/package_program.py"))
+    # Another one behind the same link, such as the next minor version, would not find the packages.
+    assert str((clone.root / ".venv/bin/python").resolve()) in (clone.root / ".venv/made-from").read_text()
+
+
+def test_who_has_no_home_keeps_downloads_in_the_clone(clone: Clone) -> None:
+    nobody = ["unshare", "--user", "--map-user=4242", "--map-group=4242"]
+    assert clone.works("HOME", HOME="", through=nobody)[0] == [str(clone.root / ".oda/home")]
+
+
+def test_a_home_is_found_when_it_is_not_set(clone: Clone) -> None:
+    assert clone.works("HOME", HOME="")[0] == [pwd.getpwuid(os.getuid()).pw_dir]
+
+
+def test_a_python_that_is_gone_is_replaced(clone: Clone) -> None:
+    (clone.bin / "python3.11").rename(clone.bin / "python3")
+    assert not (clone.root / ".venv/bin/python").exists()
+    _, said = clone.works()
+    assert "making the virtual environment" in said
+    assert clone.works() == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("environment", "no_proxy"),
+    [
+        ({}, "127.0.0.1,localhost,::1"),
+        ({"NO_PROXY": "a.example"}, "127.0.0.1,localhost,::1,a.example"),
+        ({"no_proxy": "*"}, "*"),
+    ],
+)
+def test_this_machine_is_never_asked_through_a_proxy(clone: Clone, environment: dict[str, str], no_proxy: str) -> None:
+    proxy = "http://proxy.example:3128"
+    assert clone.works("no_proxy", "http_proxy", http_proxy=proxy, **environment)[0] == [no_proxy, proxy]
+
+
+def test_activating_the_environment_sets_the_same(clone: Clone) -> None:
+    shell = 'set -eu; . "$1/.venv/bin/activate"; echo "$no_proxy $LEIN_ROOT $LC_ALL"'
+    command = ["bash", "-c", shell, "bash", clone.root]
+    done = subprocess.run(command, env={"LC_ALL": "C", "PATH": os.defpath}, capture_output=True, text=True, check=True)
+    assert done.stdout == "127.0.0.1,localhost,::1 1 C.UTF-8\n"
+
+
+@pytest.mark.parametrize("name", ["a:b", "a$b", "a'b", 'a"b', "a[b", "a]b", "a\\b", "a*b", "a,b", "a;b", "a&b", "a\nb"])
+def test_a_folder_that_something_would_misread_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    for file in ("oda", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / file, tmp_path / name)
+    done = subprocess.run([tmp_path / name / "oda"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"{tmp_path / name}" in done.stderr
+    assert "may be in its name" in done.stderr
+    assert not (tmp_path / name / ".venv").exists()

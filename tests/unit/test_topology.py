@@ -1,0 +1,64 @@
+"""Topologies through streamparse and the Storm UI: on this machine, never through a proxy."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from oda.topology import Storm, _no_proxy
+
+
+class Answer(BaseHTTPRequestHandler):
+    """A Storm UI, and a proxy, that says which of the two it is."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"proxy": self.path.startswith("http://")}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def storm(folder: Path, nimbus: str, port: int) -> Storm:
+    config = folder / "config.json"
+    config.write_text(json.dumps({"envs": {"local": {"nimbus": nimbus, "ui.port": port}}}))
+    return Storm(config, "local")
+
+
+@pytest.mark.parametrize(
+    ("nimbus", "through_proxy"), [("127.0.0.1:6627", False), ("localhost:6627", False), ("nimbus.invalid:6627", True)]
+)
+def test_the_storm_ui_on_this_machine_is_not_asked_through_a_proxy(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, nimbus: str, through_proxy: bool
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert storm(tmp_path, nimbus, port).ask("cluster/summary") == {"proxy": through_proxy}
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "127.0.0.1,localhost,::1"),
+        ({"no_proxy": "a.example"}, "127.0.0.1,localhost,::1,a.example"),
+        ({"NO_PROXY": "a.example,b"}, "127.0.0.1,localhost,::1,a.example,b"),
+        ({"no_proxy": "*"}, "*"),
+    ],
+)
+def test_sparse_is_told_the_same(environment: dict[str, str], expected: str) -> None:
+    assert _no_proxy(environment) == expected
