@@ -45,9 +45,7 @@ class ReadingsSpout(Spout):
         peers = sorted(int(task) for task, name in context["task->component"].items() if name == context["componentid"])
         self.source = KafkaSource(self.settings, peers.index(context["taskid"]), len(peers), self.logger)
         self.partitions: dict[int, Progress] = {}
-        self.epoch = _wall_ms()
-        # Only goes forward, whatever is done to the machine's clock: what arrives is compared with it.
-        self.began = self.epoch - time.monotonic_ns() // 1_000_000
+        self.begin_clock()
         self.seq = 0
         self.clocks: set[int] = set()  # partitions whose last clock is not acknowledged: another would tell nothing new
         self.ends: dict[int, int] = {}
@@ -57,6 +55,11 @@ class ReadingsSpout(Spout):
         most = self.settings.readings.backlog
         self.pace = Pace(most // 2, most, storm_conf["topology.message.timeout.secs"] / 3)
         self.crowd = (storm_conf.get("topology.max.spout.pending") or float("inf")) / 2
+
+    def begin_clock(self):
+        """Of this run: it only goes forward, whatever is done to the machine's. What arrives is compared with it."""
+        self.epoch = time.time_ns() // 1_000_000
+        self.began = self.epoch - time.monotonic_ns() // 1_000_000
 
     def next_tuple(self):
         """Emit what has arrived, then what is due by the clock."""
@@ -180,10 +183,6 @@ class ReadingsSpout(Spout):
 
     def _now(self):
         return self.began + time.monotonic_ns() // 1_000_000
-
-
-def _wall_ms():
-    return time.time_ns() // 1_000_000
 
 
 def _pieces(records):

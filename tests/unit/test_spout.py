@@ -109,3 +109,17 @@ def test_a_log_that_is_another_one_stops_it_and_is_told_in_the_storm_ui(monkeypa
         spout.next_tuple()
         now[0] += 1
     assert said == [{"command": "error", "msg": "it was made again"}] * 3
+
+
+def test_when_the_machines_clock_is_set_the_clock_of_a_run_goes_on_as_it_was(monkeypatch):
+    spout = object.__new__(ReadingsSpout)
+    elapsed, wall = [500_000], [1_732_300_000_000]
+    monkeypatch.setattr(
+        "spouts.readings.time",
+        SimpleNamespace(monotonic_ns=lambda: elapsed[0] * 1_000_000, time_ns=lambda: wall[0] * 1_000_000),
+    )
+    spout.begin_clock()
+    assert (spout.epoch, spout._now()) == (wall[0], wall[0])
+    elapsed[0] += 250
+    wall[0] += 3_600_000
+    assert spout._now() == 1_732_300_000_250
