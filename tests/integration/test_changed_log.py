@@ -18,8 +18,10 @@ def make_anew(cluster: Cluster) -> None:
     create_topics(kafka)
 
 
-def walk(cluster: Cluster, count: int) -> None:
-    cluster.oda("collect", "walk", "--series", 8, "--rate", 0, "--count", count)
+def walk(cluster: Cluster, first: int, count: int) -> None:
+    """From the reading of that number on: none is late, however soon it comes after those before it."""
+    start = 1_732_300_000_000 + first * 10 // 8
+    cluster.oda("collect", "walk", "--series", 8, "--rate", 0, "--count", count, "--start", start)
 
 
 def stored(cluster: Cluster) -> tuple[int, set]:
@@ -54,16 +56,16 @@ def test_a_topic_that_is_made_anew_is_refused_and_starting_anew_is_a_way_out(clu
     stream = cluster.isolated(tmp_path)
     create_topics(stream.settings.kafka)
     with stream.topology() as name:
-        walk(stream, 4000)
+        walk(stream, 0, 4000)
         stream.verify()
         wait_until(lambda: stored(stream)[0] == 4000, "the clock has not closed all windows")
         before = stored(stream)
         make_anew(stream)
-        walk(stream, 40)
+        walk(stream, 0, 40)
         wait_until_refused(stream, name)
-        walk(stream, 760)
+        walk(stream, 40, 760)
         assert_nothing_was_mixed(stream, before)
-    walk(stream, 7200)  # beyond where the old one was left in each partition
+    walk(stream, 800, 7200)  # beyond where the old one was left in each partition
     with stream.topology() as name:
         wait_until_refused(stream, name)
         assert_nothing_was_mixed(stream, before)

@@ -204,7 +204,8 @@ def follow(
                         if line is not None:
                             console.print(line)
     finally:
-        console.print(watcher.counts.summary())
+        # A console that Ctrl-C interrupted as it wrote a line would write it again.
+        Console(highlight=False, soft_wrap=True).print(watcher.counts.summary())
     return watcher.counts
 
 
