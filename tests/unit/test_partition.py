@@ -4,7 +4,7 @@ import pytest
 
 from oda.core import snapshot
 from oda.core.batch import Batch, Readings
-from oda.core.partition import Ack, Emit, Fail, OvertakenError, Partition
+from oda.core.partition import Ack, Action, Emit, Fail, Load, OvertakenError, Partition, Save, Skip
 from oda.core.reading import Reading
 from oda.core.windows import Gap, PartitionWindows
 from oda.settings import Window
@@ -17,8 +17,41 @@ def batch(start: int, times: list[int], *, committed: int = 0, epoch: int = 1, s
     return Batch(0, epoch, seq, start, start + len(times), committed, clock, readings)
 
 
-def fresh() -> Partition:
-    return Partition(PartitionWindows(RULES))
+class Driven:
+    """A partition that is driven by hand: loaded when it asks, its saves kept until they are said to be durable."""
+
+    def __init__(self, windows: PartitionWindows) -> None:
+        self.now = 0.0
+        self.partition = Partition(RULES, 1.0)
+        self.begin = windows
+        self.saves: list[Save] = []
+
+    def receive(self, batch: Batch, handle: str) -> list[Action]:
+        return self._note(self.partition.receive(batch, handle, self.now))
+
+    def saved(self, position: int) -> list[Action]:
+        return self._note(self.partition.saved(position, self.now))
+
+    def _note(self, actions: list[Action]) -> list[Action]:
+        if Load() in actions:
+            actions += self.partition.loaded(self.begin, self.now)
+        self.saves += [action for action in actions if isinstance(action, Save)]
+        return [action for action in actions if not isinstance(action, Load | Save)]
+
+    def tick(self) -> list[Action]:
+        return self._note(self.partition.tick(self.now))
+
+    @property
+    def windows(self) -> PartitionWindows:
+        return self.partition._windows or self.begin
+
+    @property
+    def silent(self):
+        return self.partition.silent
+
+
+def fresh() -> Driven:
+    return Driven(PartitionWindows(RULES))
 
 
 def emits(actions):
@@ -33,8 +66,8 @@ def starts(actions):
     return [row.start for emit in emits(actions) for row in emit.rows]
 
 
-def restarted(partition: Partition) -> Partition:
-    return Partition(snapshot.decode(snapshot.encode(partition.windows), RULES))
+def restarted(partition: Driven) -> Driven:
+    return Driven(snapshot.decode(snapshot.encode(partition.windows), RULES))
 
 
 def test_a_batch_is_emitted_at_once_and_acknowledged_when_its_snapshot_is_durable():
@@ -51,7 +84,9 @@ def test_a_snapshot_short_of_the_end_acknowledges_nothing():
     position = partition.windows.position
     partition.receive(batch(2, [1000]), "second")
     assert acks(partition.saved(position)) == ["first"]
-    assert partition.is_dirty
+    partition.now += 1.0
+    partition.saved(position)
+    assert [save.position for save in partition.saves] == [2, 3], "what has changed since is saved next"
 
 
 def test_a_batch_beyond_the_position_waits_for_the_gap_to_be_filled():
@@ -84,8 +119,9 @@ def test_after_a_restart_a_replay_puts_out_the_same():
 
 def test_without_a_snapshot_it_starts_at_the_committed_offset_and_counts_the_loss():
     partition = fresh()
-    assert len(emits(partition.receive(batch(7, [0], committed=7), "a"))) == 1
-    assert partition.lost == 7
+    actions = partition.receive(batch(7, [0], committed=7), "a")
+    assert len(emits(actions)) == 1
+    assert Skip(7) in actions
 
 
 def test_more_committed_than_was_applied_here_tells_of_another_process():
@@ -183,3 +219,53 @@ def test_a_new_run_of_the_spout_lets_go_of_all_that_the_one_before_has_sent():
     partition.receive(batch(5, [900]), "early")
     assert failed(partition.receive(batch(0, [0], epoch=2), "new run")) == ["early", "data"]
     assert acks(partition.saved(partition.windows.position)) == ["new run"]
+
+
+def test_while_its_snapshot_is_not_there_it_asks_once_and_keeps_what_comes():
+    partition = Partition(RULES, 1.0)
+    assert partition.receive(batch(0, [0, 500]), "a", 0.0) == [Load()]
+    assert partition.receive(batch(2, [1000]), "b", 0.0) == []
+    assert (partition.tick(9.0), partition.silent(1, 0, 9000)) == ([], {})
+    actions = partition.loaded(PartitionWindows(RULES), 10.0)
+    assert [emit.handle for emit in emits(actions)] == ["a", "b"]
+
+
+def test_what_came_of_former_runs_of_the_spout_while_its_snapshot_was_not_there_is_let_go():
+    partition = Partition(RULES, 1.0)
+    partition.receive(batch(0, [0, 500]), "old", 0.0)
+    assert failed(partition.receive(batch(0, [0], epoch=2), "new run", 0.0)) == ["old"]
+    assert [emit.handle for emit in emits(partition.loaded(PartitionWindows(RULES), 0.0))] == ["new run"]
+
+
+def test_one_save_at_a_time_and_the_next_one_after_the_interval():
+    partition = fresh()
+    partition.receive(batch(0, [0]), "a")
+    partition.receive(batch(1, [1]), "b")
+    partition.now += 5.0
+    partition.tick()
+    assert [save.position for save in partition.saves] == [1]
+    partition.saved(1)
+    assert [save.position for save in partition.saves] == [1, 2]
+    partition.saved(2)
+    partition.receive(batch(2, [2]), "c")
+    partition.now += 0.9
+    partition.tick()
+    assert [save.position for save in partition.saves] == [1, 2]
+    partition.now += 0.1
+    partition.tick()
+    assert [save.position for save in partition.saves] == [1, 2, 3]
+
+
+def test_a_gap_that_stays_is_told_to_the_spout_by_failing_a_batch_once_a_second():
+    partition = fresh()
+    partition.receive(batch(2, [1000]), "b")
+    partition.receive(batch(3, [1000]), "c")
+    assert failed(partition.tick()) == []
+    partition.now += 1.0
+    assert failed(partition.tick()) == ["b"]
+    assert failed(partition.tick()) == []
+    partition.now += 1.0
+    assert failed(partition.receive(batch(4, [1000]), "d")) == ["c"]
+    assert [emit.handle for emit in emits(partition.receive(batch(0, [0, 1, 2, 3]), "all"))] == ["all", "d"]
+    partition.now += 5.0
+    assert failed(partition.tick()) == [], "no gap is left"
