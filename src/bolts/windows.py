@@ -8,7 +8,7 @@ from streamparse import Bolt, Stream
 from oda.core import snapshot
 from oda.core.baselines import Baselines
 from oda.core.batch import Batch
-from oda.core.partition import Ack, Action, Fail, Load, Partition, Save, Skip
+from oda.core.partition import Ack, Action, Fail, Load, Mark, Partition, Save, Skip
 from oda.core.rows import ClosedWindow
 from oda.core.text import to_text
 from oda.core.windows import PartitionWindows
@@ -57,15 +57,16 @@ class WindowBolt(Bolt):
         return BackgroundWriter(write, done, forever, no_linger, self.logger, self._tell, self.world)
 
     def process(self, tup: Any) -> None:
-        """Apply a batch, or look for silence."""
-        if tup.stream == "clock":
-            self._look_for_silence(*tup.values)
-            self.ack(tup)
-            return
-        batch = Batch.from_tuple(tup.values)
+        """Apply a batch, or look for silence as of a clock."""
+        # A tuple's id is handle enough; its payload must not be kept until it is acknowledged.
         with self.lock:
-            # A tuple's id is handle enough; its payload must not be kept until it is acknowledged.
-            self._do(batch.partition, self._partition(batch.partition).receive(batch, tup.id, self._now()))
+            if tup.stream == "clock":
+                number, *clock = tup.values
+                self._do(number, self._partition(number).clock(*clock))
+                self.ack(tup)
+            else:
+                batch = Batch.from_tuple(tup.values)
+                self._do(batch.partition, self._partition(batch.partition).receive(batch, tup.id, self._now()))
 
     def process_tick(self, tup: Any) -> None:
         """Do what is due even when no batch comes."""
@@ -79,12 +80,6 @@ class WindowBolt(Bolt):
             self.partitions[number] = Partition(self.settings.window, self.settings.snapshots.interval_ms / 1000)
         return self.partitions[number]
 
-    def _look_for_silence(self, number: int, epoch: int, position: int, clock: int) -> None:
-        with self.lock:
-            through = self._partition(number).silent(epoch, position, clock)
-        if through:
-            self.records.put((number, position, through))
-
     def _do(self, number: int, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Ack):
@@ -93,6 +88,8 @@ class WindowBolt(Bolt):
                 self.fail(action.handle)
             elif isinstance(action, Load | Save):
                 self.requests.put(Request(number, action))
+            elif isinstance(action, Mark):
+                self.records.put((number, *action))
             elif isinstance(action, Skip):
                 self.logger.warning("partition %d: no snapshot, %d offsets skipped", number, action.offsets)
             else:

@@ -4,7 +4,7 @@ import pytest
 
 from oda.core import snapshot
 from oda.core.batch import Batch, Readings
-from oda.core.partition import Ack, Action, Emit, Fail, Load, OvertakenError, Partition, Save, Skip
+from oda.core.partition import Ack, Action, Emit, Fail, Load, Mark, OvertakenError, Partition, Save, Skip
 from oda.core.reading import Reading
 from oda.core.windows import Gap, PartitionWindows
 from oda.settings import Window
@@ -45,9 +45,10 @@ class Driven:
     def windows(self) -> PartitionWindows:
         return self.partition._windows or self.begin
 
-    @property
-    def silent(self):
-        return self.partition.silent
+    def silent(self, epoch: int, position: int, clock: int) -> dict[str, int]:
+        marks = [action for action in self.partition.clock(epoch, position, clock) if isinstance(action, Mark)]
+        assert all(mark.position == position for mark in marks)
+        return marks[0].through if marks else {}
 
 
 def fresh() -> Driven:
@@ -182,6 +183,17 @@ def test_the_ledger_forgets_what_is_committed_but_keeps_the_baseline():
     assert [row.closed_at for row in kept] == [96, 97, 98, 99]
 
 
+def test_what_one_record_closes_is_put_out_again_after_a_restart_even_if_the_committed_offset_is_at_that_record():
+    rules = Window(size_ms=1000, lateness_ms=1000)
+    first = PartitionWindows(rules)
+    closing = batch(3, [4000], committed=3)
+    for applied in (batch(0, [0]), batch(1, [2000]), batch(2, [1000]), closing):
+        first.apply(applied)
+    assert [row.start for row in first.closed_by(closing)] == [1000, 2000]
+    restored = snapshot.decode(snapshot.encode(first), rules)
+    assert restored.closed_by(closing) == first.closed_by(closing)
+
+
 def test_what_was_forgotten_is_not_judged_again_when_the_committed_offset_is_set_back():
     partition = fresh()
     for number in range(10):
@@ -225,7 +237,7 @@ def test_while_its_snapshot_is_not_there_it_asks_once_and_keeps_what_comes():
     partition = Partition(RULES, 1.0)
     assert partition.receive(batch(0, [0, 500]), "a", 0.0) == [Load()]
     assert partition.receive(batch(2, [1000]), "b", 0.0) == []
-    assert (partition.tick(9.0), partition.silent(1, 0, 9000)) == ([], {})
+    assert partition.tick(9.0) == partition.clock(1, 0, 9000) == []
     actions = partition.loaded(PartitionWindows(RULES), 10.0)
     assert [emit.handle for emit in emits(actions)] == ["a", "b"]
 
@@ -269,3 +281,31 @@ def test_a_gap_that_stays_is_told_to_the_spout_by_failing_a_batch_once_a_second(
     assert [emit.handle for emit in emits(partition.receive(batch(0, [0, 1, 2, 3]), "all"))] == ["all", "d"]
     partition.now += 5.0
     assert failed(partition.tick()) == [], "no gap is left"
+
+
+def test_a_clock_has_it_load_a_partition_of_which_nothing_comes_any_more():
+    partition = Partition(RULES, 1.0)
+    assert partition.clock(1, 2, 9000) == [Load()]
+    assert partition.clock(1, 2, 9500) == []
+    windows = PartitionWindows(RULES)
+    windows.apply(batch(0, [0, 500]))
+    partition.loaded(windows, 0.0)
+    assert partition.clock(1, 2, 9599) == [], "silence counts from the first clock on"
+    assert partition.clock(1, 2, 9600) == [Mark(2, {"a": 0})]
+
+
+def test_a_run_of_the_spout_elsewhere_counts_silence_for_itself_whatever_its_clock_says():
+    partition = fresh()
+    partition.receive(batch(0, [0, 500], epoch=5, clock=10_000), "a")
+    assert partition.silent(4, 2, 0) == {}
+    assert partition.silent(4, 2, 599) == {}
+    assert partition.silent(4, 2, 600) == {"a": 0}
+    assert partition.silent(6, 2, 900_000) == {}
+    assert partition.silent(5, 2, 10_600) == {"a": 0}
+
+
+def test_a_run_of_the_spout_whose_machine_has_an_earlier_time_is_a_new_one_all_the_same():
+    partition = fresh()
+    partition.receive(batch(0, [0, 500], epoch=5), "old")
+    assert failed(partition.receive(batch(0, [0, 500], epoch=4), "new")) == ["old"]
+    assert failed(partition.receive(batch(2, [500], epoch=5), "of a zombie")) == []

@@ -21,7 +21,7 @@ from oda.audit.reference import Reference
 from oda.core import snapshot
 from oda.core.baselines import Baselines, judge
 from oda.core.batch import Batch, ClockMark, Readings
-from oda.core.partition import Ack, Action, Fail, Load, OvertakenError, Partition, Save, Skip
+from oda.core.partition import Ack, Action, Fail, Load, Mark, OvertakenError, Partition, Save, Skip
 from oda.core.progress import Progress
 from oda.core.reading import Reading
 from oda.core.rows import Anomaly, ClosedWindow
@@ -214,9 +214,7 @@ class World(RuleBasedStateMachine):
         spout = self.spouts[number]
         spout.clock += later
         if spout.progress.position == self.end:
-            through = self.bolts[bolt].partition.silent(spout.epoch, self.end, spout.clock)
-            if through:
-                self.bolts[bolt].records.append((self.end, through))
+            self.do(self.bolts[bolt], self.bolts[bolt].partition.clock(spout.epoch, self.end, spout.clock))
 
     @rule(number=which)
     def commit(self, number: int) -> None:
@@ -303,6 +301,9 @@ class World(RuleBasedStateMachine):
                 continue
             if isinstance(action, Save):
                 bolt.saving = action
+                continue
+            if isinstance(action, Mark):
+                bolt.records.append(tuple(action))
                 continue
             assert not isinstance(action, Skip), "no snapshot reached what is committed"
             if isinstance(action, Fail):

@@ -16,6 +16,7 @@ Pure: it is told what arrived and what became durable, and answers with what to 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf
 from typing import Any, NamedTuple
 
@@ -29,6 +30,9 @@ from oda.settings import Window
 
 _GAP_SECONDS = 1.0
 """How long a gap may stay, as replays come in any order, until what is missing is asked for, time and again."""
+
+_MOST_RUNS = 8
+"""Of the spout that are known, those before them that should be dead included."""
 
 Identity = tuple[int, int, int]
 
@@ -68,13 +72,20 @@ class Save(NamedTuple):
     data: bytes
 
 
+class Mark(NamedTuple):
+    """Write a clock record (see `oda.core.clock`)."""
+
+    position: int
+    through: dict[str, int]
+
+
 class Skip(NamedTuple):
     """Tell that no snapshot reached the committed offset: so many offsets were skipped, and what was open is lost."""
 
     offsets: int
 
 
-Action = Emit | Ack | Fail | Load | Save | Skip
+Action = Emit | Ack | Fail | Load | Save | Mark | Skip
 
 
 class OvertakenError(Exception):
@@ -99,8 +110,7 @@ class Partition:
         self._committed = 0
         self._next_save = -inf
         self._next_recall: float | None = None
-        self._silence = Silence()
-        self._epoch = 0
+        self._runs: dict[int, Silence] = {}  # by epoch, the one heard of last at the end
         self._parked: dict[Identity, tuple[Batch, Handle]] = {}
         self._unacked: dict[Identity, tuple[int, Handle]] = {}
 
@@ -111,14 +121,12 @@ class Partition:
             OvertakenError: the partition has to be loaded anew.
         """
         self._committed = max(self._committed, batch.committed)
-        actions = self._let_go(batch)
+        actions = self._meet(batch.epoch, batch.clock) + self._let_go([batch.identity])
+        self._runs[batch.epoch].heard(batch.clock, batch.readings.names)
         self._parked[batch.identity] = batch, handle
         if self._windows is not None:
             return actions + self._go_on(self._windows, now)
-        if not self._is_loading:
-            self._is_loading = True
-            actions.append(Load())
-        return actions
+        return actions + self._load()
 
     def loaded(self, windows: PartitionWindows, now: float) -> list[Action]:
         """The newest snapshot is this; go on with what waited for it."""
@@ -126,14 +134,18 @@ class Partition:
         self._durable = windows.position
         return self._go_on(windows, now)
 
-    def silent(self, epoch: int, position: int, clock: int) -> dict[str, int]:
-        """What a clock record should say, given that the log ended at `position` when the clock of a run was `clock`.
+    def clock(self, epoch: int, position: int, clock: int) -> list[Action]:
+        """Look for silence, given that the log ended at `position` when the clock of a run was `clock`.
 
-        Nothing unless just what lies before `position` has been applied.
+        Nothing is seen unless just what lies before `position` has been applied. A partition of which nothing comes any
+        more has to be loaded for it, too.
         """
-        if self._windows is None or position != self._windows.position:
-            return {}
-        return self._silence.due(epoch, clock, self._windows)
+        actions = self._meet(epoch, clock)
+        if self._windows is None:
+            return actions + self._load()
+        if position == self._windows.position and (through := self._runs[epoch].due(clock, self._windows)):
+            actions.append(Mark(position, through))
+        return actions
 
     def tick(self, now: float) -> list[Action]:
         """What is due even when no batch comes, as when the spout is held back."""
@@ -169,6 +181,12 @@ class Partition:
             actions += self._process(windows, *self._parked.pop(ready))
         return actions + self.tick(now)
 
+    def _load(self) -> list[Action]:
+        if self._is_loading:
+            return []
+        self._is_loading = True
+        return [Load()]
+
     def _start_at(self, committed: int) -> PartitionWindows:
         if not self._is_new:
             raise OvertakenError(f"applied up to {self.position}, but {committed} is committed")
@@ -176,12 +194,18 @@ class Partition:
         # new group on an old topic; a loss of open windows if a snapshot has gone missing.
         return PartitionWindows(self._rules, committed)
 
-    def _let_go(self, batch: Batch) -> list[Action]:
-        """Drop the former attempt at this batch, and all attempts of runs of the spout before this one's."""
-        given_up = [batch.identity]
-        if batch.epoch > self._epoch:
-            self._epoch = batch.epoch
-            given_up += [key for key in (*self._parked, *self._unacked) if key[0] < batch.epoch]
+    def _meet(self, epoch: int, clock: int) -> list[Action]:
+        """Note a run of the spout; what is left of all others is let go when one is new.
+
+        Which of two is the newer one only tells who comes first: each takes its number from its own machine's time.
+        """
+        is_new = epoch not in self._runs
+        self._runs[epoch] = Silence(clock) if is_new else self._runs.pop(epoch)
+        if len(self._runs) > _MOST_RUNS:
+            del self._runs[next(iter(self._runs))]
+        return self._let_go([*self._parked, *self._unacked]) if is_new else []
+
+    def _let_go(self, given_up: Iterable[Identity]) -> list[Action]:
         actions: list[Action] = []
         for key in given_up:
             for waiting in (self._parked, self._unacked):
@@ -205,8 +229,6 @@ class Partition:
         return []
 
     def _process(self, windows: PartitionWindows, batch: Batch, handle: Handle) -> list[Action]:
-        if batch.end > windows.position:
-            self._silence.heard(batch.epoch, batch.clock, batch.readings.names)
         windows.apply(batch)
         actions: list[Action] = [Emit(handle, batch, windows.closed_by(batch), windows.baselines(batch))]
         if batch.end <= self._durable:
