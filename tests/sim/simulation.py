@@ -40,7 +40,7 @@ class Simulation:
             "oda.cassandra.hosts": "a:1",
             "oda.elasticsearch.urls": "http://a:1",
             "oda.window.size_ms": random.choice((500, 2000)),
-            "oda.window.lateness_ms": random.choice((0, 0, 300)),
+            "oda.window.lateness_ms": random.choice((0, 0, 300, 1500)),
             "oda.window.idle_ms": random.choice((0, 1000)),
             "oda.judge.sigmas": random.choice((1.0, 2.0)),
             "oda.readings.backlog": random.choice((50, 100_000)),
@@ -81,7 +81,7 @@ class Simulation:
     def run(self) -> None:
         """Raises BrokenPromiseError when something happens that must not, or too little."""
         self.topic.committing = self._check_commit
-        until = self.events.random.uniform(10, 30)
+        until = self.events.random.uniform(8, 22)
         self._produce()
         self._strike()
         self.events.run(until)
