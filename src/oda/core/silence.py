@@ -25,16 +25,18 @@ class Silence:
     """
 
     def __init__(self, since: int) -> None:
-        self._since = since
+        self._since = self._newest = since
         self._heard: dict[str, int] = {}
         self._asked: dict[str, int] = {}
 
     def heard(self, clock: int, series: Iterable[str]) -> None:
         """Readings of these series came at a time of the run's clock (ms); a replay tells of no other time."""
-        for name in series:
-            if clock > self._heard.get(name, -1):
-                self._heard[name] = clock
-                self._asked.pop(name, None)
+        if clock < self._newest:
+            series = [name for name in series if clock > self._heard.get(name, self._since)]
+        self._newest = max(self._newest, clock)
+        self._heard.update(dict.fromkeys(series, clock))
+        for name in self._asked.keys() & series:
+            del self._asked[name]
 
     def due(self, clock: int, windows: PartitionWindows) -> dict[str, int]:
         """By series the start of its last window that is over, epoch ms; each is told once.
