@@ -6,9 +6,9 @@ from streamparse import Spout, Stream
 
 from oda.core import log
 from oda.core.batch import FIELDS, Batch, Readings
+from oda.core.kinds import Rejected
 from oda.core.pace import Pace
 from oda.core.progress import Progress
-from oda.core.rows import Rejected
 from oda.core.text import to_text
 from oda.settings import Settings
 from oda.source import KafkaSource
@@ -35,7 +35,7 @@ class ReadingsSpout(Spout):
 
     outputs = [
         Stream(name="readings", fields=FIELDS),
-        Stream(name="rejected", fields=["partition", "rows"]),
+        Stream(name="rejected", fields=["partition", "clock", "rows"]),
         Stream(name="clock", fields=["partition", "epoch", "position", "clock"]),
     ]
 
@@ -144,7 +144,7 @@ class ReadingsSpout(Spout):
             self.seq += 1
             values = batch._replace(seq=self.seq).to_tuple()
         else:
-            values = [batch.partition, to_text(rejected)]
+            values = [batch.partition, batch.clock, to_text(rejected)]
         self.emit(values, tup_id=f"{batch.partition}:{number}:{stream}", stream=stream)
 
     def _commit(self):

@@ -7,14 +7,14 @@ import pytest
 from elasticsearch import BadRequestError, Elasticsearch
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
+from oda.stores.schema import TEMPLATE_PRIORITY
 
-from oda.core.rows import ClosedWindow, Rejected
+from oda.core.kinds import ClosedWindow, Rejected
 from oda.errors import UserError
 from oda.kafka import connect, consumer
 from oda.stores.cassandra import CassandraWriter, open_session
 from oda.stores.elasticsearch import ElasticsearchWriter
 from oda.stores.kafka import CUT, KafkaWriter
-from oda.stores.schema import TEMPLATE_PRIORITY
 from support import wait_until
 
 KAFKAS_OWN_LIMIT = 1_048_588
