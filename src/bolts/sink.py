@@ -1,5 +1,7 @@
 """The sink bolt: its tuples go to a store, by a background writer, and are acknowledged when they are durable."""
 
+from typing import Any
+
 from streamparse import Bolt
 
 from bolts import given_up_after
@@ -10,7 +12,8 @@ from oda.errors import Refused
 from oda.settings import Settings
 from oda.stores.background import BackgroundWriter
 from oda.stores.catalogue import Description
-from oda.stores.contract import Rows
+from oda.stores.contract import Item, Rows, Store
+from oda.world import WORLD
 
 
 class SinkBolt(Bolt):
@@ -19,20 +22,23 @@ class SinkBolt(Bolt):
     auto_ack = False
     auto_fail = False
     description: Description
+    world = WORLD
 
-    def initialize(self, storm_conf, context):
+    def initialize(self, storm_conf: dict[str, Any], context: dict[str, Any]) -> None:
         """Start the writer; the store is opened by it, so that one that is down does not stop the bolt."""
         self.settings = Settings.from_options(storm_conf)
-        self.store = None
+        self.store: Store | None = None
         keep, linger = given_up_after(storm_conf), self.description.linger_seconds
-        self.writer = BackgroundWriter(self.write, self._done, keep, linger, self.logger, self._tell)
+        self.writer: BackgroundWriter[Any] = BackgroundWriter(
+            self.write, self._done, keep, linger, self.logger, self._tell, self.world
+        )
 
-    def process(self, tup):
+    def process(self, tup: Any) -> None:
         """Queue a tuple."""
         for old in self.writer.put(tup):
             self.fail(old)  # or the worker keeps it for ever
 
-    def open(self):
+    def open(self) -> Store:
         """The store, ready to be written to."""
         store = self.description.open(self.settings)
         try:
@@ -44,7 +50,7 @@ class SinkBolt(Bolt):
             self.logger.warning(note)
         return store
 
-    def write(self, tuples):
+    def write(self, tuples: list[Any]) -> None:
         """In the writer's thread: write them, and return when that is durable."""
         if self.store is None:
             self.store = self.open()
@@ -55,19 +61,19 @@ class SinkBolt(Bolt):
             self.store = None
             raise
 
-    def _done(self, tuples):
+    def _done(self, tuples: list[Any]) -> None:
         for tup in tuples:
             self.ack(tup)
 
-    def _tell(self, problem):
+    def _tell(self, problem: str) -> None:
         """For the Storm UI."""
         self.send_message({"command": "error", "msg": problem})
 
 
-def _item(tup):
+def _item(tup: Any) -> Item:
     """What a tuple of any stream has for a store."""
     if tup.stream == "readings":
         return Batch.from_tuple(tup.values)
     kind = KINDS[tup.stream]
     partition, clock, rows = tup.values
-    return Rows(kind, partition, clock, from_text(rows, list[kind.row]))
+    return Rows(kind, partition, clock, from_text(rows, kind.rows))

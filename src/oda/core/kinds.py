@@ -129,6 +129,11 @@ class Kind(Generic[Row]):
     time: str = ""
 
     @cached_property
+    def rows(self) -> type[list[Row]]:
+        """The type of several."""
+        return list[self.row]  # type: ignore[name-defined]  # a type all the same
+
+    @cached_property
     def fields(self) -> tuple[Field, ...]:
         """In the order of the row type."""
         hints = get_type_hints(self.row, include_extras=True)
