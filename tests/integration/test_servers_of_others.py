@@ -4,17 +4,17 @@ import json
 from contextlib import closing, contextmanager
 
 import pytest
-from elasticsearch import BadRequestError, Elasticsearch
+from elasticsearch import Elasticsearch
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
-from oda.stores.schema import TEMPLATE_PRIORITY
 
-from oda.core.kinds import ClosedWindow, Rejected
-from oda.errors import UserError
+from oda.core.kinds import REJECTED, WINDOWS, ClosedWindow, Rejected
+from oda.errors import Refused
 from oda.kafka import connect, consumer
-from oda.stores.cassandra import CassandraWriter, open_session
-from oda.stores.elasticsearch import ElasticsearchWriter
-from oda.stores.kafka import CUT, KafkaWriter
+from oda.stores.cassandra import CassandraStore, open_session
+from oda.stores.contract import Rows
+from oda.stores.elasticsearch import TEMPLATE_PRIORITY, ElasticsearchStore
+from oda.stores.kafka import CUT, KafkaStore
 from support import wait_until
 
 KAFKAS_OWN_LIMIT = 1_048_588
@@ -40,6 +40,15 @@ def template(client, pattern, priority):
         yield
     finally:
         client.indices.delete_index_template(name="another-team")
+
+
+def migrated(store, settings, **changes):
+    """A store that is brought up to date, with other settings of its section."""
+    section = store.__name__.removesuffix("Store").lower()
+    changed = getattr(settings, section).model_copy(update=changes)
+    opened = store(settings.model_copy(update={section: changed}))
+    opened.migrate()
+    return opened
 
 
 @contextmanager
@@ -90,42 +99,39 @@ def last_error(isolated, name):
 
 
 def test_our_indices_are_strict_whatever_others_say_of_all(isolated, elasticsearch):
-    settings = isolated.settings.elasticsearch
+    settings = isolated.settings
     with template(elasticsearch, "*", 0):
-        ElasticsearchWriter(settings, "readings")
-        found = elasticsearch.indices.simulate_index_template(name=f"{settings.prefix}-windows-2026.11")
+        migrated(ElasticsearchStore, settings)
+        found = elasticsearch.indices.simulate_index_template(name=f"{settings.elasticsearch.prefix}-windows-2026.11")
     assert found["template"]["mappings"]["dynamic"] == "strict"
 
 
 def test_a_template_of_our_priority_is_refused_in_elasticsearchs_own_words(isolated, elasticsearch):
-    settings = isolated.settings.elasticsearch
+    settings = isolated.settings
     with (
-        template(elasticsearch, f"{settings.prefix}-win*", TEMPLATE_PRIORITY),
-        pytest.raises(BadRequestError, match="another-team"),
+        template(elasticsearch, f"{settings.elasticsearch.prefix}-win*", TEMPLATE_PRIORITY),
+        pytest.raises(Refused, match="another-team"),
     ):
-        ElasticsearchWriter(settings, "readings")
+        migrated(ElasticsearchStore, settings)
 
 
 def test_other_shards_and_replicas_count_for_new_indices_and_that_is_said(isolated, elasticsearch):
-    settings = isolated.settings.elasticsearch
-    writer = ElasticsearchWriter(settings, "readings")
-    assert writer.notes == []
-    writer.windows(0, 1, [WINDOW])
-    writer.flush()
-    changed = settings.model_copy(update={"shards": 2, "replicas": 1})
-    shards, replicas = ElasticsearchWriter(changed, "readings").notes
-    old = f"{settings.prefix}-windows-1970s"
+    settings = isolated.settings
+    store = migrated(ElasticsearchStore, settings)
+    assert store.notes == []
+    store.write([Rows(WINDOWS, 0, 1, [WINDOW])])
+    shards, replicas = migrated(ElasticsearchStore, settings, shards=2, replicas=1).notes
+    old = f"{settings.elasticsearch.prefix}-windows-1970s"
     assert f"oda.elasticsearch.shards is 2, and 1 indices were made with another number, such as {old}" in shards
     assert "oda.elasticsearch.replicas is 1" in replicas
-    found = elasticsearch.indices.simulate_index_template(name=f"{settings.prefix}-windows-2026.11")
+    found = elasticsearch.indices.simulate_index_template(name=f"{settings.elasticsearch.prefix}-windows-2026.11")
     assert found["template"]["settings"]["index"]["number_of_shards"] == "2"
 
 
 def test_rows_live_for_as_long_as_the_settings_say_now(isolated):
     settings = isolated.settings.cassandra
-    CassandraWriter(settings)
-    changed = settings.model_copy(update={"ttl_days": 7, "replication": 2})
-    (note,) = CassandraWriter(changed).notes
+    migrated(CassandraStore, isolated.settings)
+    (note,) = migrated(CassandraStore, isolated.settings, ttl_days=7, replication=2).notes
     assert f"oda.cassandra.replication is 2, and keyspace {settings.keyspace} was made with" in note
     assert "ALTER KEYSPACE" in note
     session = open_session(settings)
@@ -137,17 +143,17 @@ def test_rows_live_for_as_long_as_the_settings_say_now(isolated):
 
 
 def write(settings, *messages):
-    """As the sink does, with a writer of its own."""
-    with closing(KafkaWriter(settings.kafka)) as writer:
-        for message in messages:
-            (writer.rejected if isinstance(message, Rejected) else writer.windows)(0, [message])
-        writer.flush()
+    """As the sink does, with a store of its own."""
+    with closing(KafkaStore(settings)) as store:
+        store.write(
+            [Rows(REJECTED if isinstance(message, Rejected) else WINDOWS, 0, 1, [message]) for message in messages]
+        )
 
 
 def test_a_topic_that_takes_no_row_is_named_and_so_is_the_fix(isolated):
     settings = isolated.settings
     make_topic(settings, settings.kafka.windows, max_message_bytes=300)
-    with pytest.raises(UserError, match=rf"{settings.kafka.windows} takes no message of more than 300 bytes"):
+    with pytest.raises(Refused, match=rf"{settings.kafka.windows} takes no message of more than 300 bytes"):
         write(settings, WINDOW)
     set_limit(settings, settings.kafka.windows, KAFKAS_OWN_LIMIT)
     write(settings, WINDOW)
@@ -181,7 +187,7 @@ def test_what_is_rejected_is_cut_to_what_the_topic_takes(isolated, limit):
 def test_a_compacted_topic_takes_messages_without_a_key_and_what_it_loses_is_said(isolated):
     settings = isolated.settings
     make_topic(settings, settings.kafka.rejected, cleanup_policy="compact")
-    assert f"topic {settings.kafka.rejected} is compacted" in " ".join(KafkaWriter(settings.kafka).notes)
+    assert f"topic {settings.kafka.rejected} is compacted" in " ".join(migrated(KafkaStore, settings).notes)
     write(settings, Rejected(7, "not JSON", None, b"{"), Rejected(8, "no value", None, None))
     keys = [record.key for record in written(settings, settings.kafka.rejected)]
     assert keys
@@ -191,12 +197,12 @@ def test_a_compacted_topic_takes_messages_without_a_key_and_what_it_loses_is_sai
 def test_a_topic_that_wants_more_replicas_than_it_has_is_named(isolated):
     settings = isolated.settings
     make_topic(settings, settings.kafka.anomalies, min_insync_replicas=2)
-    with pytest.raises(UserError, match=rf"{settings.kafka.anomalies} takes no message: its min\.insync"):
-        KafkaWriter(settings.kafka)
+    with pytest.raises(Refused, match=rf"{settings.kafka.anomalies} takes no message: its min\.insync"):
+        migrated(KafkaStore, settings)
 
 
 def test_topics_made_with_other_numbers_are_noted(isolated):
     settings = isolated.settings
     make_topic(settings, settings.kafka.readings)
-    (note,) = KafkaWriter(settings.kafka).notes
+    (note,) = migrated(KafkaStore, settings).notes
     assert f"oda.kafka.partitions is 4, and topic {settings.kafka.readings} was made with 1" in note
