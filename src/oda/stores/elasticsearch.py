@@ -141,7 +141,7 @@ class ElasticsearchStore:
             for kind in STORED:
                 self._extend(kind)
             refresh = {"index.refresh_interval": f"{self._config.refresh_ms}ms"}
-            indices.put_settings(index=self._patterns, settings=refresh)
+            indices.put_settings(index=self._patterns, settings=refresh, allow_no_indices=True)
         self.notes = self._ignored()
 
     def _extend(self, kind: Kind[Any]) -> None:

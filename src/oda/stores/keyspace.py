@@ -160,6 +160,8 @@ def migrate(session: Session, settings: Cassandra) -> list[str]:
     # Changes of the schema that meet on two nodes can clash: only the first start ever makes one.
     for statement in statements(settings, session.cluster.metadata.keyspaces.get(settings.keyspace)):
         _alter(session, statement)
+    # Of what another process has just made the driver may not have heard yet.
+    session.cluster.refresh_schema_metadata()
     found = session.cluster.metadata.keyspaces[settings.keyspace]
     for statement in _additions(found, settings):
         _alter(session, statement)
@@ -227,7 +229,7 @@ def _alter(session: Session, statement: str) -> None:
         session.execute(statement)
     except Unauthorized:
         raise Refused(
-            f"this account of Cassandra's may not do what is needed; let one that may do so: {statement}"
+            f"this account of Cassandra may not alter the keyspace; let one that may do: {statement}"
         ) from None
     except InvalidRequest as error:
         raise Refused(f"{error}; it was to do: {statement}") from None
