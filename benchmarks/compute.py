@@ -7,7 +7,7 @@ that is not durable.
 from streamparse import Grouping, Topology
 
 from bolts.anomalies import AnomalyBolt
-from bolts.kafka import KafkaSink
+from bolts.sinks import SINKS
 from bolts.windows import WindowBolt
 from oda.build import settings_of_this_build
 from spouts.readings import ReadingsSpout
@@ -25,7 +25,7 @@ class Compute(Topology):
         par=par.anomalies,
         inputs={readings["readings"]: by_partition, windows["baselines"]: by_partition},
     )
-    kafka = KafkaSink.spec(
+    kafka = SINKS["kafka"].spec(
         par=par.kafka,
         inputs={
             readings["rejected"]: by_partition,

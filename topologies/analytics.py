@@ -6,9 +6,7 @@ Not named oda.py: streamparse imports a topology by its file name, and `oda` is 
 from streamparse import Grouping, Topology
 
 from bolts.anomalies import AnomalyBolt
-from bolts.cassandra import CassandraSink
-from bolts.elasticsearch import ElasticsearchSink
-from bolts.kafka import KafkaSink
+from bolts.sinks import sinks
 from bolts.windows import WindowBolt
 from oda.build import settings_of_this_build
 from spouts.readings import ReadingsSpout
@@ -18,7 +16,7 @@ by_partition = Grouping.fields("partition")
 
 
 class Analytics(Topology):
-    """Readings from Kafka, through windows and judgement, to three stores."""
+    """Readings from Kafka, through windows and judgement, to the stores of the catalogue."""
 
     readings = ReadingsSpout.spec(par=par.readings)
     windows = WindowBolt.spec(
@@ -28,23 +26,7 @@ class Analytics(Topology):
         par=par.anomalies,
         inputs={readings["readings"]: by_partition, windows["baselines"]: by_partition},
     )
-    cassandra = CassandraSink.spec(
-        par=par.cassandra,
-        inputs={
-            readings["readings"]: by_partition,
-            windows["windows"]: by_partition,
-            anomalies["anomalies"]: by_partition,
-        },
-    )
-    elasticsearch = ElasticsearchSink.spec(
-        par=par.elasticsearch,
-        inputs={windows["windows"]: by_partition, anomalies["anomalies"]: by_partition},
-    )
-    kafka = KafkaSink.spec(
-        par=par.kafka,
-        inputs={
-            readings["rejected"]: by_partition,
-            windows["windows"]: by_partition,
-            anomalies["anomalies"]: by_partition,
-        },
+    # A component is what the class has by a name.
+    locals().update(
+        sinks(par, {"readings": readings, "rejected": readings, "windows": windows, "anomalies": anomalies})
     )

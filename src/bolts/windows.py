@@ -8,8 +8,8 @@ from streamparse import Bolt, Stream
 from oda.core import snapshot
 from oda.core.baselines import Baselines
 from oda.core.batch import Batch
+from oda.core.kinds import ClosedWindow
 from oda.core.partition import Ack, Action, Fail, Load, Mark, Partition, Save, Skip
-from oda.core.rows import ClosedWindow
 from oda.core.text import to_text
 from oda.core.windows import PartitionWindows
 from oda.settings import Settings

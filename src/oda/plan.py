@@ -15,9 +15,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from oda.stores.catalogue import STORES
+from oda.stores.place import SLOT_MS
+
 WINDOW_SECONDS = 2.0
-COMPONENTS = ("readings", "windows", "anomalies", "cassandra", "elasticsearch", "kafka")
-STORES = ("kafka", "cassandra", "elasticsearch")
+COMPONENTS = ("readings", "windows", "anomalies", *(store.name for store in STORES))
+"""Processes of the topology."""
+
+SERVED = {store.name: store.copies for store in STORES if store.server}
+"""The stores that have servers, and how many copies the environment `cluster` of config.json keeps there."""
+
 SNAPSHOTS = ("windows", "cassandra server")
 """Processes that write the state of all series, about once a second."""
 
@@ -28,8 +35,15 @@ MACHINE_DISK = 2e12
 BUSY = 0.6
 """How much of a core, or of a disk, may be taken: the rest is for peaks, compaction and working off a backlog."""
 
-REPLICAS = {"kafka": 3, "cassandra": 3, "elasticsearch": 2}
-"""As the environment `cluster` of config.json has them."""
+
+MOST_BYTES = 100e6
+"""Of a partition of Cassandra's, which it reads and compacts as a whole."""
+
+ROW_BYTES = 120.0
+"""Of a closed window, an anomaly, or a row of few packed readings, in Cassandra: what was measured, and some more."""
+
+MIN_BUCKETS = 64
+"""The default of `oda.cassandra.buckets`: few enough for rows to share mutations, and many enough for most."""
 
 
 class Density(NamedTuple):
@@ -79,6 +93,7 @@ class Plan(NamedTuple):
         nodes: brokers and nodes of each store, by name.
         disk: bytes of each store, over all its nodes.
         state: bytes of memory of all window bolts.
+        buckets: of series, in Cassandra.
     """
 
     executors: dict[str, int]
@@ -87,6 +102,7 @@ class Plan(NamedTuple):
     nodes: dict[str, int]
     disk: dict[str, float]
     state: float
+    buckets: int
 
 
 class Model:
@@ -126,18 +142,31 @@ class Model:
         # A multiple, so that whatever has to do with a partition is in one worker.
         executors = {name: workers * max(1, ceil(cores[name] / BUSY / workers)) for name in COMPONENTS}
         kept = load.rate * 86_400 * load.days
-        disk = {store: self.disk(store, density) * kept * REPLICAS[store] for store in STORES}
+        disk = {store: self.disk(store, density) * kept * copies for store, copies in SERVED.items()}
         nodes = {
             store: max(
-                REPLICAS[store],
-                ceil(cores[f"{store} server"] * REPLICAS[store] / BUSY / MACHINE_CORES),
+                copies,
+                ceil(cores[f"{store} server"] * copies / BUSY / MACHINE_CORES),
                 ceil(disk[store] / BUSY / MACHINE_DISK),
             )
-            for store in STORES
+            for store, copies in SERVED.items()
         }
         # Twice as many as executors: a partition belongs to one of each component, and they are not equally full.
         partitions = max(nodes["kafka"], 2 * max(executors.values()))
-        return Plan(executors, partitions, workers, nodes, disk, load.series * self.bytes_per_series)
+        return Plan(executors, partitions, workers, nodes, disk, load.series * self.bytes_per_series, buckets(load))
+
+
+def buckets(load: Load) -> int:
+    """How many keep the partitions small, if no series has a large share of the readings.
+
+    Of the three tables `readings` has the largest partitions: it has a row for each reading if these are rare. It is
+    planned for half full ones, as series are not dealt evenly.
+
+    >>> buckets(Load(series=100_000, rate=50_000, days=30))
+    72
+    """
+    rows_per_slot = load.rate * SLOT_MS / 1000
+    return max(MIN_BUCKETS, ceil(2 * rows_per_slot * ROW_BYTES / MOST_BYTES))
 
 
 _Terms = tuple[float, ...]

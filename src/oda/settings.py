@@ -112,6 +112,11 @@ class Cassandra(Section):
     replication: Positive = 1
     ttl_days: Annotated[int, Field(gt=0, le=3650)] = 30
     """How long rows live; one keeps the life that it was written with. Cassandra refuses any beyond January 2038."""
+    buckets: Annotated[int, Field(gt=0, le=10_000)] = 64
+    """Series of a bucket share partitions, of 100 MB at most if there are as many as `oda plan` says.
+
+    A keyspace keeps the number that it was made with.
+    """
     timeout_ms: Positive = 20_000
 
     @field_validator("hosts")
@@ -139,6 +144,8 @@ class Elasticsearch(Section):
     prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,80}$")] = "oda"
     shards: Annotated[int, Field(gt=0, le=1024)] = 1
     replicas: NotNegative = 0
+    refresh_ms: Positive = 5_000
+    """How old what a search finds may be: as slow as a person looks. Each refresh makes a segment to be merged."""
     timeout_ms: Positive = 20_000
 
 

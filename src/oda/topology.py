@@ -16,6 +16,7 @@ from typing import Any
 import requests
 
 from oda.errors import UserError
+from oda.stores.catalogue import STORES
 
 ROOT = Path(__file__).parents[2]
 """The repository's root: `sparse` works nowhere else."""
@@ -51,16 +52,14 @@ def isolated(config: Path, env: str, folder: Path, **options: object) -> Path:
     """
     name = "t" + secrets.token_hex(4)
     content = json.loads(config.read_text())
-    content["envs"][env]["options"] |= {
-        "oda.kafka.group": name,
-        "oda.kafka.readings": f"{name}.readings",
-        "oda.kafka.windows": f"{name}.windows",
-        "oda.kafka.anomalies": f"{name}.anomalies",
-        "oda.kafka.rejected": f"{name}.rejected",
-        "oda.cassandra.keyspace": name,
-        "oda.elasticsearch.prefix": name,
-        **{"oda." + option.replace("__", "."): value for option, value in options.items()},
+    own = {
+        f"oda.{store.name}.{setting}": pattern.format(name=name)
+        for store in STORES
+        for setting, pattern in store.own.items()
     }
+    chosen = {"oda." + option.replace("__", "."): value for option, value in options.items()}
+    source = {"oda.kafka.group": name, "oda.kafka.readings": f"{name}.readings"}
+    content["envs"][env]["options"] |= source | own | chosen
     path = folder / f"{name}.json"
     path.write_text(json.dumps(content))
     return path

@@ -6,10 +6,10 @@ from streamparse import Spout, Stream
 
 from oda.core import log
 from oda.core.batch import FIELDS, Batch, ClockMark, Readings
+from oda.core.kinds import Rejected
 from oda.core.log import Record
 from oda.core.pace import Pace
 from oda.core.progress import Progress
-from oda.core.rows import Rejected
 from oda.core.text import to_text
 from oda.settings import Settings
 from oda.source import KafkaSource
@@ -37,7 +37,7 @@ class ReadingsSpout(Spout):
 
     outputs = [
         Stream(name="readings", fields=FIELDS),
-        Stream(name="rejected", fields=["partition", "rows"]),
+        Stream(name="rejected", fields=["partition", "clock", "rows"]),
         Stream(name="clock", fields=["partition", "epoch", "position", "clock"]),
     ]
 
@@ -151,7 +151,7 @@ class ReadingsSpout(Spout):
         if stream == "readings":
             values = sent.batch._replace(seq=self.seq).to_tuple()
         else:
-            values = [partition, to_text(sent.rejected)]
+            values = [partition, sent.batch.clock, to_text(sent.rejected)]
         self.emit(values, tup_id=f"{partition}:{number}:{stream}:{self.seq}", stream=stream)
 
     def _commit(self) -> None:

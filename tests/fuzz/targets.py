@@ -18,13 +18,13 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cassandra.cqltypes import DateType, DoubleType, LongType, SimpleDateType, UTF8Type
+import numpy as np
+from cassandra.cqltypes import DateType, DoubleType, Int32Type, LongType, UTF8Type
 from elastic_transport.client_utils import url_to_node_config
 from kafka.cluster import collect_hosts
 
-from oda.audit.expected import Document, Expected
+from oda.audit.expected import Expected
 from oda.audit.message import read_clock_record, read_message
-from oda.audit.sources import ANOMALIES, WINDOWS, Kind
 from oda.cli.hints import Hints
 from oda.cli.watch import AnomalyMessage, Watcher, WindowMessage
 from oda.collect.check import Check
@@ -35,15 +35,17 @@ from oda.collect.lines import lists_of_lines
 from oda.core import clock, snapshot
 from oda.core.baselines import Baselines, judge
 from oda.core.batch import Batch, ClockMark, Readings
+from oda.core.kinds import ANOMALIES, WINDOWS, Document, Kind
 from oda.core.log import read
 from oda.core.reading import MAX_REASON, MAX_TIME, Reading, RejectedError, decode, encode
 from oda.core.snapshot import SnapshotError
 from oda.core.windows import PartitionWindows
 from oda.errors import UserError
 from oda.settings import Settings, SettingsError, load_options
-from oda.stores import archive
-from oda.stores.elasticsearch import ElasticsearchWriter
-from oda.stores.schema import cassandra_statements, elasticsearch_templates
+from oda.stores import archive, keyspace
+from oda.stores.contract import Rows
+from oda.stores.elasticsearch import ElasticsearchStore, templates
+from oda.stores.place import bucket_of, slot_of
 
 NOW = 1_800_000_000_000
 DAY = 86_400_000
@@ -129,7 +131,7 @@ def log(data: bytes) -> None:
     assert sorted(rejected) == sorted(offset for _, offset in expected.rejected)
     for kind, rows, documents in ((WINDOWS, windows, expected.windows), (ANOMALIES, anomalies, expected.anomalies)):
         stored = _documents(kind, rows)
-        assert stored == {kind.by_index("oda", document): document for document in documents}
+        assert stored == {f"{_index(kind, document)}/{kind.place(document)}": document for document in documents}
         for document in stored.values():
             _is_storable(document)
 
@@ -141,26 +143,32 @@ def _through_storm(batch: Batch) -> Batch:
 def _archived(readings: Readings) -> None:
     found = []
     for row in archive.pack(*readings):
-        SimpleDateType.serialize(row.day + 2**31, 5)
+        Int32Type.serialize(row.slot, 5)
         found += [(offset, row.series, time, value) for offset, time, value in archive.readings([row[2::2]])]
     names = [readings.names[index] for index in readings.series]
     assert sorted(found) == list(zip(readings.offsets, names, readings.times, readings.values, strict=True))
 
 
-def _documents(kind: Kind, rows: list[Any]) -> dict[str, Document]:
+def _documents(kind: Kind[Any], rows: list[Any]) -> dict[str, Document]:
     """As they are sent to Elasticsearch, by index and id."""
-    writer = object.__new__(ElasticsearchWriter)
-    writer._prefix, writer._topic, writer._pending = "oda", SETTINGS.kafka.readings, []
-    (writer.windows if kind is WINDOWS else writer.anomalies)(0, NOW, rows)
-    assert len(writer._pending) == len({action["_id"] for action in writer._pending})
-    for action in writer._pending:
+    actions = list(INSIGHTS.actions(Rows(kind, 0, NOW, rows)))
+    assert len(actions) == len({action["_id"] for action in actions})
+    for action in actions:
         assert re.fullmatch(rf"oda-{kind.name}-(20[2-9]\d\.\d\d|19[789]0s|20[01]0s)", action["_index"])
-    return {f"{action['_index']}/{action['_id']}": action["_source"] for action in writer._pending}
+    return {f"{action['_index']}/{action['_id']}": action["_source"] for action in actions}
+
+
+def _index(kind: Kind[Any], row: Document) -> str:
+    """A second implementation of which index a row is in."""
+    month = str(np.datetime64(row[kind.time], "ms").astype("datetime64[M]")).replace("-", ".")
+    return f"oda-{kind.name}-{month if month >= '2020' else month[:3] + '0s'}"
 
 
 def _is_storable(document: Document) -> None:
     """JSON has no NaN and no infinity, Cassandra's types have bounds, and all must come back as it was."""
     assert json.loads(json.dumps(document, allow_nan=False).encode()) == document
+    assert 0 <= bucket_of(document["series"], 64) < 64
+    Int32Type.serialize(slot_of(document["start"] if "start" in document else document["time"]), 5)
     for name, value in document.items():
         if name in ("start", "end", "time", "window_start"):
             assert 0 <= value <= 2 * MAX_TIME
@@ -196,8 +204,8 @@ def _works(found: Settings) -> None:
     assert all(found.cassandra.contact_points)
     assert 0 < found.cassandra.port < 2**16
     assert 0 < found.cassandra.ttl_days * 86_400 < 2**31
-    cassandra_statements(found.cassandra)
-    elasticsearch_templates(found.elasticsearch)
+    assert all(keyspace.statements(found.cassandra))
+    assert templates(found.elasticsearch)
     for url in found.elasticsearch.urls.split(","):
         url_to_node_config(url, use_default_ports_for_scheme=True)
     for ms in (found.cassandra.timeout_ms, found.readings.clock_ms, found.snapshots.interval_ms):
@@ -410,6 +418,7 @@ def _results() -> list[bytes]:
 
 
 SETTINGS = Settings.from_options(OPTIONS)
+INSIGHTS = ElasticsearchStore(SETTINGS)
 CONFIG = Path(tempfile.mkdtemp()) / "config.json"
 CSV = [
     b"timestamp,value\n2014-04-01 00:00:00,20.5\n2014-04-01T00:05:00+23:59,n/a\n",

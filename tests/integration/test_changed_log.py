@@ -4,8 +4,10 @@ from contextlib import closing
 
 from kafka import KafkaAdminClient
 
-from oda.audit.sources import WINDOWS, Log, Online
+from oda.audit.sources import Log
+from oda.core.kinds import WINDOWS
 from oda.kafka import create_topics
+from oda.stores.cassandra import CassandraStore
 from support import Cluster, wait_until
 from test_upgrade import errors, started_anew, submit_over
 
@@ -26,8 +28,8 @@ def walk(cluster: Cluster, first: int, count: int) -> None:
 
 def stored(cluster: Cluster) -> tuple[int, set]:
     """How many readings the windows have, and all rows of windows and readings."""
-    with closing(Online(cluster.settings.cassandra, cluster.settings.kafka.readings)) as online:
-        windows = [row for _, row in online.results(WINDOWS)]
+    with closing(CassandraStore(cluster.settings)) as online:
+        windows = [row for _, row in online.rows(WINDOWS)]
         readings = {(row.series, row.partition, row.first_offset, row.last_offset) for row in online.readings()}
     return sum(row["count"] for row in windows), readings | {tuple(row.items()) for row in windows}
 

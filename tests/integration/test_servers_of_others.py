@@ -3,18 +3,19 @@
 import json
 from contextlib import closing, contextmanager
 
+import msgspec
 import pytest
-from elasticsearch import BadRequestError, Elasticsearch
+from elasticsearch import Elasticsearch
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from oda.core.rows import ClosedWindow, Rejected
-from oda.errors import UserError
-from oda.kafka import connect, consumer
-from oda.stores.cassandra import CassandraWriter, open_session
-from oda.stores.elasticsearch import ElasticsearchWriter
-from oda.stores.kafka import CUT, KafkaWriter
-from oda.stores.schema import TEMPLATE_PRIORITY
+from oda.core.kinds import REJECTED, WINDOWS, ClosedWindow, Rejected
+from oda.errors import Refused
+from oda.kafka import connect, consumer, create_topics
+from oda.stores.cassandra import CassandraStore, open_session
+from oda.stores.contract import Rows
+from oda.stores.elasticsearch import TEMPLATE_PRIORITY, ElasticsearchStore
+from oda.stores.kafka import CUT, KafkaStore
 from support import wait_until
 
 KAFKAS_OWN_LIMIT = 1_048_588
@@ -40,6 +41,15 @@ def template(client, pattern, priority):
         yield
     finally:
         client.indices.delete_index_template(name="another-team")
+
+
+def migrated(store, settings, **changes):
+    """A store that is brought up to date, with other settings of its section."""
+    section = store.__name__.removesuffix("Store").lower()
+    changed = getattr(settings, section).model_copy(update=changes)
+    opened = store(settings.model_copy(update={section: changed}))
+    opened.migrate()
+    return opened
 
 
 @contextmanager
@@ -90,42 +100,39 @@ def last_error(isolated, name):
 
 
 def test_our_indices_are_strict_whatever_others_say_of_all(isolated, elasticsearch):
-    settings = isolated.settings.elasticsearch
+    settings = isolated.settings
     with template(elasticsearch, "*", 0):
-        ElasticsearchWriter(settings, "readings")
-        found = elasticsearch.indices.simulate_index_template(name=f"{settings.prefix}-windows-2026.11")
+        migrated(ElasticsearchStore, settings)
+        found = elasticsearch.indices.simulate_index_template(name=f"{settings.elasticsearch.prefix}-windows-2026.11")
     assert found["template"]["mappings"]["dynamic"] == "strict"
 
 
 def test_a_template_of_our_priority_is_refused_in_elasticsearchs_own_words(isolated, elasticsearch):
-    settings = isolated.settings.elasticsearch
+    settings = isolated.settings
     with (
-        template(elasticsearch, f"{settings.prefix}-win*", TEMPLATE_PRIORITY),
-        pytest.raises(BadRequestError, match="another-team"),
+        template(elasticsearch, f"{settings.elasticsearch.prefix}-win*", TEMPLATE_PRIORITY),
+        pytest.raises(Refused, match="another-team"),
     ):
-        ElasticsearchWriter(settings, "readings")
+        migrated(ElasticsearchStore, settings)
 
 
 def test_other_shards_and_replicas_count_for_new_indices_and_that_is_said(isolated, elasticsearch):
-    settings = isolated.settings.elasticsearch
-    writer = ElasticsearchWriter(settings, "readings")
-    assert writer.notes == []
-    writer.windows(0, 1, [WINDOW])
-    writer.flush()
-    changed = settings.model_copy(update={"shards": 2, "replicas": 1})
-    shards, replicas = ElasticsearchWriter(changed, "readings").notes
-    old = f"{settings.prefix}-windows-1970s"
+    settings = isolated.settings
+    store = migrated(ElasticsearchStore, settings)
+    assert store.notes == []
+    store.write([Rows(WINDOWS, 0, 1, [WINDOW])])
+    shards, replicas = migrated(ElasticsearchStore, settings, shards=2, replicas=1).notes
+    old = f"{settings.elasticsearch.prefix}-windows-1970s"
     assert f"oda.elasticsearch.shards is 2, and 1 indices were made with another number, such as {old}" in shards
     assert "oda.elasticsearch.replicas is 1" in replicas
-    found = elasticsearch.indices.simulate_index_template(name=f"{settings.prefix}-windows-2026.11")
+    found = elasticsearch.indices.simulate_index_template(name=f"{settings.elasticsearch.prefix}-windows-2026.11")
     assert found["template"]["settings"]["index"]["number_of_shards"] == "2"
 
 
 def test_rows_live_for_as_long_as_the_settings_say_now(isolated):
     settings = isolated.settings.cassandra
-    CassandraWriter(settings)
-    changed = settings.model_copy(update={"ttl_days": 7, "replication": 2})
-    (note,) = CassandraWriter(changed).notes
+    migrated(CassandraStore, isolated.settings)
+    (note,) = migrated(CassandraStore, isolated.settings, ttl_days=7, replication=2).notes
     assert f"oda.cassandra.replication is 2, and keyspace {settings.keyspace} was made with" in note
     assert "ALTER KEYSPACE" in note
     session = open_session(settings)
@@ -136,18 +143,160 @@ def test_rows_live_for_as_long_as_the_settings_say_now(isolated):
     assert lives == {"readings": 7 * 86_400, "windows": 7 * 86_400, "anomalies": 7 * 86_400, **forever}
 
 
+@pytest.mark.parametrize("kind", [CassandraStore, ElasticsearchStore, KafkaStore])
+def test_a_store_gives_back_what_it_was_given(isolated, kind):
+    topic = isolated.settings.kafka.readings
+    rows = [WINDOW, msgspec.structs.replace(WINDOW, start=3_600_000, end=3_601_000, first_offset=7)]
+    with closing(migrated(kind, isolated.settings)) as store:
+        for _ in range(2):
+            store.write([Rows(WINDOWS, 0, 1, rows)])
+        expected = {f"{topic}:0:{row.first_offset}": WINDOWS.document(topic, 0, row) for row in rows}
+        assert dict(store.rows(WINDOWS)) == expected
+        assert list(store.recent(WINDOWS, WINDOW.series, 0, 3_600_001)) == list(expected.values())
+        assert list(store.recent(WINDOWS, WINDOW.series, 1, 3_600_000)) == []
+        assert list(store.recent(WINDOWS, "another", 0, 3_600_001)) == []
+
+
+@pytest.mark.parametrize("kind", [CassandraStore, ElasticsearchStore])
+def test_of_two_rows_of_one_place_the_newer_one_stays(isolated, kind):
+    with closing(migrated(kind, isolated.settings)) as store:
+        for clock, count in ((2, 5), (3, 6), (1, 7)):
+            store.write([Rows(WINDOWS, 0, clock, [msgspec.structs.replace(WINDOW, count=count)])])
+        assert [row["count"] for _, row in store.rows(WINDOWS)] == [6]
+
+
+@contextmanager
+def cql(settings):
+    session = open_session(settings.cassandra)
+    with session.cluster:
+        yield session
+
+
+def make_keyspace(settings, *statements):
+    """As another version would."""
+    keyspace = settings.cassandra.keyspace
+    options = "{'class': 'NetworkTopologyStrategy', 'replication_factor': 1}"
+    with cql(settings) as session:
+        session.execute(f"CREATE KEYSPACE {keyspace} WITH replication = {options}")
+        for statement in statements:
+            session.execute(statement.format(keyspace=keyspace))
+
+
+def test_a_keyspace_of_before_a_field_existed_gets_it(isolated):
+    settings = isolated.settings
+    older = "CREATE TYPE {keyspace}.windows_fields (late bigint, closed_by text, mean double, last_offset bigint)"
+    make_keyspace(settings, older)
+    with closing(migrated(CassandraStore, settings)) as store:
+        store.write([Rows(WINDOWS, 0, 1, [WINDOW])])
+        assert [row for _, row in store.rows(WINDOWS)] == [WINDOWS.document(settings.kafka.readings, 0, WINDOW)]
+
+
+def test_cqlsh_shows_a_window_with_names_and_numbers(isolated):
+    with closing(migrated(CassandraStore, isolated.settings)) as store, cql(isolated.settings) as session:
+        store.write([Rows(WINDOWS, 0, 1, [WINDOW])])
+        row = session.execute(f"SELECT series, start, fields FROM {isolated.settings.cassandra.keyspace}.windows").one()
+    assert (row.series, row.fields.count, row.fields.mean, row.fields.closed_by) == (WINDOW.series, 5, 1.0, "data")
+
+
+def test_a_keyspace_of_before_buckets_is_refused_with_the_way_out(isolated):
+    settings = isolated.settings
+    former = (
+        "CREATE TABLE {keyspace}.windows (series text, day date, start timestamp, partition int, count bigint, "
+        "PRIMARY KEY ((series, day), start, partition))"
+    )
+    make_keyspace(settings, former)
+    says = r"of a former version: its table windows has the key \(series, day, start, partition\).*docs/upgrades\.md"
+    with pytest.raises(Refused, match=says):
+        migrated(CassandraStore, settings)
+    create_topics(settings.kafka)
+    done = isolated.oda("verify", check=False)
+    assert done.returncode == 2
+    assert "docs/upgrades.md" in done.stderr
+
+
+def test_a_field_that_has_another_type_is_refused(isolated):
+    make_keyspace(isolated.settings, "CREATE TYPE {keyspace}.windows_fields (mean float)")
+    with pytest.raises(Refused, match=r"in type windows_fields, mean is float, not double.*docs/upgrades\.md"):
+        migrated(CassandraStore, isolated.settings)
+
+
+def test_buckets_are_those_that_the_keyspace_was_made_with(isolated):
+    migrated(CassandraStore, isolated.settings, buckets=16).close()
+    with pytest.raises(Refused, match=r"crc32\(series\) mod 16.*Set oda\.cassandra\.buckets to what it was"):
+        migrated(CassandraStore, isolated.settings)
+
+
+def test_who_only_reads_changes_nothing(isolated, elasticsearch):
+    settings = isolated.settings
+    create_topics(settings.kafka)
+    assert isolated.oda("verify", check=False).returncode == 2
+    with cql(settings) as session:
+        assert settings.cassandra.keyspace not in session.cluster.metadata.keyspaces
+    names = elasticsearch.indices.get_index_template(name="*")["index_templates"]
+    assert not [template for template in names if template["name"].startswith(settings.elasticsearch.prefix)]
+
+
+def test_what_cassandra_will_never_take_is_refused_in_its_own_words(isolated):
+    with closing(migrated(CassandraStore, isolated.settings)) as store:
+        with pytest.raises(Refused, match="longer than maximum"):
+            store.write([Rows(WINDOWS, 0, 1, [msgspec.structs.replace(WINDOW, series="a" * 70_000)])])
+        with cql(isolated.settings) as session:
+            session.execute(f"ALTER TABLE {isolated.settings.cassandra.keyspace}.windows DROP fields")
+        with pytest.raises(Refused, match="fields"):
+            store.write([Rows(WINDOWS, 0, 1, [WINDOW])])
+
+
+def test_an_index_of_before_a_field_existed_gets_it_and_refreshes_as_the_settings_say(isolated, elasticsearch):
+    settings = isolated.settings
+    with closing(migrated(ElasticsearchStore, settings)) as store:
+        index = f"{settings.elasticsearch.prefix}-windows-1970s"
+        fields = {"series": {"type": "keyword"}, "start": {"type": "date"}}
+        elasticsearch.indices.delete_index_template(name=f"{settings.elasticsearch.prefix}-windows")
+        elasticsearch.indices.create(index=index, mappings={"dynamic": "strict", "properties": fields})
+        with pytest.raises(Refused, match="strict_dynamic_mapping_exception"):
+            store.write([Rows(WINDOWS, 0, 1, [WINDOW])])
+        store.migrate()
+        store.write([Rows(WINDOWS, 0, 1, [WINDOW])])
+        assert len(list(store.rows(WINDOWS))) == 1
+    found = elasticsearch.indices.get_settings(index=index)[index]["settings"]["index"]
+    assert found["refresh_interval"] == "5000ms"
+
+
+def test_a_field_that_has_another_type_in_an_index_is_refused(isolated, elasticsearch):
+    index = f"{isolated.settings.elasticsearch.prefix}-windows-1970s"
+    elasticsearch.indices.create(index=index, mappings={"properties": {"mean": {"type": "float"}}})
+    with pytest.raises(Refused, match=r"field mean is of type float, not double.*docs/upgrades\.md"):
+        migrated(ElasticsearchStore, isolated.settings)
+
+
+def test_what_is_refused_is_shown_at_once_and_goes_on_when_it_is_mended(isolated, elasticsearch):
+    """The stream stops there: nothing is left out, as the audit sees in the end."""
+    prefix = isolated.settings.elasticsearch.prefix
+    walk = ("collect", "walk", "--rate", 0, "--count", 2000, "--spikes", 100, "--start")
+    with isolated.topology() as name:
+        isolated.oda(*walk, 1_732_300_000_000)
+        isolated.verify()
+        elasticsearch.indices.put_settings(index=f"{prefix}-*", settings={"index.blocks.write": True})
+        isolated.oda(*walk, 1_732_400_000_000)
+        wait_until(lambda: "refused" in last_error(isolated, name), "no error in the Storm UI")
+        assert "cluster_block_exception" in last_error(isolated, name)
+        assert isolated.oda("verify", "--wait", 1, check=False).returncode == 1
+        elasticsearch.indices.put_settings(index=f"{prefix}-*", settings={"index.blocks.write": False})
+        isolated.verify()
+
+
 def write(settings, *messages):
-    """As the sink does, with a writer of its own."""
-    with closing(KafkaWriter(settings.kafka)) as writer:
-        for message in messages:
-            (writer.rejected if isinstance(message, Rejected) else writer.windows)(0, [message])
-        writer.flush()
+    """As the sink does, with a store of its own."""
+    with closing(KafkaStore(settings)) as store:
+        store.write(
+            [Rows(REJECTED if isinstance(message, Rejected) else WINDOWS, 0, 1, [message]) for message in messages]
+        )
 
 
 def test_a_topic_that_takes_no_row_is_named_and_so_is_the_fix(isolated):
     settings = isolated.settings
     make_topic(settings, settings.kafka.windows, max_message_bytes=300)
-    with pytest.raises(UserError, match=rf"{settings.kafka.windows} takes no message of more than 300 bytes"):
+    with pytest.raises(Refused, match=rf"{settings.kafka.windows} takes no message of more than 300 bytes"):
         write(settings, WINDOW)
     set_limit(settings, settings.kafka.windows, KAFKAS_OWN_LIMIT)
     write(settings, WINDOW)
@@ -181,7 +330,7 @@ def test_what_is_rejected_is_cut_to_what_the_topic_takes(isolated, limit):
 def test_a_compacted_topic_takes_messages_without_a_key_and_what_it_loses_is_said(isolated):
     settings = isolated.settings
     make_topic(settings, settings.kafka.rejected, cleanup_policy="compact")
-    assert f"topic {settings.kafka.rejected} is compacted" in " ".join(KafkaWriter(settings.kafka).notes)
+    assert f"topic {settings.kafka.rejected} is compacted" in " ".join(migrated(KafkaStore, settings).notes)
     write(settings, Rejected(7, "not JSON", None, b"{"), Rejected(8, "no value", None, None))
     keys = [record.key for record in written(settings, settings.kafka.rejected)]
     assert keys
@@ -191,12 +340,12 @@ def test_a_compacted_topic_takes_messages_without_a_key_and_what_it_loses_is_sai
 def test_a_topic_that_wants_more_replicas_than_it_has_is_named(isolated):
     settings = isolated.settings
     make_topic(settings, settings.kafka.anomalies, min_insync_replicas=2)
-    with pytest.raises(UserError, match=rf"{settings.kafka.anomalies} takes no message: its min\.insync"):
-        KafkaWriter(settings.kafka)
+    with pytest.raises(Refused, match=rf"{settings.kafka.anomalies} takes no message: its min\.insync"):
+        migrated(KafkaStore, settings)
 
 
 def test_topics_made_with_other_numbers_are_noted(isolated):
     settings = isolated.settings
     make_topic(settings, settings.kafka.readings)
-    (note,) = KafkaWriter(settings.kafka).notes
+    (note,) = migrated(KafkaStore, settings).notes
     assert f"oda.kafka.partitions is 4, and topic {settings.kafka.readings} was made with 1" in note

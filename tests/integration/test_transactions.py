@@ -9,10 +9,12 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource
 
-from oda.audit.sources import WINDOWS, Log, Online
 from oda.collect.delivered import HEADER, delivered, mark
 from oda.collect.spool import Spool
+from oda.core.kinds import REJECTED, WINDOWS
 from oda.kafka import create_topics
+from oda.stores.cassandra import CassandraStore
+from oda.stores.kafka import KafkaStore
 from support import wait_until
 
 START = 1_732_300_000_000
@@ -55,8 +57,8 @@ def wait_for_windows(settings, expected: dict[str, list[tuple[int, int]]]) -> No
     found: dict[str, list[tuple[int, int]]] = {}
 
     def are_there() -> bool:
-        with closing(Online(settings.cassandra, settings.kafka.readings)) as online:
-            rows = [row for _, row in online.results(WINDOWS)]
+        with closing(CassandraStore(settings)) as online:
+            rows = [row for _, row in online.rows(WINDOWS)]
         for series in expected:
             found[series] = sorted((row["start"] - START, row["count"]) for row in rows if row["series"] == series)
         return found == expected
@@ -136,8 +138,8 @@ def test_producers_whose_clocks_are_wrong_lose_no_reading(stream):
         )
     stream.verify()
     wait_for_windows(settings, {f"stamped-{number}": [(0, 1)] for number in range(5)})
-    with closing(Log(settings.kafka)) as log:
-        rejected = [row["value"] for _, row in log.rejected()]
+    with closing(KafkaStore(settings)) as store:
+        rejected = [row["value"] for _, row in store.rows(REJECTED)]
     assert [json.loads(value)["series"] for value in rejected] == ["ahead"]
 
 

@@ -9,10 +9,12 @@ from itertools import islice
 import msgspec
 import pytest
 
-from oda.audit.sources import WINDOWS, Log, Online, Positions
+from oda.audit.sources import Log, Positions
 from oda.collect.walk import Walks
 from oda.core import snapshot
+from oda.core.kinds import WINDOWS
 from oda.kafka import create_topics
+from oda.stores.cassandra import CassandraStore
 from oda.stores.snapshots import SnapshotStore
 from oda.topology import BIN, ROOT, TOPOLOGY
 from support import ENV, Cluster, wait_until
@@ -86,8 +88,8 @@ def test_a_new_version_goes_on_from_the_snapshots_of_the_old_one(stream, log, tm
         # The next hour closes the windows of this one, and has spikes to be judged by them.
         collect(stream, csv_of_a_walk(tmp_path / "b.csv", START + HOUR_MS, 2000))
         stream.verify()
-    with closing(Online(stream.settings.cassandra, stream.settings.kafka.readings)) as online:
-        windows = [row for _, row in online.results(WINDOWS)]
+    with closing(CassandraStore(stream.settings)) as online:
+        windows = [row for _, row in online.rows(WINDOWS)]
     # The new version read nothing before the committed offsets: what it knew of that was in the snapshots.
     spanning = {
         row["series"]

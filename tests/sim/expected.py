@@ -6,7 +6,7 @@ from typing import Any
 
 from oda.audit.message import CLOCK_KEY, read_clock_record, read_message
 from oda.audit.reference import Reference
-from oda.core.rows import Rejected
+from oda.core.kinds import Rejected
 from oda.settings import Settings
 from sim.stores import BrokenPromiseError, Place
 from sim.topic import Record
@@ -39,9 +39,9 @@ class Expected:
                 self.rows["rejected"]["rejected", partition, record.offset] = record.key, record.value
                 continue
             reference.read(record.offset, reading)
-            self.rows["readings"]["reading", partition, record.offset] = tuple(reading)
-        self.rows["windows"] |= {("window", partition, row.first_offset): row for row in reference.windows}
-        self.rows["anomalies"] |= {("anomaly", partition, row.offset): row for row in reference.anomalies}
+            self.rows["readings"]["readings", partition, record.offset] = tuple(reading)
+        self.rows["windows"] |= {("windows", partition, row.first_offset): row for row in reference.windows}
+        self.rows["anomalies"] |= {("anomalies", partition, row.offset): row for row in reference.anomalies}
         self.is_closed &= not any(series.open for series in reference._series.values())
 
     def compare(self, store: str, kinds: set[str], found: dict[Place, Any]) -> None:

@@ -10,16 +10,13 @@ from zlib import crc32
 
 from oda.core import clock
 from oda.settings import Settings
+from oda.stores.catalogue import STORES
 from sim.events import START, Events
 from sim.expected import Expected
 from sim.graph import components
-from sim.stores import BrokenPromiseError, Client, Heads, Rows, Snapshots
+from sim.stores import BrokenPromiseError, Client, Heads, Kept, Snapshots
 from sim.storm import Process, Topology
 from sim.topic import ClockWriter, Source, Topic
-
-STORES = {"cassandra": {"readings", "windows", "anomalies"}, "elasticsearch": {"windows", "anomalies"}}
-STORES["kafka"] = {"windows", "anomalies", "rejected"}
-"""What each store is given."""
 
 PEACE = 400.0
 """Seconds until which all must be done when nothing fails any more."""
@@ -51,7 +48,7 @@ class Simulation:
         self.settings = Settings.from_options(self.options)
         self.topic = Topic(events, random.randint(1, 3))
         self.heads = Heads(events)
-        self.stores = {name: Rows(events, name) for name in STORES}
+        self.stores = {store.name: Kept(events, store.name) for store in STORES}
         self.workers = random.choice((1, 2))
         executors = {"readings": random.choice((1, 2)), "windows": random.choice((1, 2))}
         self.components = [replace(one, executors=executors.get(one.name, 1)) for one in components()]
@@ -75,8 +72,8 @@ class Simulation:
         elif kind == "WindowBolt":
             code.open_snapshots = lambda _: Snapshots(self.heads)
             code.open_clock = lambda _: ClockWriter(self.topic, self.settings)
-        elif kind.endswith("Sink"):
-            code.open = partial(Client, self.stores[kind.removesuffix("Sink").lower()])
+        elif kind in self.stores:
+            code.open = partial(Client, self.stores[kind])
 
     def run(self) -> None:
         """Raises BrokenPromiseError when something happens that must not, or too little."""
@@ -235,5 +232,5 @@ class Simulation:
 
     def _check(self) -> None:
         expected = self._expected()
-        for name, kinds in STORES.items():
-            expected.compare(name, kinds, self.stores[name].rows)
+        for store in STORES:
+            expected.compare(store.name, set(store.streams), self.stores[store.name].rows)

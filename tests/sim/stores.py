@@ -5,12 +5,11 @@ They go away, are slow, or lose the answer to what they have done; a write that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import count
+from collections.abc import Iterator, Sequence
+from itertools import chain, count
 from typing import Any
 
-from oda.core.batch import Batch
-from oda.core.rows import Anomaly, ClosedWindow, Rejected
+from oda.stores.contract import Item, Rows
 from oda.stores.snapshots import FencedError
 from sim.events import Events
 from sim.topic import AwayError
@@ -22,7 +21,7 @@ class BrokenPromiseError(AssertionError):
     """Something happened that must never happen."""
 
 
-class Rows:
+class Kept:
     """What a store holds, by place in the log; it outlives its clients.
 
     Attributes:
@@ -50,40 +49,30 @@ class Client:
 
     notes = ()
 
-    def __init__(self, store: Rows) -> None:
+    def __init__(self, store: Kept) -> None:
         store.require()
         self._store = store
-        self._pending: list[tuple[Place, Any]] = []
 
-    def readings(self, batch: Batch) -> None:
-        columns = (column.tolist() for column in batch.readings[1:])
-        for series, offset, time, value in zip(*columns, strict=True):
-            self._pending.append((("reading", batch.partition, offset), (batch.readings.names[series], time, value)))
-
-    def windows(self, partition: int, *clock_and_rows: Any) -> None:
-        rows: Iterable[ClosedWindow] = clock_and_rows[-1]
-        self._pending += ((("window", partition, row.first_offset), row) for row in rows)
-
-    def anomalies(self, partition: int, *clock_and_rows: Any) -> None:
-        rows: Iterable[Anomaly] = clock_and_rows[-1]
-        self._pending += ((("anomaly", partition, row.offset), row) for row in rows)
-
-    def rejected(self, partition: int, rows: Iterable[Rejected]) -> None:
-        self._pending += ((("rejected", partition, row.offset), row) for row in rows)
-
-    def flush(self) -> None:
-        pending, self._pending = self._pending, []
+    def write(self, items: Sequence[Item]) -> None:
         self._store.require()
         random = self._store.events.random
         fails = self._store.events.chance(0.05)
-        for place, row in pending:
+        for place, row in chain.from_iterable(map(_placed, items)):
             if not fails or random.random() < 0.5:
                 self._store.put(place, row)
         if fails:
             raise AwayError(f"{self._store.name} has done a part")
 
-    def close(self) -> None:
-        self._pending = []
+
+def _placed(item: Item) -> Iterator[tuple[Place, Any]]:
+    """Rows, and each reading of a batch, by place in the log."""
+    if isinstance(item, Rows):
+        name, offset = item.kind.name, item.kind.offset
+        yield from (((name, item.partition, getattr(row, offset)), row) for row in item.rows)
+        return
+    columns = (column.tolist() for column in item.readings[1:])
+    for series, offset, time, value in zip(*columns, strict=True):
+        yield ("readings", item.partition, offset), (item.readings.names[series], time, value)
 
 
 class Heads:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oda.stores import archive
-from oda.stores.archive import DAY_MS, pack, readings, unpack
+from oda.stores.archive import pack, readings, unpack
+from oda.stores.place import SLOT_MS
 
 Log = list[tuple[int, str, int, float]]  # offset, series, time, value
 
@@ -23,7 +24,7 @@ def logs(draw: st.DrawFn) -> Log:
     gaps = draw(st.lists(st.sampled_from([1, 1, 1, 2, 9, 2**31, 2**32 - 1, 2**32, 2**40]), max_size=40))
     offset, log = draw(st.integers(0, 2**40)), []
     for gap in gaps:
-        time = draw(st.sampled_from([0, 5, DAY_MS - 1, DAY_MS, 20_000 * DAY_MS, 2**43 - 1]))
+        time = draw(st.sampled_from([0, 5, SLOT_MS - 1, SLOT_MS, 20_000 * SLOT_MS, 2**43 - 1]))
         log.append((offset, draw(st.sampled_from(NAMES)), time, draw(st.floats(allow_nan=False))))
         offset += gap
     return log
@@ -51,14 +52,14 @@ def test_what_is_packed_comes_back(log: Log) -> None:
     for row in rows:
         columns = unpack(row.first_offset, row.data)
         assert (row.first_offset, row.last_offset) == (columns.offsets[0], columns.offsets[-1])
-        assert all(time // DAY_MS == row.day for time in columns.times.tolist())
+        assert all(time // SLOT_MS == row.slot for time in columns.times.tolist())
         assert all(a < b for a, b in pairwise(columns.offsets.tolist()))
         back += [
             (offset, row.series, time, value)
             for offset, time, value in zip(*(c.tolist() for c in columns), strict=True)
         ]
     assert sorted(back) == log
-    identities = [(row.series, row.day, row.first_offset, row.last_offset) for row in rows]
+    identities = [(row.series, row.slot, row.first_offset, row.last_offset) for row in rows]
     assert len(set(identities)) == len(identities)
 
 
@@ -67,7 +68,7 @@ def test_readers_see_each_reading_once_however_the_log_was_cut(log: Log, cuts: l
     table = {}
     for start, end in [(0, len(log)), *cuts]:
         for row in packed(log[start:end]):
-            table[row.series, row.day, row.first_offset, row.last_offset] = row.data
+            table[row.series, row.slot, row.first_offset, row.last_offset] = row.data
     groups: dict[tuple[str, int], list[tuple[int, bytes]]] = {}
     for (series, day, first_offset, _), data in sorted(table.items()):
         groups.setdefault((series, day), []).append((first_offset, data))

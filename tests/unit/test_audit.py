@@ -17,14 +17,16 @@ from oda.audit import audit
 from oda.audit import compare as compare_module
 from oda.audit.audit import Auditor
 from oda.audit.compare import EXAMPLES, Archived, Comparison, compare
-from oda.audit.expected import Document, Expected
+from oda.audit.expected import Expected
 from oda.audit.message import CLOCK_KEY
-from oda.audit.sources import ANOMALIES, WINDOWS, Log, Positions, is_beyond
+from oda.audit.sources import Log, Positions, is_beyond
 from oda.core.clock import encode as encode_clock
+from oda.core.kinds import ANOMALIES, WINDOWS, Document
 from oda.core.reading import Reading, encode
 from oda.errors import UserError
 from oda.settings import Settings
-from oda.stores.archive import DAY_MS, pack
+from oda.stores.archive import Packed, pack
+from oda.stores.place import SLOT_MS
 
 T = TypeVar("T")
 
@@ -182,6 +184,20 @@ def test_a_row_must_have_exactly_its_fields(row: Document) -> None:
     assert result_of({"x": ROW}, [("x", row)]).different == 1
 
 
+def test_a_field_that_was_added_may_be_missing_in_a_row_of_before_but_must_be_right_if_it_is_there() -> None:
+    expected = {"x": {**ROW, "median": 0.5}}
+
+    def different(row: Document, later: frozenset[str]) -> int:
+        result = Comparison("Kafka", "windows")
+        compare(result, expected, [("x", row)], later)
+        return result.different
+
+    median = frozenset({"median"})
+    assert [different(row, median) for row in (ROW, {**ROW, "median": 0.5}, {**ROW, "median": 0.25})] == [0, 0, 1]
+    assert different({"median": 0.5, "count": 2}, median) == 1
+    assert different(ROW, frozenset()) == 1
+
+
 def test_one_wrong_copy_among_right_ones_is_found_once() -> None:
     wrong = {**ROW, "count": 3}
     result = result_of({"x": ROW}, [("x", ROW), ("x", wrong), ("x", wrong)])
@@ -195,20 +211,26 @@ def test_few_examples_are_kept_of_many_faults() -> None:
 
 # -- comparing stores ------------------------------------------------------------------------------
 
-LOG = log((0, "a", 1, 4.0), (1, "a", 2, 6.0), (2, "a", 10, 99.0), (3, "b", DAY_MS, 1.0), (4, "b", DAY_MS + 1, 2.0))
+LOG = log((0, "a", 1, 4.0), (1, "a", 2, 6.0), (2, "a", 10, 99.0), (3, "b", SLOT_MS, 1.0), (4, "b", SLOT_MS + 1, 2.0))
 
 
-def archive(start: int = 0, end: int = 5) -> list[SimpleNamespace]:
+def archive(start: int = 0, end: int = 5) -> list[Packed]:
     """Rows of the table `readings`, as one batch with the records of `LOG[start:end]` leaves them."""
-    columns = [("a", 0, 1, 4.0), ("a", 1, 2, 6.0), ("a", 2, 10, 99.0), ("b", 3, DAY_MS, 1.0), ("b", 4, DAY_MS + 1, 2.0)]
+    columns = [
+        ("a", 0, 1, 4.0),
+        ("a", 1, 2, 6.0),
+        ("a", 2, 10, 99.0),
+        ("b", 3, SLOT_MS, 1.0),
+        ("b", 4, SLOT_MS + 1, 2.0),
+    ]
     names, offsets, times, values = zip(*columns[start:end], strict=True)
     series = np.array(["ab".index(name) for name in names], np.int32)
     rows = pack(["a", "b"], series, np.array(offsets, np.int64), np.array(times, np.int64), np.array(values))
-    return [SimpleNamespace(**{**row._asdict(), "day": row.day * DAY_MS}, partition=3) for row in rows]
+    return [Packed(**row._asdict(), partition=3, is_misplaced=False) for row in rows]
 
 
-def audit_archive(rows: list[SimpleNamespace], committed: int = 5) -> Comparison:
-    return Auditor(expect(LOG[:committed]), {3: committed}, untracked).archive(rows)
+def audit_archive(rows: list[Packed], committed: int = 5) -> Comparison:
+    return Auditor(expect(LOG[:committed]), {3: committed}, untracked).archive("Cassandra", rows)
 
 
 def test_the_archive_is_right_also_when_batches_were_cut_anew() -> None:
@@ -223,50 +245,56 @@ def test_what_the_archive_holds_beyond_the_audited_part_is_left_out() -> None:
 def test_a_reading_that_the_archive_lacks_is_missing() -> None:
     result = audit_archive(archive(1, 5))
     assert counts(result) == (5, 4, 1, 0, 0)
-    assert result.examples["missing"] == ["3:0: a at 1 is 4.0, on day 0"]
+    assert result.examples["missing"] == ["3:0: a at 1 is 4.0, in slot 0"]
 
 
 def test_a_reading_that_the_log_lacks_is_extra() -> None:
     rows = archive()
-    rows[-1].partition = 9
+    rows[-1] = rows[-1]._replace(partition=9)
     result = audit_archive(rows)
     assert counts(result) == (5, 5, 2, 2, 0)
-    assert result.examples["extra"] == ["9:3: b at 86400000 is 1.0, on day 1", "9:4: b at 86400001 is 2.0, on day 1"]
+    assert result.examples["extra"] == ["9:3: b at 600000 is 1.0, in slot 1", "9:4: b at 600001 is 2.0, in slot 1"]
 
 
-@pytest.mark.parametrize(("field", "value"), [("series", "b"), ("series", "new"), ("day", 7 * DAY_MS)])
-def test_a_row_of_another_series_or_day_is_different(field: str, value: object) -> None:
+@pytest.mark.parametrize(("field", "value"), [("series", "b"), ("series", "new"), ("slot", 7)])
+def test_a_row_of_another_series_or_slot_is_different(field: str, value: object) -> None:
     rows = archive()
-    setattr(rows[0], field, value)
+    rows[0] = rows[0]._replace(**{field: value})
     assert counts(audit_archive(rows)) == (5, 5, 0, 0, 3)
 
 
 def test_a_wrong_value_is_different_even_beside_a_right_copy() -> None:
     wrong = archive(0, 1)
-    wrong[0].data = wrong[0].data[:-8] + bytes(8)
+    wrong[0] = wrong[0]._replace(data=wrong[0].data[:-8] + bytes(8))
     assert counts(audit_archive(archive() + wrong)) == (5, 5, 0, 0, 1)
 
 
 def test_a_damaged_row_is_different_and_its_readings_are_missing() -> None:
     rows = archive()
-    rows[0].data = rows[0].data[:-1]
-    rows[1].last_offset += 1
+    rows[0] = rows[0]._replace(data=rows[0].data[:-1])
+    rows[1] = rows[1]._replace(last_offset=rows[1].last_offset + 1)
     result = audit_archive(rows)
     assert counts(result) == (5, 0, 5, 0, 2)
     assert "is damaged" in result.examples["different"][0]
 
 
-def test_results_are_compared_by_their_place_and_container() -> None:
+def test_a_row_in_another_bucket_is_not_there_for_a_reader() -> None:
+    rows = archive()
+    rows[0] = rows[0]._replace(is_misplaced=True)
+    result = audit_archive(rows)
+    assert counts(result) == (5, 2, 3, 1, 0)
+    assert result.examples["extra"] == ["3:0: the row of series a is not in its bucket"]
+
+
+def test_results_are_compared_by_their_place() -> None:
     expected = expect(LOG)
     auditor = Auditor(expected, {3: 5}, untracked)
     (row,) = expected.windows
-    right = auditor.results(
-        WINDOWS, "Elasticsearch", lambda row: WINDOWS.by_index("oda", row), [("oda-windows-1970s/readings:3:0", row)]
-    )
+    right = auditor.results(WINDOWS, "Elasticsearch", [("readings:3:0", row)])
     assert counts(right) == (1, 1, 0, 0, 0)
-    elsewhere = auditor.results(WINDOWS, "Cassandra", WINDOWS.by_day, [("1970-01-02/readings:3:0", row)])
+    elsewhere = auditor.results(WINDOWS, "Cassandra", [("bucket 7, slot 1: readings:3:0", row)])
     assert counts(elsewhere) == (1, 1, 1, 1, 0)
-    unseen = auditor.results(ANOMALIES, "Kafka", ANOMALIES.place, [])
+    unseen = auditor.results(ANOMALIES, "Kafka", [])
     assert counts(unseen) == (1, 0, 1, 0, 0)
 
 
@@ -275,7 +303,9 @@ def test_rejected_messages_are_compared_in_the_audited_part() -> None:
     auditor = Auditor(expected, {3: 2}, untracked)
     good: Document = {"key": b"k", "value": b"{", "has a reason": True, "cut": False}
     unexplained = {**good, "has a reason": False}
-    result = auditor.rejected([((3, 0), good), ((3, 0), good), ((3, 1), unexplained), ((3, 2), good), ((-1, 7), good)])
+    result = auditor.rejected(
+        "Kafka", [((3, 0), good), ((3, 0), good), ((3, 1), unexplained), ((3, 2), good), ((-1, 7), good)]
+    )
     assert counts(result) == (2, 3, 0, 1, 1)
 
 
@@ -287,10 +317,16 @@ def test_a_rejected_message_may_be_cut_if_it_says_so_and_is_a_beginning() -> Non
         return {"key": key, "value": value, "has a reason": True, "cut": cut}
 
     right = [found(b"k", b""), found(b"key", b"{1"), found(b"key", b"{12")]
-    assert counts(auditor.rejected([*(((3, 0), row) for row in right), ((3, 1), found(None, b"{"))])) == (2, 2, 0, 0, 0)
+    assert counts(auditor.rejected("Kafka", [*(((3, 0), row) for row in right), ((3, 1), found(None, b"{"))])) == (
+        2,
+        2,
+        0,
+        0,
+        0,
+    )
     wrong = [found(b"k", b"", cut=False), found(b"x", b"{"), found(b"k", b"1"), found(None, b"{"), found(b"k", None)]
     for row in wrong:
-        assert auditor.rejected([((3, 0), row), ((3, 1), found(None, b"{"))]).different == 1
+        assert auditor.rejected("Kafka", [((3, 0), row), ((3, 1), found(None, b"{"))]).different == 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 import logging
 import threading
 
+import tenacity
+
+from oda.errors import Refused
 from oda.stores import background
 from oda.stores.background import BackgroundWriter
 from support import HANG_SECONDS
@@ -137,3 +140,43 @@ def test_it_is_not_told_again_and_again(monkeypatch):
 def test_a_failure_that_passes_is_not_told(monkeypatch):
     told, _ = failing(monkeypatch, attempts=2, lasting=3600.0)
     assert told == []
+
+
+def test_a_refusal_is_told_at_once_and_tried_again_until_it_is_mended(monkeypatch):
+    monkeypatch.setattr(background, "_REFUSED_SECONDS", 0.0)
+    told, calls, finished = [], [], threading.Event()
+
+    def write(items):
+        if items:
+            calls.append(1)
+            if len(calls) <= 3:
+                raise Refused("Cassandra: Undefined column name median")
+
+    BackgroundWriter(write, lambda _: finished.set(), 30, 0.0, LOG, told.append).put("a")
+    assert finished.wait(HANG_SECONDS)
+    assert len(calls) == 4
+    assert told == ["refused, and tried again until it works: Refused: Cassandra: Undefined column name median"]
+
+
+def test_a_refusal_is_told_also_when_an_outage_was_told_before(monkeypatch):
+    monkeypatch.setattr(background, "_REFUSED_SECONDS", 0.0)
+    monkeypatch.setattr(background, "_LASTING_SECONDS", 0.0)
+    told, errors, finished = [], [Refused("no"), ConnectionError("down"), ConnectionError("down")], threading.Event()
+
+    def write(items):
+        if items and errors:
+            raise errors.pop()
+
+    BackgroundWriter(write, lambda _: finished.set(), 30, 0.0, LOG, told.append).put("a")
+    assert finished.wait(HANG_SECONDS)
+    assert [problem.partition(",")[0] for problem in told] == ["failing for 0 s", "refused"]
+
+
+def test_after_a_refusal_there_is_time_to_mend_what_is_wrong():
+    def pause_after(error):
+        state = tenacity.RetryCallState(None, None, (), {})
+        state.set_exception((type(error), error, None))
+        return background._pause(state)
+
+    assert pause_after(Refused("no")) == background._REFUSED_SECONDS
+    assert pause_after(ConnectionError("down")) <= 5

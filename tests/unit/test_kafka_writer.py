@@ -1,15 +1,12 @@
 """What goes into the topics of results: also into those that somebody else made, with limits of their own."""
 
-import logging
-from typing import Any
-
 import pytest
+from kafka.errors import KafkaError
 
-from bolts.kafka import KafkaSink
-from oda.core.rows import Rejected
-from oda.errors import UserError
-from oda.settings import Kafka
-from oda.stores.kafka import CUT, _fitted
+from oda.core.kinds import Rejected
+from oda.errors import Refused
+from oda.settings import Cassandra, Elasticsearch, Kafka, Settings
+from oda.stores.kafka import CUT, KafkaStore, _fitted
 from oda.stores.topics import Topic, check_topics
 
 KIB = 1024
@@ -79,14 +76,12 @@ def test_results_may_be_compacted() -> None:
 
 @pytest.mark.parametrize("name", ["oda.windows", "oda.anomalies", "readings.rejected"])
 def test_a_topic_that_can_take_no_message_is_named(name: str) -> None:
-    with pytest.raises(UserError, match=rf"topic {name} takes no message: its min\.insync\.replicas is 2, and"):
+    with pytest.raises(Refused, match=rf"topic {name} takes no message: its min\.insync\.replicas is 2, and"):
         check_topics([topic(name, in_sync=2)], SETTINGS)
 
 
-class Store:
-    """Ends for good with its first failure, as an idempotent producer does."""
-
-    notes = ("a note",)
+class Producer:
+    """Ends for good with its first failure, as an idempotent one does."""
 
     def __init__(self, fails: bool) -> None:
         self.fails = fails
@@ -94,20 +89,34 @@ class Store:
 
     def flush(self) -> None:
         if self.fails:
-            raise UserError("topic oda.windows takes no message of more than 300 bytes")
+            raise KafkaError("out of sequence")
 
-    def close(self) -> None:
+    def close(self, **_: float) -> None:
         self.is_closed = True
 
 
-def test_a_writer_that_failed_is_closed_and_another_goes_on() -> None:
-    stores = [Store(fails=True), Store(fails=False)]
-    opened = iter(stores)
-    sink: Any = object.__new__(KafkaSink)
-    sink.store, sink.logger, sink.open = None, logging.getLogger("test"), lambda: next(opened)
-    with pytest.raises(UserError):
-        sink.write([])
-    sink.write([])
-    sink.write([])
-    assert [store.is_closed for store in stores] == [True, False]
-    assert sink.store is stores[1]
+def test_a_producer_that_failed_is_closed_and_another_goes_on_with_what_the_topics_take_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    producers, looked = [Producer(fails=True), Producer(fails=False)], []
+    opened = iter(producers)
+
+    def look(_: Kafka) -> list[Topic]:
+        looked.append(1)
+        return [topic(name) for name in SETTINGS.topics]
+
+    monkeypatch.setattr("oda.stores.kafka.find_topics", look)
+    monkeypatch.setattr("oda.stores.kafka.connect", lambda *_, **__: next(opened))
+    store = KafkaStore(
+        Settings(
+            kafka=SETTINGS,
+            cassandra=Cassandra(hosts="127.0.0.1:9042"),
+            elasticsearch=Elasticsearch(urls="http://127.0.0.1:9200"),
+        )
+    )
+    with pytest.raises(KafkaError):
+        store.write([])
+    store.write([])
+    store.write([])
+    assert [producer.is_closed for producer in producers] == [True, False]
+    assert len(looked) == 2

@@ -3,9 +3,9 @@
 import pytest
 
 from oda.core.batch import Batch, Readings
+from oda.core.kinds import Rejected
 from oda.core.progress import Progress
 from oda.core.reading import Reading
-from oda.core.rows import Rejected
 
 TIMEOUT = 30.0
 

@@ -21,10 +21,10 @@ from oda.audit.reference import Reference
 from oda.core import snapshot
 from oda.core.baselines import Baselines, judge
 from oda.core.batch import Batch, ClockMark, Readings
+from oda.core.kinds import Anomaly, ClosedWindow
 from oda.core.partition import Ack, Action, Fail, Load, Mark, OvertakenError, Partition, Save, Skip
 from oda.core.progress import Progress
 from oda.core.reading import Reading
-from oda.core.rows import Anomaly, ClosedWindow
 from oda.core.windows import PartitionWindows
 from oda.settings import Judge, Window
 

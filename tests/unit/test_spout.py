@@ -10,8 +10,8 @@ from kafka import codec
 
 from oda.core import clock
 from oda.core.batch import Batch, ClockMark
+from oda.core.kinds import Rejected
 from oda.core.progress import Progress
-from oda.core.rows import Rejected
 from oda.core.text import from_text
 from oda.world import WORLD, World
 from spouts.readings import ReadingsSpout
@@ -54,7 +54,7 @@ def emitted(records: list[Record], end: int) -> tuple[list[Batch], list[list[Rej
         if stream == "readings":
             batches.append(Batch.from_tuple(values))
         else:
-            rejected.append(from_text(values[1], list[Rejected]))
+            rejected.append(from_text(values[2], list[Rejected]))
 
     spout.emit = emit
     spout._emit_records(0, records)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
-from functools import partial
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import ExitStack, closing
 from time import monotonic, sleep
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 
 from oda.audit.compare import Archived, Comparison, compare, compare_readings
-from oda.audit.expected import Accepted, Document, Expected
-from oda.audit.sources import ANOMALIES, WINDOWS, Found, Insights, Kind, Log, Online, Positions, is_beyond
+from oda.audit.expected import Accepted, Expected
+from oda.audit.sources import Log, Positions, is_beyond
+from oda.core.kinds import KINDS, REJECTED, Document, Kind
 from oda.errors import UserError
 from oda.kafka import made_anew
 from oda.settings import Settings
-from oda.stores.archive import DAY_MS, unpack
+from oda.stores.archive import Packed, unpack
+from oda.stores.cassandra import CassandraStore
+from oda.stores.catalogue import STORES
+from oda.stores.contract import Archive, Store
 
 T = TypeVar("T")
 
@@ -67,7 +70,7 @@ def wait_until_drained(settings: Settings, seconds: float, show: Callable[[int, 
         UserError: Kafka or Cassandra can't be reached, or the topic doesn't exist, or was made anew.
     """
     with closing(Log(settings.kafka)) as log:
-        with closing(Online(settings.cassandra, settings.kafka.readings)) as online:
+        with closing(CassandraStore(settings)) as online:
             _require_same_log(settings, log, online)
         positions = log.positions()
         ends, deadline = positions.ends, monotonic() + seconds
@@ -84,30 +87,24 @@ def audit(settings: Settings, track: Track) -> Report:
     Raises:
         UserError: a store can't be reached, or the log's beginning is gone, or it is not the one that was read.
     """
-    topic = settings.kafka.readings
-    with (
-        closing(Log(settings.kafka)) as log,
-        closing(Online(settings.cassandra, topic)) as online,
-        closing(Insights(settings.elasticsearch, topic)) as insights,
-    ):
-        _require_same_log(settings, log, online)
+    with closing(Log(settings.kafka)) as log, ExitStack() as stack:
+        stores = {store: stack.enter_context(closing(store.open(settings))) for store in STORES}
+        with closing(CassandraStore(settings)) as online:
+            _require_same_log(settings, log, online)
         positions = log.positions()
         expected = _read_log(settings, log, positions.committed, track)
         auditor = Auditor(expected, positions.committed, track)
-        comparisons = [auditor.archive(online.readings())]
-        for kind in (WINDOWS, ANOMALIES):
-            by_index = partial(kind.by_index, settings.elasticsearch.prefix)
-            comparisons += [
-                auditor.results(kind, "Cassandra", kind.by_day, online.results(kind)),
-                auditor.results(kind, "Elasticsearch", by_index, insights.results(kind)),
-                auditor.results(kind, "Kafka", kind.place, log.results(kind)),
-            ]
-        comparisons.append(auditor.rejected(log.rejected()))
+        comparisons = [
+            auditor.compared(stream, description.title, store)
+            for stream in ("readings", *KINDS)
+            for description, store in stores.items()
+            if stream in description.streams
+        ]
     accepted = sum(len(readings.offsets) for readings in expected.readings.values())
     return Report(positions, accepted, len(expected.rejected), expected.scattered(), comparisons)
 
 
-def _require_same_log(settings: Settings, log: Log, online: Online) -> None:
+def _require_same_log(settings: Settings, log: Log, online: CassandraStore) -> None:
     """Raises UserError when the topic is not the one that the stored results are of."""
     was, now = online.log_id(), log.id()
     if was is not None and now is not None and was != now:
@@ -130,23 +127,34 @@ class Auditor:
         self._committed = committed
         self._track = track
 
-    def archive(self, rows: Iterable[Any]) -> Comparison:
-        """The table `readings`, every reading of every row."""
-        result = Comparison("Cassandra", "readings")
+    def compared(self, stream: str, title: str, store: Store) -> Comparison:
+        """What a store holds of one of the streams that it takes."""
+        if stream == "readings":
+            return self.archive(title, cast(Archive, store).readings())
+        kind = KINDS[stream]
+        found = store.rows(kind)
+        return self.rejected(title, found) if kind is REJECTED else self.results(kind, title, found)
+
+    def archive(self, store: str, rows: Iterable[Packed]) -> Comparison:
+        """Packed readings, every one of every row."""
+        result = Comparison(store, "readings")
         names = self._expected.names
         partitions: dict[int, list[Archived]] = {partition: [] for partition in self._committed}
-        for row in self._track(rows, "Cassandra readings", None):
+        for row in self._track(rows, f"{store} readings", None):
+            place = f"{row.partition}:{row.first_offset}"
+            if row.is_misplaced:
+                result.add("extra", 1, [f"{place}: the row of series {row.series} is not in its bucket"])
+                continue
             try:
                 offsets, times, values = unpack(row.first_offset, row.data)
                 if offsets[-1] != row.last_offset:
                     raise ValueError(f"its last offset is {offsets[-1]}, not {row.last_offset}")
             except ValueError as error:
-                place = f"{row.partition}:{row.first_offset}"
                 result.add("different", 1, [f"{place}: the row of series {row.series} is damaged: {error}"])
                 continue
             series = np.full(len(offsets), names.number(row.series))
-            days = np.full(len(offsets), row.day // DAY_MS)
-            partitions.setdefault(row.partition, []).append(Archived(offsets, series, times, values, days))
+            slots = np.full(len(offsets), row.slot)
+            partitions.setdefault(row.partition, []).append(Archived(offsets, series, times, values, slots))
         for partition, parts in partitions.items():
             found = Archived.join(parts)
             if partition in self._committed:
@@ -154,24 +162,24 @@ class Auditor:
             compare_readings(result, partition, self._expected.readings.get(partition, Accepted()), found, names)
         return result
 
-    def results(self, kind: Kind, store: str, identify: Callable[[Document], str], found: Found) -> Comparison:
-        """The windows or anomalies of one store, whose identities `identify` makes."""
+    def results(self, kind: Kind[Any], store: str, found: Iterable[tuple[Hashable, Document]]) -> Comparison:
+        """The windows or anomalies of one store."""
         result = Comparison(store, kind.name)
-        rows = self._expected.windows if kind is WINDOWS else self._expected.anomalies
+        expected: dict[Hashable, Document] = {kind.place(row): row for row in getattr(self._expected, kind.name)}
         audited = (
             (identity, row)
             for identity, row in self._track(found, f"{store} {kind.name}", None)
             if not is_beyond(row, kind, self._committed)
         )
-        compare(result, {identify(row): row for row in rows}, audited)
+        compare(result, expected, audited, kind.later)
         return result
 
-    def rejected(self, found: Iterable[tuple[tuple[int, int], Document]]) -> Comparison:
-        """The topic of rejected messages: each with its original key and value, or their beginnings, and a reason."""
-        result = Comparison("Kafka", "rejected")
+    def rejected(self, store: str, found: Iterable[tuple[Any, Document]]) -> Comparison:
+        """Rejected messages by (partition, offset): each with its key and value, or their beginnings, and a reason."""
+        result = Comparison(store, "rejected")
         audited = (
             ((partition, offset), _whole(row, self._expected.rejected.get((partition, offset))))
-            for (partition, offset), row in self._track(found, "Kafka rejected", None)
+            for (partition, offset), row in self._track(found, f"{store} rejected", None)
             if partition not in self._committed or offset < self._committed[partition]
         )
         compare(result, self._expected.rejected, audited)

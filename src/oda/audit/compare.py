@@ -12,8 +12,9 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from oda.audit.expected import Accepted, Document, Names
-from oda.stores.archive import DAY_MS
+from oda.audit.expected import Accepted, Names
+from oda.core.kinds import Document
+from oda.stores.place import SLOT_MS
 
 EXAMPLES = 5
 """How many rows of each fault are described."""
@@ -48,7 +49,10 @@ class Comparison:
 
 
 def compare(
-    result: Comparison, expected: Mapping[Identity, Document], found: Iterable[tuple[Identity, Document]]
+    result: Comparison,
+    expected: Mapping[Identity, Document],
+    found: Iterable[tuple[Identity, Document]],
+    later: frozenset[str] = frozenset(),
 ) -> None:
     """Compare rows by identity; a row that is found twice must be right both times.
 
@@ -56,6 +60,7 @@ def compare(
         result: where the counts go.
         expected: each row by its identity.
         found: identities and rows, in any order, repeated or not.
+        later: fields that a row may lack: it was written when there were none such.
 
     >>> result = Comparison("Kafka", "windows")
     >>> compare(result, {1: {"mean": 0.5}, 2: {"mean": 0.5}}, [(1, {"mean": 0.25})])
@@ -67,7 +72,7 @@ def compare(
     for identity, row in found:
         seen.add(identity)
         want = expected.get(identity)
-        if row == want or identity in wrong:
+        if identity in wrong or row == want or row == _without(want, later - row.keys()):
             continue
         wrong.add(identity)
         if want is None:
@@ -81,6 +86,10 @@ def compare(
     result.found += len(seen)
 
 
+def _without(row: Document | None, fields: frozenset[str]) -> Document | None:
+    return row and {name: value for name, value in row.items() if name not in fields}
+
+
 def _difference(want: Document, row: Document) -> str:
     return ", ".join(
         f"{name} is {row.get(name, 'absent')}, expected {want.get(name, 'absent')}"
@@ -92,14 +101,14 @@ def _difference(want: Document, row: Document) -> str:
 class Archived(NamedTuple):
     """Readings of one partition as the archive has them, in any order, repeated or not.
 
-    `series` by number; `days` since 1970, as the row has it; `times` in epoch ms.
+    `series` by number; `slots` as the row has it; `times` in epoch ms.
     """
 
     offsets: NDArray[np.int64]
     series: NDArray[np.int64]
     times: NDArray[np.int64]
     values: NDArray[np.float64]
-    days: NDArray[np.int64]
+    slots: NDArray[np.int64]
 
     @classmethod
     def join(cls, parts: Sequence[Archived]) -> Archived:
@@ -117,7 +126,7 @@ class Archived(NamedTuple):
 def compare_readings(result: Comparison, partition: int, accepted: Accepted, found: Archived, names: Names) -> None:
     """Compare the archive of one partition by offset; every copy of a reading must be right."""
     offsets, series, times, values = accepted.columns()
-    expected = Archived(offsets, series, times, values, times // DAY_MS)
+    expected = Archived(offsets, series, times, values, times // SLOT_MS)
 
     known = np.isin(found.offsets, offsets)
     at = np.searchsorted(offsets, found.offsets[known])
@@ -128,8 +137,8 @@ def compare_readings(result: Comparison, partition: int, accepted: Accepted, fou
     def add(fault: Fault, rows: Archived, which: NDArray[np.intp]) -> None:
         _, firsts = np.unique(rows.offsets[which], return_index=True)
         examples = (
-            f"{partition}:{offset}: {names.name(number)} at {time} is {value}, on day {day}"
-            for offset, number, time, value, day in zip(
+            f"{partition}:{offset}: {names.name(number)} at {time} is {value}, in slot {slot}"
+            for offset, number, time, value, slot in zip(
                 *(column[which[firsts[:EXAMPLES]]] for column in rows), strict=True
             )
         )

@@ -8,19 +8,15 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from oda.audit.message import CLOCK_KEY, read_clock_record, read_message
 from oda.audit.reference import Reference
-from oda.core.rows import Anomaly, ClosedWindow
+from oda.core.kinds import ANOMALIES, WINDOWS, Document
 from oda.settings import Settings
-
-Document = dict[str, Any]
-"""A row as Elasticsearch and Kafka have it: `topic`, `partition` and the fields of its row type."""
 
 
 class Record(Protocol):
@@ -112,16 +108,14 @@ class Expected:
             accepted.series.append(self.names.number(reading.series))
             accepted.times.append(reading.time)
             accepted.values.append(reading.value)
-        self.windows += (self._document(partition, row) for row in reference.windows)
-        self.anomalies += (self._document(partition, row) for row in reference.anomalies)
+        topic = self._settings.kafka.readings
+        self.windows += (WINDOWS.document(topic, partition, row) for row in reference.windows)
+        self.anomalies += (ANOMALIES.document(topic, partition, row) for row in reference.anomalies)
 
     def scattered(self) -> list[str]:
         """Series that are in several partitions, each with windows of its own there, in the order of the audit."""
         partitions = Counter(number for accepted in self.readings.values() for number in set(accepted.series))
         return [name for number, name in enumerate(self.names.all()) if partitions[number] > 1]
-
-    def _document(self, partition: int, row: ClosedWindow | Anomaly) -> Document:
-        return {"topic": self._settings.kafka.readings, "partition": partition, **msgspec.structs.asdict(row)}
 
 
 def _rejected(record: Record) -> Document:

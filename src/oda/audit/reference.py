@@ -9,8 +9,8 @@ from __future__ import annotations
 from math import sqrt
 
 from oda.audit.message import ClockRecord
+from oda.core.kinds import Anomaly, ClosedWindow
 from oda.core.reading import Reading
-from oda.core.rows import Anomaly, ClosedWindow
 from oda.settings import Judge, Window
 
 

@@ -1,68 +1,20 @@
-"""Where the audit reads: the log and the results in Kafka, Cassandra, Elasticsearch. Reads only.
-
-Every row comes out as an identity and a document, so that all stores are compared alike. The
-identity is the row's place in the log, after the place in the store where it belongs: its day in
-Cassandra, its index in Elasticsearch.
-"""
+"""Where the audit reads the log, and how far the topology has come in it. Reads only."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from time import monotonic
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import elastic_transport
-import msgspec
-import numpy as np
-from cassandra import DriverException, InvalidRequest, UnresolvableContactPoints
-from cassandra.cluster import NoHostAvailable
-from elasticsearch import ApiError, Elasticsearch
-from elasticsearch.helpers import ScanError, scan
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError
 from kafka.protocol.consumer import OffsetSpec
 
 from oda import kafka, settings
-from oda.audit.expected import Document
+from oda.core.kinds import Document, Kind
 from oda.errors import UserError
-from oda.stores.archive import DAY_MS
-from oda.stores.cassandra import open_session
-from oda.stores.kafka import CUT
-
-_STALL_SECONDS = 60
-"""A log that gives nothing new for so long can't be read to its end."""
-
-Found = Iterator[tuple[str, Document]]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Windows or anomalies: what each store calls them, which field says when, which one says where."""
-
-    name: str
-    time: str
-    offset: str
-
-    def place(self, row: Document) -> str:
-        """The row's place in the log; its `_id` in Elasticsearch."""
-        return f"{row['topic']}:{row['partition']}:{row[self.offset]}"
-
-    def by_day(self, row: Document) -> str:
-        """Identity in Cassandra."""
-        return _in_day(row[self.time] // DAY_MS, self.place(row))
-
-    def by_index(self, prefix: str, row: Document) -> str:
-        """Identity in Elasticsearch."""
-        month = str(np.datetime64(row[self.time], "ms").astype("datetime64[M]")).replace("-", ".")
-        period = month if month >= "2020" else month[:3] + "0s"
-        return f"{prefix}-{self.name}-{period}/{self.place(row)}"
-
-
-WINDOWS = Kind("windows", time="start", offset="first_offset")
-ANOMALIES = Kind("anomalies", time="time", offset="offset")
+from oda.stores.kafka import partitions_of, read, require_beginning
 
 
 class Positions(NamedTuple):
@@ -81,7 +33,7 @@ class Positions(NamedTuple):
 
 
 class Log:
-    """Topics, from their beginnings.
+    """The topic of readings.
 
     Raises:
         UserError: Kafka can't be reached, here or in any method.
@@ -111,7 +63,7 @@ class Log:
             UserError: there is no such topic.
         """
         with self._errors():
-            self._partitions(self._config.readings)
+            partitions_of(self._consumer, self._config.readings)
             return kafka.topic_id(self._consumer, self._config.readings)
 
     def positions(self) -> Positions:
@@ -121,7 +73,7 @@ class Log:
             UserError: there is no such topic, or it lost its end.
         """
         with self._errors():
-            parts = self._partitions(self._config.readings)
+            parts = partitions_of(self._consumer, self._config.readings)
             committed = {part.partition: self._committed(part) for part in parts}
             found = self._admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST))
             ends = {part.partition: found[part].offset for part in parts}
@@ -147,75 +99,9 @@ class Log:
             UserError: the beginning of the log is gone.
         """
         with self._errors():
-            yield from self._read(TopicPartition(self._config.readings, partition), end)
-
-    def results(self, kind: Kind) -> Found:
-        """Rows of the topic of windows or anomalies; those of other readings' topics are left out.
-
-        Raises:
-            UserError: the beginning of the log is gone, or there is no such topic.
-        """
-        for record in self._whole(self._config.windows if kind is WINDOWS else self._config.anomalies):
-            try:
-                row = msgspec.json.decode(record.value, type=dict[str, Any])
-                if row["topic"] != self._config.readings:
-                    continue
-                place = kind.place(row)
-            except (ValueError, KeyError, TypeError, RecursionError) as error:  # also msgspec's errors
-                place, row = f"{record.topic}[{record.partition}]@{record.offset}", {"not a row": str(error)}
-            yield place, row
-
-    def rejected(self) -> Iterator[tuple[tuple[int, int], Document]]:
-        """Rejected messages by (partition, offset) of their origin; those of other topics are left out.
-
-        `cut` tells whether the reason says that the topic did not take the whole message.
-
-        Raises:
-            UserError: the beginning of the log is gone, or there is no such topic.
-        """
-        for record in self._whole(self._config.rejected):
-            headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
-            if headers.get("oda.topic") != self._config.readings:
-                continue
-            try:
-                origin = int(headers["oda.partition"]), int(headers["oda.offset"])
-            except (KeyError, ValueError):
-                origin = (-1, record.offset)
-            reason = headers.get("oda.reason", "")
-            row = {"key": record.key, "value": record.value, "has a reason": bool(reason), "cut": reason.endswith(CUT)}
-            yield origin, row
-
-    def _whole(self, topic: str) -> Iterator[Any]:
-        with self._errors():
-            for part, end in self._consumer.end_offsets(self._partitions(topic)).items():
-                yield from self._read(part, end)
-
-    def _read(self, part: TopicPartition, end: int) -> Iterator[Any]:
-        if self._consumer.beginning_offsets([part])[part] > 0:
-            raise UserError(
-                f"the beginning of topic {part.topic}, partition {part.partition}, is gone (retention deletes old "
-                "records): what it gave can't be audited. Audit a topic with retention.ms=-1, under its own group."
-            )
-        self._consumer.assign([part])
-        self._consumer.seek(part, 0)
-        position, since = 0, monotonic()
-        while position < end:  # not "until the last record": offsets may hold none
-            for record in self._consumer.poll(timeout_ms=1000).get(part, ()):
-                if record.offset < end:
-                    yield record
-            if self._consumer.position(part) > position:
-                position, since = self._consumer.position(part), monotonic()
-            elif monotonic() > since + _STALL_SECONDS:
-                raise UserError(
-                    f"topic {part.topic}, partition {part.partition}: nothing after offset {position} "
-                    f"for {_STALL_SECONDS} s, though it ends at {end}; are all brokers up?"
-                )
-
-    def _partitions(self, topic: str) -> list[Any]:
-        numbers = self._consumer.partitions_for_topic(topic)
-        if not numbers:
-            raise UserError(f"there is no topic {topic}: nothing to audit. Has the topology run yet?")
-        return [TopicPartition(topic, number) for number in sorted(numbers)]
+            part = TopicPartition(self._config.readings, partition)
+            require_beginning(self._consumer, part)
+            yield from read(self._consumer, part, 0, end)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -225,107 +111,9 @@ class Log:
             raise UserError(f"Kafka at oda.kafka.brokers = {self._config.brokers}: {error}") from None
 
 
-_COLUMNS = {
-    WINDOWS: 'series, to_unix_timestamp(start) AS start, partition, to_unix_timestamp("end") AS "end", count, mean, '
-    "stddev, first_offset, last_offset, closed_at, closed_by, late",
-    ANOMALIES: "series, to_unix_timestamp(time) AS time, partition, offset, value, mean, stddev, count, "
-    "to_unix_timestamp(window_start) AS window_start",
-}
-_DAY = "to_unix_timestamp(day) AS day"
-
-
-class Online:
-    """Cassandra: whole tables. Its rows don't name the topic: a keyspace belongs to one.
-
-    Raises:
-        UserError: Cassandra can't be reached or has no such keyspace, here or in any method.
-    """
-
-    def __init__(self, config: settings.Cassandra, topic: str) -> None:
-        self._config = config
-        self._topic = topic
-        with self._errors():
-            self._session = open_session(config)
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._session.cluster.shutdown()
-
-    def log_id(self) -> UUID | None:
-        """Kafka's id of the topic that the rows are of; None if there was none noted yet."""
-        select = f"SELECT id FROM {self._config.keyspace}.topics WHERE topic = %s"
-        with self._errors(), suppress(InvalidRequest):  # no such keyspace or table: the topology has not run yet
-            row = self._session.execute(select, [self._topic]).one()
-            return row.id if row else None
-        return None
-
-    def results(self, kind: Kind) -> Found:
-        """Rows of the table `windows` or `anomalies`."""
-        for values in self._select(f"{_DAY}, {_COLUMNS[kind]}", kind.name):
-            row = {"topic": self._topic, **values._asdict()}
-            day = row.pop("day") // DAY_MS
-            yield _in_day(day, kind.place(row)), row
-
-    def readings(self) -> Iterator[Any]:
-        """Rows of the archive with the fields `series`, `day` (epoch ms), `partition`, ..., as the table has them."""
-        return self._select(f"series, {_DAY}, partition, first_offset, last_offset, data", "readings")
-
-    def _select(self, columns: str, table: str) -> Iterator[Any]:
-        with self._errors():
-            yield from self._session.execute(f"SELECT {columns} FROM {self._config.keyspace}.{table}")
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (NoHostAvailable, UnresolvableContactPoints):
-            raise UserError(
-                f"no answer from Cassandra at oda.cassandra.hosts = {self._config.hosts}; start it with `oda up`"
-            ) from None
-        except InvalidRequest as error:  # no such keyspace or table
-            raise UserError(f"Cassandra: {error}; has the topology run yet?") from None
-        except DriverException as error:
-            raise UserError(f"Cassandra at oda.cassandra.hosts = {self._config.hosts}: {error}") from None
-
-
-class Insights:
-    """Elasticsearch: all documents of one topic.
-
-    Raises:
-        UserError: Elasticsearch can't be reached, in any method.
-    """
-
-    def __init__(self, config: settings.Elasticsearch, topic: str) -> None:
-        self._config = config
-        self._topic = topic
-        self._client = Elasticsearch(config.urls.split(","), request_timeout=config.timeout_ms / 1000)
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._client.close()
-
-    def results(self, kind: Kind) -> Found:
-        """Documents of the indexes of windows or anomalies; none if there is no index."""
-        index = f"{self._config.prefix}-{kind.name}-*"
-        try:
-            self._client.indices.refresh(index=index)
-            for hit in scan(self._client, index=index, query={"query": {"term": {"topic": self._topic}}}, size=5000):
-                yield f"{hit['_index']}/{hit['_id']}", hit["_source"]
-        except elastic_transport.TransportError as error:
-            reason = "no answer" if isinstance(error, elastic_transport.ConnectionError) else error
-            raise UserError(f"Elasticsearch at oda.elasticsearch.urls = {self._config.urls}: {reason}") from None
-        except (ApiError, ScanError) as error:
-            raise UserError(f"Elasticsearch at oda.elasticsearch.urls = {self._config.urls}: {error}") from None
-
-
-def _in_day(day: int, place: str) -> str:
-    return f"{np.datetime64(day, 'D')}/{place}"
-
-
-def is_beyond(row: Document, kind: Kind, committed: Mapping[int, int]) -> bool:
+def is_beyond(row: Document, kind: Kind[Any], committed: Mapping[int, int]) -> bool:
     """Whether a row that a store holds is beyond the audited part, which ends at the committed positions."""
     try:
-        point = committed[row["partition"]]
-        return bool(row["offset" if kind is ANOMALIES else "closed_at"] >= point)
+        return bool(row[kind.made_at] >= committed[row["partition"]])
     except (KeyError, TypeError):  # no such row is right, so it must be compared
         return False

@@ -16,6 +16,7 @@ from oda.chaos.system import System
 from oda.cluster import processes
 from oda.plan import COMPONENTS, Measured
 from oda.stores import cassandra, elasticsearch
+from oda.stores.catalogue import STORES
 
 _APART_MS = 600_000
 """More than filling the topic takes: the second half must not be older than the first."""
@@ -27,7 +28,7 @@ _SETTLE_SECONDS = 15
 
 _TABLES = ("readings", "windows", "anomalies")
 
-_SERVERS = {"kafka server": "kafka-1", "cassandra server": "cassandra", "elasticsearch server": "elasticsearch"}
+_SERVERS = {f"{store.name} server": store.server for store in STORES if store.server}
 
 
 def measure(system: System, workload: Workload) -> Measured:

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from oda.bench import throughput
-from oda.chaos.system import COMPONENTS, System
+from oda.chaos.system import SCRIPTS, System
 from oda.errors import UserError
 
 _SECONDS = 5
@@ -25,7 +25,7 @@ def draw(system: System, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     throughput.reading_since(system.settings, system.cluster.layout.logs)
-    files = {folder / f"{name}.svg": system.component(name)[0] for name in COMPONENTS}
+    files = {folder / f"{name}.svg": system.component(name)[0] for name in SCRIPTS}
     options = ["--duration", str(_SECONDS), "--rate", str(_SAMPLES_A_SECOND), "--gil"]
     samplers = [
         subprocess.Popen(

@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,11 +22,13 @@ from numpy.typing import NDArray
 
 from oda.bench.results import stamp
 from oda.bench.watch import Background, Load
+from oda.core.kinds import ANOMALIES
 from oda.core.reading import Reading, encode
 from oda.errors import UserError
 from oda.kafka import connect, consumer
 from oda.settings import Settings
-from oda.stores import cassandra, elasticsearch
+from oda.stores import elasticsearch
+from oda.stores.cassandra import CassandraStore
 from oda.topology import Storm
 
 _WARM_UP_SECONDS = 60.0
@@ -37,6 +38,9 @@ _PROBES_A_SECOND = 100
 
 _SERIES_PROBES_A_SECOND = 10
 """Enough for a baseline in each window."""
+
+_FOLLOWED = "probe-0"
+"""The series that the stores are asked for."""
 
 _LOOK_SECONDS = 0.02
 """Between two questions to a store: by so much its latency may be too high."""
@@ -132,7 +136,7 @@ def _latencies(probes: Mapping[Place, Probe], found: Mapping[Place, float]) -> N
 
 
 def _is_followed(probe: Probe) -> bool:
-    return probe.series == "probe-0"
+    return probe.series == _FOLLOWED
 
 
 def _appended(settings: Settings, probes: Mapping[Place, Probe]) -> dict[Place, float]:
@@ -175,33 +179,32 @@ def _produce(settings: Settings, rate: int, seconds: float, asked: list[_Watch])
 
 @contextmanager
 def _cassandra(settings: Settings) -> Iterator[Find]:
-    session = cassandra.connect(settings.cassandra)
-    select = session.prepare(
-        f"SELECT partition, offset FROM {settings.cassandra.keyspace}.anomalies "
-        "WHERE series = ? AND day IN ? AND time IN ?"
-    )
+    with closing(CassandraStore(settings)) as store:
 
-    def find(wanted: dict[Place, Probe]) -> list[Place]:
-        times = [datetime.fromtimestamp(probe.time / 1000, UTC) for probe in wanted.values()]
-        days = list({time.date() for time in times})
-        names = {probe.series for probe in wanted.values()}
-        return [tuple(row) for name in names for row in session.execute(select, (name, days, times))]
+        def find(wanted: dict[Place, Probe]) -> list[Place]:
+            if not wanted:
+                return []
+            times = [probe.time for probe in wanted.values()]
+            rows = store.recent(ANOMALIES, _FOLLOWED, min(times), max(times) + 1)
+            return [(row["partition"], row["offset"]) for row in rows]
 
-    yield find
-    session.cluster.shutdown()
+        yield find
 
 
 @contextmanager
 def _elasticsearch(settings: Settings) -> Iterator[Find]:
+    """By their ids, which finds a document at once; a search finds it after the next refresh."""
     prefix, topic = settings.elasticsearch.prefix, settings.kafka.readings
     with closing(elasticsearch.connect(settings.elasticsearch)) as client:
 
         def find(wanted: dict[Place, Probe]) -> list[Place]:
             if not wanted:
                 return []
-            docs = [
-                elasticsearch.address(prefix, "anomalies", probe.time, topic, *place) for place, probe in wanted.items()
+            rows = [
+                {"topic": topic, "partition": partition, "offset": offset, "time": probe.time}
+                for (partition, offset), probe in wanted.items()
             ]
+            docs = [elasticsearch.address(prefix, ANOMALIES, row) for row in rows]
             answers = client.mget(docs=docs, source=False)["docs"]  # in the order of the questions
             return [place for place, answer in zip(wanted, answers, strict=True) if answer.get("found")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from kafka import KafkaAdminClient
@@ -12,7 +12,7 @@ from kafka import KafkaAdminClient
 from oda.cli.context import Context
 from oda.kafka import connect, create_topics
 from oda.settings import Settings
-from oda.stores import cassandra, elasticsearch
+from oda.stores.catalogue import STORES
 from oda.topology import Storm, isolated
 
 
@@ -28,8 +28,9 @@ def own_stream(context: Context, **options: object) -> Iterator[tuple[Storm, Set
         create_topics(settings.kafka)
         try:
             # As on a running system: tables and templates are there when the topology starts.
-            cassandra.connect(settings.cassandra).cluster.shutdown()
-            elasticsearch.connect(settings.elasticsearch).close()
+            for description in STORES:
+                with closing(description.open(settings)) as store:
+                    store.migrate()
             yield Storm(own.config, own.env), settings
         except BaseException:
             with suppress(Exception):  # a server that is down must not hide what went wrong
@@ -39,17 +40,10 @@ def own_stream(context: Context, **options: object) -> Iterator[tuple[Storm, Set
 
 
 def _drop(settings: Settings) -> None:
+    for description in STORES:
+        with closing(description.open(settings)) as store:
+            store.drop()
     admin = connect(KafkaAdminClient, settings.kafka)
     # By name, and not those of the settings: other engines make topics for their state, named after the group.
     admin.delete_topics([topic for topic in admin.list_topics() if settings.kafka.group in topic])
     admin.close()
-    session = cassandra.connect(settings.cassandra)
-    session.execute(f"DROP KEYSPACE IF EXISTS {settings.cassandra.keyspace}")
-    session.cluster.shutdown()
-    client = elasticsearch.connect(settings.elasticsearch)
-    prefix = settings.elasticsearch.prefix
-    for index in client.indices.get(index=f"{prefix}-*"):
-        client.indices.delete(index=index)
-    for template in client.indices.get_index_template(name=f"{prefix}-*")["index_templates"]:
-        client.indices.delete_index_template(name=template["name"])
-    client.close()

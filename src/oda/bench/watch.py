@@ -17,7 +17,7 @@ import psutil
 
 from oda.bench.throughput import Group
 from oda.bench.workload import noise
-from oda.chaos.system import COMPONENTS, System
+from oda.chaos.system import SCRIPTS, System
 from oda.cluster import processes
 from oda.collect.producer import Producer
 from oda.core.reading import Reading, encode
@@ -141,7 +141,7 @@ def _memory(system: System) -> dict[str, float]:
     found |= {name: system.server(name) for name in system.supervisors}  # without the workers
     by_name = {f"server {name}": found.get(name, []) for name in (server.name for server in system.cluster.servers)}
     by_name["worker"] = system.workers()
-    by_name |= {f"component {name}": system.component(name) for name in COMPONENTS}
+    by_name |= {f"component {name}": system.component(name) for name in SCRIPTS}
     return {name: sum(map(rss, family)) for name, family in by_name.items() if family}
 
 

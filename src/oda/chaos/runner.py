@@ -16,11 +16,12 @@ from oda.chaos.recovery import Observer, Recovery
 from oda.chaos.stores import FullDisk, TooManyRequests, Unavailable
 from oda.chaos.system import System, all_targets, server_target
 from oda.errors import UserError
+from oda.stores.catalogue import STORES
 
 RECOVERY_SECONDS = 240.0
 """A system that does not work again within this time has failed."""
 
-_STORES = ("kafka-1", "cassandra", "elasticsearch")
+_SERVERS = [store.server for store in STORES if store.server]
 
 
 @dataclass
@@ -46,8 +47,8 @@ class Timeline:
 def all_faults(system: System) -> list[Fault]:
     """One of each; a full disk only of servers whose data folder is a file system of its own."""
     faults: list[Fault] = [kind(target) for kind in (Kill, Pause) for target in all_targets(system)]
-    faults += [Slow(server_target(name)) for name in _STORES]
-    faults += [FullDisk(s) for s in system.cluster.servers if s.name in _STORES and os.path.ismount(s.folder)]
+    faults += [Slow(server_target(name)) for name in _SERVERS]
+    faults += [FullDisk(s) for s in system.cluster.servers if s.name in _SERVERS and os.path.ismount(s.folder)]
     return [*faults, Unavailable(), TooManyRequests(), Resubmit(), SecondTopology(), MorePartitions()]
 
 

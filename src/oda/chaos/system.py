@@ -15,10 +15,13 @@ from oda.cluster import processes
 from oda.cluster.local import LocalCluster, ServerFailedError
 from oda.cluster.storm_daemons import Supervisor
 from oda.settings import Settings
+from oda.stores.catalogue import STORES
 from oda.topology import Storm
 
-COMPONENTS = ("readings", "windows", "anomalies", "cassandra", "elasticsearch", "kafka")
-"""Components of the topology, each a Python process."""
+SCRIPTS = {"readings": "spouts.readings.", "windows": "bolts.windows.", "anomalies": "bolts.anomalies."} | {
+    store.name: f"bolts.sinks.{store.name}" for store in STORES
+}
+"""Components of the topology, each a Python process, and what it was started with."""
 
 _SPARED = {"ui", "logviewer"}  # nothing depends on them
 
@@ -35,8 +38,7 @@ class System:
 
     def component(self, name: str) -> list[psutil.Process]:
         """The Python processes of a component of the topology."""
-        module = ("spouts." if name == "readings" else "bolts.") + name + "."
-        return [process for process in self._workers() if _runs(process, "streamparse_run", module)]
+        return [process for process in self._workers() if _runs(process, "streamparse_run", SCRIPTS[name])]
 
     def workers(self) -> list[psutil.Process]:
         """The JVMs that run the topology, oldest first, without the processes that write their logs."""
@@ -100,7 +102,7 @@ def server_target(name: str) -> Target:
 def all_targets(system: System) -> list[Target]:
     """Each component, one worker and all at once, and each server that something depends on."""
     return [
-        *(Target(name, partial(System.component, name=name)) for name in COMPONENTS),
+        *(Target(name, partial(System.component, name=name)) for name in SCRIPTS),
         Target("worker", System.worker),
         Target("all workers", System.workers),
         *(server_target(server.name) for server in system.cluster.servers if server.name not in _SPARED),

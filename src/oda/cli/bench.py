@@ -28,7 +28,7 @@ from oda.cli.plan import COST, load_model
 from oda.cli.servers import local_cluster
 from oda.cli.verify import is_sound
 from oda.cluster.layout import load_layout
-from oda.plan import STORES, Measured, Model
+from oda.plan import SERVED, Measured, Model
 from oda.settings import Settings
 from oda.topology import ROOT, Storm
 
@@ -220,10 +220,10 @@ def measure_cost(
 
 def _check_table(model: Model, costs: list[Measured]) -> Table:
     """What the model foretells over what was measured."""
-    table = Table("series", "CPU, whole system", *(f"disk of {store}" for store in STORES), "memory of window bolts")
+    table = Table("series", "CPU, whole system", *(f"disk of {store}" for store in SERVED), "memory of window bolts")
     for found in costs:
         cpu = sum(model.cpu(name, found.density) for name in found.cpu) * found.readings / sum(found.cpu.values())
-        disk = [model.disk(store, found.density) * found.readings / found.disk[store] for store in STORES]
+        disk = [model.disk(store, found.density) * found.readings / found.disk[store] for store in SERVED]
         memory = model.memory(found.series) / found.memory["windows"] / 2**20
         table.add_row(f"{found.series:,}", *(f"{ratio:.2f}" for ratio in (cpu, *disk, memory)))
     return table

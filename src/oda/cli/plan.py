@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from oda.plan import BUSY, MACHINE_CORES, MACHINE_DISK, STORES, Load, Measured, Model, Plan
+from oda.plan import BUSY, MACHINE_CORES, MACHINE_DISK, SERVED, Load, Measured, Model, Plan
 from oda.topology import ROOT
 
 COST = ROOT / "benchmarks/cost.json"
@@ -51,7 +51,8 @@ def _show(found: Plan, console: Console) -> None:
         table.add_row(f"executors of {name}", str(number), f"oda.parallelism.{name}")
     table.add_row("Storm workers, one a machine", str(found.workers), "topology.workers")
     table.add_row("memory of all window bolts", f"{found.state / 2**30:,.1f} GiB", "")
-    for store in STORES:
+    table.add_row("buckets of series in Cassandra", str(found.buckets), "oda.cassandra.buckets")
+    for store in SERVED:
         table.add_row(f"nodes of {store}", str(found.nodes[store]), "")
         table.add_row(f"disk of {store}, all nodes", f"{found.disk[store] / 1e12:,.2f} TB", "")
     console.print(table)

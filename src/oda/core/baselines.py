@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from oda.core import columns
 from oda.core.batch import Readings
-from oda.core.rows import Anomaly, ClosedWindow
+from oda.core.kinds import Anomaly, ClosedWindow
 from oda.core.text import from_text, to_text
 from oda.settings import Judge
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from oda.core import snapshot
 from oda.core.baselines import Baselines
 from oda.core.batch import Batch
-from oda.core.rows import ClosedWindow
+from oda.core.kinds import ClosedWindow
 from oda.core.silence import Silence
 from oda.core.windows import PartitionWindows
 from oda.settings import Window

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from oda.core.batch import Batch
-from oda.core.rows import Rejected
+from oda.core.kinds import Rejected
 
 _READING_BYTES = 75
 """A rejected message counts as a reading for each time that it has so many bytes."""

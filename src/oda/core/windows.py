@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from oda.core.baselines import Baselines
 from oda.core.batch import Batch, ClockMark, Readings
-from oda.core.rows import ClosedWindow
+from oda.core.kinds import ClosedWindow
 from oda.settings import Window
 
 _TIME_BITS = 43  # core.reading.MAX_TIME: a segment number and a time share an int64

@@ -1,4 +1,4 @@
-"""The archive's format: readings of one series and UTC day, packed into one row of the table `readings`.
+"""The archive's format: readings of one series and slot of time, packed into one row of the table `readings`.
 
 A row's `data` holds three columns one after the other, little-endian, in the order of the log: offsets
 as uint32 counted from `first_offset`, times as int64 epoch ms, values as float64. A replay may cut the
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-DAY_MS = 86_400_000
+from oda.stores.place import SLOT_MS
 
 _READING = 4 + 8 + 8
 """Bytes of one packed reading."""
@@ -28,13 +28,25 @@ _SPAN = 2**32
 
 
 class Row(NamedTuple):
-    """One row of the table `readings`; `day` in days since 1970, by the readings' own time."""
+    """One row of the table `readings`; `slot` by the readings' own time."""
 
     series: str
-    day: int
+    slot: int
     first_offset: int
     last_offset: int
     data: bytes
+
+
+class Packed(NamedTuple):
+    """A row as it is read; `is_misplaced` if it does not stand where a reader looks for it."""
+
+    series: str
+    slot: int
+    partition: int
+    first_offset: int
+    last_offset: int
+    data: bytes
+    is_misplaced: bool
 
 
 class Columns(NamedTuple):
@@ -52,7 +64,7 @@ def pack(
     times: NDArray[np.int64],
     values: NDArray[np.float64],
 ) -> list[Row]:
-    """Turn a batch's readings into rows, one for each series and UTC day, more if there are many readings of it.
+    """Turn a batch's readings into rows, one for each series and slot, more if there are many readings of it.
 
     Args:
         names: series names.
@@ -61,19 +73,19 @@ def pack(
         times: epoch ms.
         values: the numbers themselves.
 
-    >>> rows = pack(["a", "b"], *map(np.array, ([1, 0, 1], [7, 8, 9], [0, 1, DAY_MS], [1.5, 2.5, 3.5])))
+    >>> rows = pack(["a", "b"], *map(np.array, ([1, 0, 1], [7, 8, 9], [0, 1, SLOT_MS], [1.5, 2.5, 3.5])))
     >>> [row[:4] for row in rows]
     [('a', 0, 8, 8), ('b', 0, 7, 7), ('b', 1, 9, 9)]
     """
     if not len(series):
         return []
-    days = times // DAY_MS
+    slots = times // SLOT_MS
     spans = (offsets - offsets[0]) // _SPAN
     # Stable, so that readings stay in log order within their row; the last key is the first to sort by.
-    order = np.lexsort((spans, days, series))
-    series, days, spans, offsets = series[order], days[order], spans[order], offsets[order]
+    order = np.lexsort((spans, slots, series))
+    series, slots, spans, offsets = series[order], slots[order], spans[order], offsets[order]
 
-    changes = (np.diff(series) != 0) | (np.diff(days) != 0) | (np.diff(spans) != 0)
+    changes = (np.diff(series) != 0) | (np.diff(slots) != 0) | (np.diff(spans) != 0)
     groups = np.flatnonzero(np.r_[True, changes])
     number_in_group = np.arange(len(order)) - np.repeat(groups, np.diff(np.r_[groups, len(order)]))
     starts = np.flatnonzero(number_in_group % _MOST == 0)
@@ -87,14 +99,14 @@ def pack(
     return [
         Row(
             names[name],
-            day,
+            slot,
             first,
             last,
             packed_offsets[4 * a : 4 * b] + packed_times[8 * a : 8 * b] + packed_values[8 * a : 8 * b],
         )
-        for name, day, first, last, a, b in zip(
+        for name, slot, first, last, a, b in zip(
             series[starts].tolist(),
-            days[starts].tolist(),
+            slots[starts].tolist(),
             firsts.tolist(),
             offsets[ends - 1].tolist(),
             starts.tolist(),
@@ -121,9 +133,9 @@ def unpack(first_offset: int, data: bytes) -> Columns:
 
 
 def readings(rows: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, int, float]]:
-    """Each reading of one series, day and partition once: `(offset, time in epoch ms, value)`, in log order.
+    """Each reading of one series, slot and partition once: `(offset, time in epoch ms, value)`, in log order.
 
-    A row has every reading of its series and day between its first and last offset. So what a row
+    A row has every reading of its series and slot between its first and last offset. So what a row
     shares with those before it is what is not beyond their last offset.
 
     Args:

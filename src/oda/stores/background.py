@@ -3,8 +3,8 @@
 What waits is written together, up to a limit: of all that waited behind an outage, the first would be
 acknowledged only with the last, long after Storm's time-out. A store that fails is asked again with
 growing pauses for as long as it takes: nothing is dropped, nothing is failed; what is un-acknowledged
-holds the spout back. Only what Storm itself has given up (and replays) is let go, which bounds the
-memory.
+holds the spout back. A store that refuses is asked again after long pauses, and people are told at once.
+Only what Storm itself has given up (and replays) is let go, which bounds the memory.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Generic, TypeVar
 
 import tenacity
 
+from oda.errors import Refused
 from oda.world import WORLD, World
 
 Item = TypeVar("Item")
@@ -32,6 +33,9 @@ _LASTING_SECONDS = 10.0
 
 _TELL_SECONDS = 180.0
 """How often, while it lasts."""
+
+_REFUSED_SECONDS = 10.0
+"""A pause until what was refused is tried again: somebody has to mend something first."""
 
 
 class FatalError(Exception):
@@ -48,7 +52,7 @@ class BackgroundWriter(Generic[Item]):
         keep_seconds: items that waited longer are let go.
         linger_seconds: how long the first item waits for others to be written with it.
         log: where each of a store's failures goes.
-        tell: is told, in the store's own words, of a failure that lasts: for where people look.
+        tell: is told, in the store's own words, of a failure that lasts, and at once of a refusal.
         world: whose clock counts, and where the thread is started.
     """
 
@@ -69,7 +73,7 @@ class BackgroundWriter(Generic[Item]):
         self._log = log
         self._tell = tell
         self._now = world.monotonic
-        self._told = -inf
+        self._told = {True: -inf, False: -inf}  # by whether it was a refusal
         self._waiting: deque[tuple[float, Item]] = deque()
         self._taken: list[Item] = []
         self._changed = threading.Condition()
@@ -88,7 +92,7 @@ class BackgroundWriter(Generic[Item]):
     def run(self) -> None:
         """The thread: writes for ever, and ends the process when that can't go on."""
         attempt = tenacity.retry(
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
+            wait=_pause,
             retry=tenacity.retry_if_not_exception_type(FatalError),
             before_sleep=self._report,
         )(self.attempt)
@@ -124,7 +128,15 @@ class BackgroundWriter(Generic[Item]):
         error = attempt.outcome.exception() if attempt.outcome else None
         problem = f"{type(error).__name__}: {error}"
         self._log.warning("attempt %d failed: %s", attempt.attempt_number, problem)
-        lasting = attempt.seconds_since_start or 0.0
-        if lasting >= _LASTING_SECONDS and self._now() >= self._told + _TELL_SECONDS:
-            self._told = self._now()
-            self._tell(f"failing for {lasting:.0f} s, and tried again until it works: {problem}")
+        lasting, refused = attempt.seconds_since_start or 0.0, isinstance(error, Refused)
+        if (refused or lasting >= _LASTING_SECONDS) and self._now() >= self._told[refused] + _TELL_SECONDS:
+            self._told[refused] = self._now()
+            since = "refused" if refused else f"failing for {lasting:.0f} s"
+            self._tell(f"{since}, and tried again until it works: {problem}")
+
+
+def _pause(attempt: tenacity.RetryCallState) -> float:
+    """Seconds until the next attempt."""
+    if attempt.outcome and isinstance(attempt.outcome.exception(), Refused):
+        return _REFUSED_SECONDS
+    return tenacity.wait_random_exponential(multiplier=0.2, max=5)(attempt)

@@ -1,4 +1,4 @@
-"""Cassandra, the online store: a session, and the writer of windows, anomalies and readings.
+"""Cassandra, the online store: windows, anomalies, and the archive of readings.
 
 Every write carries the spout's clock as its timestamp. What a row holds follows from the log, so a
 replay writes the same again; the clock (not the offset) as timestamp lets
@@ -8,22 +8,34 @@ TimeWindowCompactionStrategy drop expired days as whole files.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from operator import attrgetter
+from typing import Any, NamedTuple
+from uuid import UUID
 
-from cassandra import ConsistencyLevel, Unauthorized
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
-from cassandra.concurrent import execute_concurrent
+from cassandra import (
+    AuthenticationFailed,
+    ConsistencyLevel,
+    DriverException,
+    InvalidRequest,
+    Unauthorized,
+    UnresolvableContactPoints,
+)
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
 from cassandra.pool import Host
-from cassandra.query import BatchStatement, BatchType, BoundStatement
+from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 
 from oda.core.batch import Batch, joined
-from oda.core.rows import Anomaly, ClosedWindow
-from oda.settings import Cassandra
-from oda.stores import archive
-from oda.stores.schema import EXPIRING, TABLES, cassandra_statements, ttl_seconds
+from oda.core.kinds import Document, Kind, Meaning
+from oda.errors import Refused, UserError
+from oda.settings import Cassandra, Settings
+from oda.stores import archive, keyspace
+from oda.stores.archive import Packed
+from oda.stores.contract import Found, Item, Rows
+from oda.stores.place import bucket_of, slot_of
 
 _REQUEST_ROWS = 30
 _REQUEST_BYTES = 2**20
@@ -32,14 +44,7 @@ _REQUEST_BYTES = 2**20
 RECONNECTION = ExponentialReconnectionPolicy(base_delay=1.0, max_delay=5.0, max_attempts=None)
 """The driver's own lets pauses grow to ten minutes, and gives a node up after 64 attempts."""
 
-_EPOCH_DAY = 2**31  # a CQL date is a day number with 1970-01-01 in the middle
-
-_INSERT = {
-    "windows": "series, day, start, partition, end, count, mean, stddev, "
-    "first_offset, last_offset, closed_at, closed_by, late",
-    "anomalies": "series, day, time, partition, offset, value, mean, stddev, count, window_start",
-    "readings": "series, day, partition, first_offset, last_offset, data",
-}
+_READINGS = ("bucket", "slot", "series", "partition", "first_offset", "last_offset", "data")
 
 
 def open_session(settings: Cassandra) -> Session:
@@ -70,136 +75,222 @@ def open_session(settings: Cassandra) -> Session:
         raise
 
 
-def connect(settings: Cassandra) -> Session:
-    """Open a session; makes the keyspace and tables if they are missing, and sets how long rows live from now on.
+def open_keyspace(settings: Cassandra) -> Session:
+    """Open a session and bring the keyspace up to date: for what writes into tables of its own there.
 
-    Raises as `open_session` does.
+    Raises as `open_session` does, and:
+        Refused: the keyspace can't be brought up to date.
     """
     session = open_session(settings)
-    # Changes of the schema that meet on two nodes can clash: only the first start ever makes one.
-    existing, ttl = session.cluster.metadata.keyspaces.get(settings.keyspace), ttl_seconds(settings)
     try:
-        if existing is None or not existing.tables.keys() >= TABLES:
-            for statement in cassandra_statements(settings):
-                session.execute(statement)
-        for table in _other_ttl(session, settings):
-            with suppress(Unauthorized):  # then it is one of the `ignored`
-                session.execute(f"ALTER TABLE {settings.keyspace}.{table} WITH default_time_to_live = {ttl}")
+        keyspace.migrate(session, settings)
     except BaseException:
         session.cluster.shutdown()
         raise
     return session
 
 
-def ignored(session: Session, settings: Cassandra) -> list[str]:
-    """What of the settings the keyspace does not follow, for the log."""
-    notes = [
-        f"oda.cassandra.ttl_days is {settings.ttl_days}, and rows of {settings.keyspace}.{table} live for {found} s: "
-        f"this account may not alter it. Let another one set its default_time_to_live to {ttl_seconds(settings)}."
-        for table, found in _other_ttl(session, settings).items()
-    ]
-    strategy = session.cluster.metadata.keyspaces[settings.keyspace].replication_strategy
-    factors = getattr(strategy, "dc_replication_factors", None) or {"": getattr(strategy, "replication_factor", None)}
-    if set(factors.values()) != {settings.replication}:
-        notes.append(
-            f"oda.cassandra.replication is {settings.replication}, and keyspace {settings.keyspace} was made with "
-            f"{strategy.export_for_schema()}, which it keeps: to change that takes ALTER KEYSPACE, and then "
-            "`nodetool repair --full` on each node, or rows are missing."
+class _Insert(NamedTuple):
+    """A statement for rows of one kind: what of a row is its key, and what its user type, in that type's order."""
+
+    statement: PreparedStatement
+    key: Callable[[Any], tuple[str, int, int]]
+    fields: tuple[Callable[[Any], Any], ...]
+
+
+class CassandraStore:
+    """A keyspace. It belongs to one topic of readings: its rows don't name it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.notes: Sequence[str] = ()
+        self._settings = settings.cassandra
+        self._topic = settings.kafka.readings
+        with self._explained():
+            self._session = open_session(settings.cassandra)
+        self._inserts: dict[str, _Insert] = {}
+        self._insert_readings: PreparedStatement | None = None
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._session.cluster.shutdown()
+
+    # -- schema ---------------------------------------------------------------------------------
+
+    def migrate(self) -> None:
+        """Make the keyspace, or bring an older one up to date. Raises Refused when that can't be."""
+        self.notes = keyspace.migrate(self._session, self._settings)
+
+    def drop(self) -> None:
+        """Delete the keyspace."""
+        self._session.execute(f"DROP KEYSPACE IF EXISTS {self._settings.keyspace}")
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def write(self, items: Sequence[Item]) -> None:
+        """Write rows and batches; returns when Cassandra has acknowledged all of it.
+
+        Raises:
+            Refused: a table lacks a column, a row is too large, this account may not, ...
+            cassandra.DriverException, cassandra.cluster.NoHostAvailable: try again.
+        """
+        with _refusals():
+            partitions: defaultdict[tuple[str, int, int], list[BoundStatement]] = defaultdict(list)
+            for item in items:
+                if isinstance(item, Rows):
+                    self._bind_rows(item, partitions)
+            # Together, those that chain: a row of a sparse series' few readings costs as much as one of many.
+            for batch in joined(item for item in items if isinstance(item, Batch)):
+                self._bind_readings(batch, partitions)
+            by_replica: defaultdict[Host | None, list[list[BoundStatement]]] = defaultdict(list)
+            for rows in partitions.values():
+                by_replica[self._replica(rows[0])].append(rows)
+            writes = [(request, ()) for parts in by_replica.values() for request in _requests(parts)]
+            execute_concurrent(self._session, writes, concurrency=128, raise_on_first_error=True)
+
+    def _bind_rows(self, item: Rows, partitions: defaultdict[tuple[str, int, int], list[BoundStatement]]) -> None:
+        insert = self._inserts.get(item.kind.name) or self._prepare(item.kind)
+        table, partition, timestamp, buckets = item.kind.name, item.partition, item.clock * 1000, self._settings.buckets
+        for row in item.rows:
+            series, time, offset = insert.key(row)
+            bucket, slot = bucket_of(series, buckets), slot_of(time)
+            fields = tuple(get(row) for get in insert.fields)
+            bound = insert.statement.bind((bucket, slot, series, time, partition, offset, fields, timestamp))
+            partitions[table, bucket, slot].append(bound)
+
+    def _bind_readings(self, batch: Batch, partitions: defaultdict[tuple[str, int, int], list[BoundStatement]]) -> None:
+        if self._insert_readings is None:
+            self._insert_readings = self._session.prepare(self._statement("readings", _READINGS))
+        timestamp = batch.clock * 1000
+        for row in archive.pack(*batch.readings):
+            bucket = bucket_of(row.series, self._settings.buckets)
+            place = (bucket, row.slot, row.series, batch.partition, row.first_offset, row.last_offset)
+            partitions["readings", bucket, row.slot].append(self._insert_readings.bind((*place, row.data, timestamp)))
+
+    def _prepare(self, kind: Kind[Any]) -> _Insert:
+        statement = self._session.prepare(
+            self._statement(kind.name, ("bucket", "slot", *keyspace.key_of(kind), "fields"))
         )
-    return notes
+        known = {field.name for field in kind.fields}
+        # By name, in the order of the type as it is: a field that was added stands at its end. One that only a later
+        # version of this program knows stays empty.
+        names = statement.column_metadata[-2].type.fieldnames
+        fields = tuple(attrgetter(name) if name in known else lambda _: None for name in names)
+        insert = self._inserts[kind.name] = _Insert(statement, attrgetter("series", kind.time, kind.offset), fields)
+        return insert
 
-
-def _other_ttl(session: Session, settings: Cassandra) -> dict[str, int]:
-    """The tables that give rows another life than the settings say, and which, in seconds."""
-    tables = session.cluster.metadata.keyspaces[settings.keyspace].tables
-    found = {table: int(tables[table].options["default_time_to_live"]) for table in EXPIRING}
-    return {table: ttl for table, ttl in found.items() if ttl != ttl_seconds(settings)}
-
-
-class CassandraWriter:
-    """Writes results and the archive, many rows at a time. A failed call may be repeated whole.
-
-    Attributes:
-        notes: what of the settings the keyspace does not follow, for the log.
-    """
-
-    def __init__(self, settings: Cassandra) -> None:
-        self._session = connect(settings)
-        self.notes = ignored(self._session, settings)
-        self._insert = {
-            table: self._session.prepare(
-                f"INSERT INTO {settings.keyspace}.{table} ({_quoted(columns)}) "
-                f"VALUES ({', '.join('?' * len(columns.split(', ')))}) USING TIMESTAMP ?"
-            )
-            for table, columns in _INSERT.items()
-        }
-        self._batches: list[Batch] = []
-        self._pending: defaultdict[tuple[str, str, int], list[tuple[Any, ...]]] = defaultdict(list)
-
-    def windows(self, partition: int, clock: int, rows: Iterable[ClosedWindow]) -> None:
-        """Add closed windows to the next flush; `clock` in epoch ms."""
-        for row in rows:
-            self._add(
-                "windows",
-                clock,
-                *(row.series, _day(row.start), row.start, partition, row.end, row.count, row.mean, row.stddev),
-                *(row.first_offset, row.last_offset, row.closed_at, row.closed_by, row.late),
-            )
-
-    def anomalies(self, partition: int, clock: int, rows: Iterable[Anomaly]) -> None:
-        """Add anomalies to the next flush."""
-        for row in rows:
-            self._add(
-                "anomalies",
-                clock,
-                *(row.series, _day(row.time), row.time, partition, row.offset, row.value),
-                *(row.mean, row.stddev, row.count, row.window_start),
-            )
-
-    def readings(self, batch: Batch) -> None:
-        """Add a batch's readings to the next flush."""
-        self._batches.append(batch)
-
-    def flush(self) -> None:
-        """Write what was added; returns when Cassandra has acknowledged all of it."""
-        batches, self._batches = self._batches, []
-        # Together, those that chain: a row of a sparse series' few readings costs as much as one of many.
-        for batch in joined(batches):
-            for row in archive.pack(*batch.readings):
-                place = (row.series, row.day + _EPOCH_DAY, batch.partition, row.first_offset, row.last_offset)
-                self._add("readings", batch.clock, *place, row.data)
-        pending, self._pending = self._pending, defaultdict(list)
-        by_replica: defaultdict[Host | None, list[BoundStatement]] = defaultdict(list)
-        for (table, _, _), rows in pending.items():
-            bound = [self._insert[table].bind(row) for row in rows]
-            by_replica[self._replica(bound[0])] += bound
-        writes = [(request, ()) for rows in by_replica.values() for request in _requests(rows)]
-        execute_concurrent(self._session, writes, concurrency=128, raise_on_first_error=True)
+    def _statement(self, table: str, columns: Iterable[str]) -> str:
+        names = [f'"{name}"' for name in columns]
+        values = ", ".join("?" * len(names))
+        return f"INSERT INTO {self._settings.keyspace}.{table} ({', '.join(names)}) VALUES ({values}) USING TIMESTAMP ?"
 
     def _replica(self, row: BoundStatement) -> Host | None:
         """The node that has the row's partition first; None while the driver does not know it yet."""
         replicas = self._session.cluster.metadata.get_replicas(row.keyspace, row.routing_key)
         return replicas[0] if replicas else None
 
-    def _add(self, table: str, clock: int, series: str, day: int, *values: Any) -> None:
-        self._pending[table, series, day].append((series, day, *values, clock * 1000))
+    # -- reading --------------------------------------------------------------------------------
+
+    def rows(self, kind: Kind[Any]) -> Found:
+        """All rows of the table of a kind."""
+        for bucket, slot, *values in self._select(f"SELECT bucket, slot, {_columns(kind)} FROM {self._table(kind)}"):
+            row = self._document(kind, values)
+            place = kind.place(row)
+            is_there = (bucket, slot) == (bucket_of(row["series"], self._settings.buckets), slot_of(row[kind.time]))
+            yield place if is_there else f"bucket {bucket}, slot {slot}: {place}", row
+
+    def recent(self, kind: Kind[Any], series: str, since: int, until: int) -> Iterator[Document]:
+        """One series' rows with `since <= time < until` (epoch ms), by time. Asks all slots side by side."""
+        with self._explained():
+            select = self._session.prepare(
+                f"SELECT {_columns(kind)} FROM {self._table(kind)} WHERE bucket = ? AND slot = ? AND series = ? "
+                f'AND "{kind.time}" >= ? AND "{kind.time}" < ?'
+            )
+            bucket = bucket_of(series, self._settings.buckets)
+            slots = range(slot_of(since), slot_of(until - 1) + 1)
+            questions = [(bucket, slot, series, since, until) for slot in slots]
+            for _, answer in execute_concurrent_with_args(self._session, select, questions, raise_on_first_error=True):
+                yield from (self._document(kind, row) for row in answer)
+
+    def readings(self) -> Iterator[Packed]:
+        """All rows of the archive."""
+        columns = "series, slot, partition, first_offset, last_offset, data"
+        for row in self._select(f"SELECT bucket, {columns} FROM {self._settings.keyspace}.readings"):
+            is_misplaced = row.bucket != bucket_of(row.series, self._settings.buckets)
+            yield Packed._make((*row[1:], is_misplaced))
+
+    def log_id(self) -> UUID | None:
+        """Kafka's id of the topic that the rows are of; None if there was none noted yet."""
+        select = f"SELECT id FROM {self._settings.keyspace}.topics WHERE topic = %s"
+        with self._explained(), suppress(InvalidRequest):  # no such keyspace or table: the topology has not run yet
+            row = self._session.execute(select, [self._topic]).one()
+            return row.id if row else None
+        return None
+
+    def _select(self, statement: str) -> Iterator[Any]:
+        with self._explained():
+            keyspace.check(self._session, self._settings)
+            yield from self._session.execute(statement)
+
+    def _table(self, kind: Kind[Any]) -> str:
+        return f"{self._settings.keyspace}.{kind.name}"
+
+    def _document(self, kind: Kind[Any], values: Iterable[Any]) -> Document:
+        """A row that was written before a field existed does not have it."""
+        fields = dict(zip((field.name for field in kind.fields), values, strict=False))
+        *_, partition = values
+        row = {name: value for name, value in fields.items() if value is not None or name not in kind.later}
+        return {"topic": self._topic, "partition": partition, **row}
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Errors that a person can mend."""
+        try:
+            yield
+        except (NoHostAvailable, UnresolvableContactPoints):
+            raise UserError(
+                f"no answer from Cassandra at oda.cassandra.hosts = {self._settings.hosts}; start it with `oda up`"
+            ) from None
+        except InvalidRequest as error:  # no such keyspace or table
+            raise UserError(f"Cassandra: {error}; has the topology run yet?") from None
+        except DriverException as error:
+            raise UserError(f"Cassandra at oda.cassandra.hosts = {self._settings.hosts}: {error}") from None
 
 
-def _requests(rows: Iterable[BoundStatement]) -> Iterator[BatchStatement]:
-    """Requests of rows of one node: one for each row would cost more than the rows, most of all with many series."""
+def _columns(kind: Kind[Any]) -> str:
+    """What to select for a row: its fields in the order of its type, and the partition; times as epoch ms."""
+    own = keyspace.key_of(kind)
+
+    def expression(name: str, meaning: Meaning) -> str:
+        column = f'"{name}"' if name in own else f'fields."{name}"'
+        return f"to_unix_timestamp({column})" if meaning is Meaning.TIME else column
+
+    return ", ".join([*(expression(field.name, field.meaning) for field in kind.fields), "partition"])
+
+
+def _requests(partitions: Iterable[list[BoundStatement]]) -> Iterator[BatchStatement]:
+    """Requests of rows of one node: one for each row would cost more than the rows.
+
+    A partition's rows are in as few of them as can be: those in one request are one mutation.
+    """
     batch, size = BatchStatement(BatchType.UNLOGGED), 0
-    for row in rows:
-        if len(batch) >= _REQUEST_ROWS or size >= _REQUEST_BYTES:
+    for rows in partitions:
+        for row in rows:
+            if size >= _REQUEST_BYTES:
+                yield batch
+                batch, size = BatchStatement(BatchType.UNLOGGED), 0
+            batch.add(row)
+            size += sum(map(len, row.values))
+        if len(batch) >= _REQUEST_ROWS:
             yield batch
             batch, size = BatchStatement(BatchType.UNLOGGED), 0
-        batch.add(row)
-        size += len(row.values[-2])  # before the timestamp; the packed readings are what is large
-    yield batch
+    if len(batch):
+        yield batch
 
 
-def _quoted(columns: str) -> str:
-    return columns.replace(" end,", ' "end",')
-
-
-def _day(time: int) -> int:
-    return time // archive.DAY_MS + _EPOCH_DAY
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What Cassandra answers to what it will never do."""
+    try:
+        yield
+    except (InvalidRequest, Unauthorized, AuthenticationFailed) as error:
+        raise Refused(f"Cassandra: {error}") from None

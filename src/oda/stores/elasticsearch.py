@@ -1,67 +1,103 @@
 """Elasticsearch, the insights: windows and anomalies as documents, one index a month, of old ones a decade.
 
 A document's id is its place in the log and its version the spout's clock (`external_gte`), so
-writing twice, or an old one after a new, changes nothing.
+writing twice, or an old one after a new, changes nothing. Names and times are what is searched by; numbers are only
+aggregated, so they have columns (doc values) and no index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import elastic_transport
 import msgspec
-from elasticsearch import Elasticsearch, JsonSerializer
-from elasticsearch.helpers import streaming_bulk
+from elasticsearch import ApiError, Elasticsearch, JsonSerializer
+from elasticsearch.helpers import ScanError, scan, streaming_bulk
 
 from oda import settings
-from oda.core.rows import Anomaly, ClosedWindow
-from oda.stores.schema import elasticsearch_templates
+from oda.core.kinds import ANOMALIES, WINDOWS, Document, Kind, Meaning
+from oda.errors import Refused, UserError
+from oda.stores.contract import Found, Item, Rows
 
 FIRST_MONTHLY = 2020
 """The first year that has an index for each month; those before it share one for their decade."""
 
+TEMPLATE_PRIORITY = 10_632
+"""Above Elastic's own (100, 200) and a catch-all of somebody else. Of two templates of one priority that match the
+same index, Elasticsearch refuses the second: so no round number."""
+
+STORED = (WINDOWS, ANOMALIES)
+"""The kinds that have indices."""
+
 _STALE = 409  # a newer version is there
+_BUSY = (408, 429)
+"""Answers of 4xx that pass by themselves."""
 
 _DAY_MS = 86_400_000
+_PAGE = 5_000
 
 _ANSWER = "errors,items.index.status,items.index.error"
 """What is looked at of the answer to a bulk request."""
 
+_TYPES: dict[Meaning, dict[str, Any]] = {
+    Meaning.NAME: {"type": "keyword"},
+    Meaning.TIME: {"type": "date", "format": "epoch_millis"},
+    Meaning.OFFSET: {"type": "long"},
+    Meaning.COUNT: {"type": "long"},
+    Meaning.VALUE: {"type": "double"},
+}
 
-class BulkError(Exception):
-    """Elasticsearch refused documents; the text is its first reason."""
+
+class WriteError(Exception):
+    """Elasticsearch could not write documents; the text is its first reason."""
 
 
-def connect(config: settings.Elasticsearch) -> Elasticsearch:
-    """Open a client; puts the index templates.
+def mapping(kind: Kind[Any]) -> dict[str, Any]:
+    """The fields of a kind's documents."""
+    origin = {"topic": {"type": "keyword"}, "partition": {"type": "integer"}}
+    searched = {field.name for field in kind.fields if field.meaning is Meaning.NAME} | {kind.time}
+    return origin | {
+        field.name: _TYPES[field.meaning] | ({} if field.name in searched else {"index": False})
+        for field in kind.fields
+    }
 
-    Raises:
-        elastic_transport.TransportError: no node answers.
-        elasticsearch.ApiError: it refuses a template.
+
+def templates(config: settings.Elasticsearch) -> dict[str, dict[str, Any]]:
+    """Index templates by name: explicit mappings that refuse an unknown field."""
+    return {
+        f"{config.prefix}-{kind.name}": {
+            "index_patterns": [f"{config.prefix}-{kind.name}-*"],
+            "priority": TEMPLATE_PRIORITY,
+            "template": {
+                "settings": {
+                    "number_of_shards": config.shards,
+                    "number_of_replicas": config.replicas,
+                    "refresh_interval": f"{config.refresh_ms}ms",
+                },
+                "mappings": {"dynamic": "strict", "properties": mapping(kind)},
+            },
+        }
+        for kind in STORED
+    }
+
+
+def address(prefix: str, kind: Kind[Any], row: Document) -> dict[str, str]:
+    """Where a row is."""
+    return {"_index": f"{prefix}-{kind.name}-{_period(row[kind.time] // _DAY_MS)}", "_id": kind.place(row)}
+
+
+@lru_cache(1_000)
+def _period(day: int) -> str:
+    """Of which month an index is; of which decade for what was recorded long ago.
+
+    A node takes 1,000 shards. Times from 1970 on, by month, would fill it, and no row at all could be written.
     """
-    client = Elasticsearch(config.urls.split(","), request_timeout=config.timeout_ms / 1000, serializer=_Json())
-    for name, template in elasticsearch_templates(config).items():
-        client.indices.put_index_template(name=name, **template)
-    return client
-
-
-def ignored(client: Elasticsearch, config: settings.Elasticsearch) -> list[str]:
-    """What of the settings the indices that exist do not follow, for the log."""
-    notes = []
-    patterns = [f"{config.prefix}-{kind}-*" for kind in ("windows", "anomalies")]
-    for key, wanted in (("shards", config.shards), ("replicas", config.replicas)):
-        name = f"index.number_of_{key}"
-        found = client.indices.get_settings(index=patterns, name=name, flat_settings=True)
-        others = sorted(index for index, answer in found.items() if int(answer["settings"][name]) != wanted)
-        if others:
-            notes.append(
-                f"oda.elasticsearch.{key} is {wanted}, and {len(others)} indices were made with another number, such "
-                f"as {others[0]}: it counts for indices made from now on. Of the others "
-                + ("it can't be changed." if key == "shards" else f'PUT /INDEX/_settings {{"{name}": {wanted}}} does.')
-            )
-    return notes
+    date = datetime.fromtimestamp(day * _DAY_MS // 1000, UTC)
+    return f"{date:%Y.%m}" if date.year >= FIRST_MONTHLY else f"{date.year // 10}0s"
 
 
 class _Json(JsonSerializer):
@@ -76,63 +112,159 @@ class _Json(JsonSerializer):
         return msgspec.json.decode(data)
 
 
-class ElasticsearchWriter:
-    """Writes results, many documents at a time. A failed call may be repeated whole.
+def connect(config: settings.Elasticsearch) -> Elasticsearch:
+    """A client; it connects when it is asked something, and changes nothing."""
+    return Elasticsearch(config.urls.split(","), request_timeout=config.timeout_ms / 1000, serializer=_Json())
 
-    Attributes:
-        notes: what of the settings older indices do not follow, for the log.
-    """
 
-    def __init__(self, config: settings.Elasticsearch, topic: str) -> None:
-        self._client = connect(config)
-        self.notes = ignored(self._client, config)
-        self._prefix = config.prefix
-        self._topic = topic
-        self._pending: list[dict[str, Any]] = []
+class ElasticsearchStore:
+    """The indices of one prefix, which may have rows of several topics; this is one topic's view of them."""
 
-    def windows(self, partition: int, clock: int, rows: Iterable[ClosedWindow]) -> None:
-        """Add closed windows to the next flush; `clock` in epoch ms."""
-        for row in rows:
-            self._add("windows", row.start, partition, row.first_offset, clock, row)
+    def __init__(self, config: settings.Settings) -> None:
+        self.notes: Sequence[str] = ()
+        self._config = config.elasticsearch
+        self._topic = config.kafka.readings
+        self._client = connect(self._config)
 
-    def anomalies(self, partition: int, clock: int, rows: Iterable[Anomaly]) -> None:
-        """Add anomalies to the next flush."""
-        for row in rows:
-            self._add("anomalies", row.time, partition, row.offset, clock, row)
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
 
-    def flush(self) -> None:
-        """Write what was added; returns when Elasticsearch has acknowledged all of it.
+    # -- schema ---------------------------------------------------------------------------------
+
+    def migrate(self) -> None:
+        """Put the templates, and add what existing indices lack. Raises Refused when that can't be."""
+        indices = self._client.indices
+        with _refusals():
+            for name, template in templates(self._config).items():
+                indices.put_index_template(name=name, **template)
+            for kind in STORED:
+                self._extend(kind)
+            refresh = {"index.refresh_interval": f"{self._config.refresh_ms}ms"}
+            indices.put_settings(index=self._patterns, settings=refresh, allow_no_indices=True)
+        self.notes = self._ignored()
+
+    def _extend(self, kind: Kind[Any]) -> None:
+        """Add fields that indices of a former version lack."""
+        wanted = mapping(kind)
+        for index, found in self._client.indices.get_mapping(index=self._pattern(kind)).items():
+            there = found["mappings"].get("properties", {})
+            for name in there.keys() & wanted.keys():
+                if there[name]["type"] != wanted[name]["type"]:
+                    raise Refused(
+                        f"index {index}: field {name} is of type {there[name]['type']}, not {wanted[name]['type']}, "
+                        "which can't be altered; start anew beside it: docs/upgrades.md"
+                    )
+            if missing := {name: field for name, field in wanted.items() if name not in there}:
+                self._client.indices.put_mapping(index=index, properties=missing)
+
+    def _ignored(self) -> list[str]:
+        """What of the settings the indices that exist do not follow, for the log."""
+        notes = []
+        for key, wanted in (("shards", self._config.shards), ("replicas", self._config.replicas)):
+            name = f"index.number_of_{key}"
+            found = self._client.indices.get_settings(index=self._patterns, name=name, flat_settings=True)
+            others = sorted(index for index, answer in found.items() if int(answer["settings"][name]) != wanted)
+            if others:
+                notes.append(
+                    f"oda.elasticsearch.{key} is {wanted}, and {len(others)} indices were made with another number, "
+                    f"such as {others[0]}: it counts for indices made from now on. "
+                    + (
+                        f'Of the others PUT /INDEX/_settings {{"{name}": {wanted}}} changes it.'
+                        if key == "replicas"
+                        else ""
+                    )
+                )
+        return notes
+
+    def drop(self) -> None:
+        """Delete indices and templates."""
+        for index in self._client.indices.get(index=self._patterns):
+            self._client.indices.delete(index=index)
+        for template in templates(self._config):
+            self._client.options(ignore_status=404).indices.delete_index_template(name=template)
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def write(self, items: Sequence[Item]) -> None:
+        """Write rows; returns when Elasticsearch has acknowledged all of it.
 
         Raises:
-            BulkError: it refused some documents.
+            Refused: a mapping forbids a field, an index is read-only, ...
+            WriteError, elastic_transport.TransportError, elasticsearch.ApiError: try again.
         """
-        pending, self._pending = self._pending, []
-        for done, answer in streaming_bulk(self._client, pending, raise_on_error=False, filter_path=_ANSWER):
-            if not done and answer["index"]["status"] != _STALE:
-                raise BulkError(f"{answer['index']['status']}: {answer['index'].get('error')}")
+        actions = (action for item in items if isinstance(item, Rows) for action in self.actions(item))
+        with _refusals():
+            for done, answer in streaming_bulk(self._client, actions, raise_on_error=False, filter_path=_ANSWER):
+                if not done and (status := answer["index"]["status"]) != _STALE:
+                    problem = f"{status}: {answer['index'].get('error')}"
+                    raise Refused(f"Elasticsearch: {problem}") if _is_refusal(status) else WriteError(problem)
 
-    def _add(self, kind: str, time: int, partition: int, offset: int, clock: int, row: ClosedWindow | Anomaly) -> None:
-        self._pending.append(
-            {
+    def actions(self, item: Rows) -> Iterator[dict[str, Any]]:
+        """What is sent for each row."""
+        for row in item.rows:
+            document = item.kind.document(self._topic, item.partition, row)
+            yield {
                 "_op_type": "index",
-                **address(self._prefix, kind, time, self._topic, partition, offset),
-                "version": clock,
+                **address(self._config.prefix, item.kind, document),
+                "version": item.clock,
                 "version_type": "external_gte",
-                "_source": {"topic": self._topic, "partition": partition, **msgspec.structs.asdict(row)},
+                "_source": document,
             }
-        )
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def rows(self, kind: Kind[Any]) -> Found:
+        """All documents of one topic; none if there is no index."""
+        with self._explained():
+            self._client.indices.refresh(index=self._pattern(kind))
+            query = {"query": {"term": {"topic": self._topic}}}
+            for hit in scan(self._client, index=self._pattern(kind), query=query, size=_PAGE):
+                row = hit["_source"]
+                where = {"_index": hit["_index"], "_id": hit["_id"]}
+                is_there = where == address(self._config.prefix, kind, row)
+                yield hit["_id"] if is_there else f"{hit['_index']}/{hit['_id']}", row
+
+    def recent(self, kind: Kind[Any], series: str, since: int, until: int) -> Iterator[Document]:
+        """One series' rows with `since <= time < until` (epoch ms), by time, as of the last refresh."""
+        terms: list[dict[str, Any]] = [{"term": {"topic": self._topic}}, {"term": {"series": series}}]
+        query = {
+            "query": {"bool": {"filter": [*terms, {"range": {kind.time: {"gte": since, "lt": until}}}]}},
+            "sort": [kind.time, {kind.offset: "asc"}],
+        }
+        with self._explained():
+            hits = scan(self._client, index=self._pattern(kind), query=query, size=_PAGE, preserve_order=True)
+            yield from (hit["_source"] for hit in hits)
+
+    @property
+    def _patterns(self) -> list[str]:
+        return [self._pattern(kind) for kind in STORED]
+
+    def _pattern(self, kind: Kind[Any]) -> str:
+        return f"{self._config.prefix}-{kind.name}-*"
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Errors that a person can mend."""
+        try:
+            yield
+        except elastic_transport.TransportError as error:
+            reason = "no answer" if isinstance(error, elastic_transport.ConnectionError) else error
+            raise UserError(f"Elasticsearch at oda.elasticsearch.urls = {self._config.urls}: {reason}") from None
+        except (ApiError, ScanError) as error:
+            raise UserError(f"Elasticsearch at oda.elasticsearch.urls = {self._config.urls}: {error}") from None
 
 
-def address(prefix: str, kind: str, time: int, topic: str, partition: int, offset: int) -> dict[str, str]:
-    """Where a row is: `time` in epoch ms, and its place in the log."""
-    return {"_index": f"{prefix}-{kind}-{_period(time // _DAY_MS)}", "_id": f"{topic}:{partition}:{offset}"}
+def _is_refusal(status: int) -> bool:
+    return 400 <= status < 500 and status not in _BUSY
 
 
-@lru_cache(1_000)
-def _period(day: int) -> str:
-    """Of which month an index is; of which decade for what was recorded long ago.
-
-    A node takes 1,000 shards. Times from 1970 on, by month, would fill it, and no row at all could be written.
-    """
-    date = datetime.fromtimestamp(day * _DAY_MS // 1000, UTC)
-    return f"{date:%Y.%m}" if date.year >= FIRST_MONTHLY else f"{date.year // 10}0s"
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What Elasticsearch answers to what it will never do."""
+    try:
+        yield
+    except ApiError as error:
+        if _is_refusal(error.meta.status):
+            raise Refused(f"Elasticsearch: {error}") from None
+        raise

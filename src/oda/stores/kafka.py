@@ -1,23 +1,30 @@
 """Kafka, for later stages: results and rejected messages, keyed by series.
 
-Results are JSON, at least once: a replay repeats a row as it was, and its place in the log (topic,
-partition and `first_offset` or `offset`) tells that it is the same.
+Results are JSON, at least once: a replay repeats a row as it was, and its place in the log tells that it is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from kafka import KafkaProducer
-from kafka.errors import MessageSizeTooLargeError
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    TopicAuthorizationFailedError,
+)
 
-from oda.core.rows import Anomaly, ClosedWindow, Rejected
-from oda.errors import UserError
-from oda.kafka import RememberingPartitioner, connect
-from oda.settings import Kafka
-from oda.stores.topics import check_topics, find_topics
+from oda.core.kinds import REJECTED, Document, Kind, Rejected
+from oda.errors import Refused, UserError
+from oda.kafka import RememberingPartitioner, connect, connect_consumer
+from oda.settings import Settings
+from oda.stores.contract import Found, Item, Rows
+from oda.stores.topics import Topic, check_topics, find_topics
 
 _MAX_REQUEST_BYTES = 4 * 1024 * 1024  # a rejected original of the broker's 1 MiB, and its headers
 
@@ -26,93 +33,222 @@ _BATCH_BYTES = 128 * 1024
 _OVERHEAD_BYTES = 200
 """What Kafka adds to a message with a few headers, at most."""
 
+_STALL_SECONDS = 60
+"""A log that gives nothing new for so long can't be read to its end."""
+
 CUT = "; this copy is cut, the topic takes no more"
 """The end of the reason of a message that is not here as a whole."""
 
 
-class KafkaWriter:
-    """Writes results and rejected messages. After a call that failed it is to be closed; another may repeat it whole.
+class KafkaStore:
+    """The topics of results, one for each kind."""
 
-    Attributes:
-        notes: what of the settings the topics do not follow, for the log.
+    def __init__(self, settings: Settings) -> None:
+        self.notes: Sequence[str] = ()
+        self._config = settings.kafka
+        self._names = {kind: getattr(settings.kafka, kind) for kind in ("windows", "anomalies", "rejected")}
+        self._topics: dict[str, Topic] = {}
+        self._producer: Any = None
 
-    Raises:
-        UserError: Kafka can't be reached, or a topic takes no message at all.
-    """
+    def close(self) -> None:
+        """Let go of the connections, and of what is not sent: after some errors an idempotent producer sends none."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close(timeout=0)
 
-    def __init__(self, config: Kafka) -> None:
-        self._config = config
-        topics = find_topics(config)
-        self.notes = check_topics(topics, config)
+    # -- topics ---------------------------------------------------------------------------------
+
+    def migrate(self) -> None:
+        """Make topics that are missing, and look at what each takes.
+
+        Raises:
+            Refused: a topic takes no message at all.
+        """
+        topics = find_topics(self._config)
+        self.notes = check_topics(topics, self._config)
         self._topics = {topic.name: topic for topic in topics}
+
+    def drop(self) -> None:
+        """Delete the topics; readings stay."""
+        admin = connect(KafkaAdminClient, self._config)
+        try:
+            existing = set(admin.list_topics())
+            admin.delete_topics([name for name in self._names.values() if name in existing])
+        finally:
+            admin.close()
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def write(self, items: Sequence[Item]) -> None:
+        """Send rows; returns when the brokers have acknowledged all of it.
+
+        Raises:
+            Refused: a topic does not take so large a message, or none of this account.
+            kafka.errors.KafkaError, UserError: try again; that begins with a new connection.
+        """
+        try:
+            self._connect()
+            sent = [message for item in items if isinstance(item, Rows) for message in self._send(item)]
+            self._producer.flush()
+            for topic, future in sent:
+                self._done(topic, future)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self) -> None:
+        if self._producer is not None:
+            return
+        self.migrate()  # what its topics take by now
         self._producer = connect(
             KafkaProducer,
-            config,
+            self._config,
             acks="all",
             enable_idempotence=True,
             max_request_size=_MAX_REQUEST_BYTES,
             # `flush` does not wait for it; without it the sender is woken for nearly every row.
             linger_ms=1_000,
             # A topic's limit is one of batches: what is written together has to fit, too.
-            batch_size=min(_BATCH_BYTES, *(topic.limit for topic in topics)),
+            batch_size=min(_BATCH_BYTES, *(topic.limit for topic in self._topics.values())),
             metrics_enabled=False,
             partitioner=RememberingPartitioner(),
         )
-        self._sent: list[tuple[str, Any]] = []
 
-    def close(self) -> None:
-        """Let go of the connections, and of what is not sent: after some errors an idempotent producer sends none."""
-        self._producer.close(timeout=0)
+    def _send(self, item: Rows) -> Iterator[tuple[str, Any]]:
+        """Topic and future of each message."""
+        topic, origin = self._names[item.kind.name], self._config.readings
+        for row in item.rows:
+            if item.kind is REJECTED:
+                key, value, headers = self._copy(row, item.partition)
+            else:
+                document = item.kind.document(origin, item.partition, row)
+                key, value, headers = row.series.encode(), msgspec.json.encode(document), []
+            yield topic, self._producer.send(topic, key=key, value=value, headers=headers)
 
-    def windows(self, partition: int, rows: Iterable[ClosedWindow]) -> None:
-        """Send closed windows."""
-        self._send_rows(self._config.windows, partition, rows)
-
-    def anomalies(self, partition: int, rows: Iterable[Anomaly]) -> None:
-        """Send anomalies."""
-        self._send_rows(self._config.anomalies, partition, rows)
-
-    def rejected(self, partition: int, messages: Iterable[Rejected]) -> None:
-        """Send rejected messages as they came, with their origin and the reason as headers.
+    def _copy(self, message: Rejected, partition: int) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+        """A rejected message as it came, with its origin and the reason as headers.
 
         Of one that is too large for the topic, as much as that takes.
         """
         topic = self._topics[self._config.rejected]
-        for message in messages:
-            origin = {"oda.topic": self._config.readings, "oda.partition": partition, "oda.offset": message.offset}
-            headers = [(name, str(value).encode()) for name, value in origin.items()]
-            key, value, reason = _fitted(message, topic.limit - sum(map(_size, headers)))
-            # kafka-python refuses to send neither key nor value, and a compacted topic takes nothing without a key.
-            if key is None and topic.compacted:
-                key = b""
-            value = b"" if key is None and value is None else value
-            self._send(topic.name, key, value, [("oda.reason", reason), *headers])
+        origin = {"oda.topic": self._config.readings, "oda.partition": partition, "oda.offset": message.offset}
+        headers = [(name, str(value).encode()) for name, value in origin.items()]
+        key, value, reason = _fitted(message, topic.limit - sum(map(_size, headers)))
+        # kafka-python refuses to send neither key nor value, and a compacted topic takes nothing without a key.
+        if key is None and topic.compacted:
+            key = b""
+        value = b"" if key is None and value is None else value
+        return key, value, [("oda.reason", reason), *headers]
 
-    def flush(self) -> None:
-        """Return when the brokers have acknowledged all that was sent.
+    def _done(self, topic: str, future: Any) -> None:
+        try:
+            future.get()
+        except MessageSizeTooLargeError:
+            raise Refused(
+                f"topic {topic} takes no message of more than {self._topics[topic].limit} bytes, and a larger one "
+                "is to be written. Raise its max.message.bytes; Kafka's own is 1048588."
+            ) from None
+        except (PolicyViolationError, TopicAuthorizationFailedError) as error:
+            raise Refused(f"topic {topic}: {error}") from None
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def rows(self, kind: Kind[Any]) -> Found:
+        """Rows of the topic of a kind; those of other readings' topics are left out.
+
+        Of a rejected message: key, value, whether it has a reason, and whether that says that the copy is cut.
 
         Raises:
-            kafka.errors.KafkaError: one of them was not.
-            UserError: the topic does not take so large a message.
+            UserError: the beginning of the topic is gone, or there is no such topic.
         """
-        sent, self._sent = self._sent, []
-        self._producer.flush()
-        for topic, future in sent:
-            try:
-                future.get()
-            except MessageSizeTooLargeError:
-                raise UserError(
-                    f"topic {topic} takes no message of more than {self._topics[topic].limit} bytes, and a larger one "
-                    "is to be written. Raise its max.message.bytes; Kafka's own is 1048588."
-                ) from None
+        with self._reader(kind) as (client, parts):
+            for part, end in client.end_offsets(parts).items():
+                require_beginning(client, part)
+                for record in read(client, part, 0, end):
+                    yield from self._rejected(record) if kind is REJECTED else self._row(kind, record)
 
-    def _send_rows(self, topic: str, partition: int, rows: Iterable[ClosedWindow | Anomaly]) -> None:
-        for row in rows:
-            fields = {"topic": self._config.readings, "partition": partition, **msgspec.structs.asdict(row)}
-            self._send(topic, row.series.encode(), msgspec.json.encode(fields), [])
+    def recent(self, kind: Kind[Any], series: str, since: int, until: int) -> list[Document]:
+        """One series' rows with `since <= time < until` (epoch ms), by time. Looks through the whole topic."""
+        found = {}
+        with self._reader(kind) as (client, parts):
+            starts, ends = client.beginning_offsets(parts), client.end_offsets(parts)
+            for part in parts:
+                for record in read(client, part, starts[part], ends[part]):
+                    for place, row in self._row(kind, record):
+                        if row.get("series") == series and since <= row[kind.time] < until:
+                            found[place] = row
+        return sorted(found.values(), key=lambda row: (row[kind.time], row["partition"], row[kind.offset]))
 
-    def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
-        self._sent.append((topic, self._producer.send(topic, key=key, value=value, headers=headers)))
+    def _row(self, kind: Kind[Any], record: Any) -> Iterator[tuple[str, Document]]:
+        try:
+            row = msgspec.json.decode(record.value, type=dict[str, Any])
+            if row["topic"] == self._config.readings:
+                yield kind.place(row), row
+        except (ValueError, KeyError, TypeError, RecursionError) as error:  # also msgspec's errors
+            yield f"{record.topic}[{record.partition}]@{record.offset}", {"not a row": str(error)}
+
+    def _rejected(self, record: Any) -> Iterator[tuple[tuple[int, int], Document]]:
+        headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+        if headers.get("oda.topic") != self._config.readings:
+            return
+        try:
+            origin = int(headers["oda.partition"]), int(headers["oda.offset"])
+        except (KeyError, ValueError):
+            origin = (-1, record.offset)
+        reason = headers.get("oda.reason", "")
+        row = {"key": record.key, "value": record.value, "has a reason": bool(reason), "cut": reason.endswith(CUT)}
+        yield origin, row
+
+    @contextmanager
+    def _reader(self, kind: Kind[Any]) -> Iterator[tuple[Any, list[TopicPartition]]]:
+        client = connect_consumer(
+            self._config,
+            group_id=None,
+            auto_offset_reset="none",
+            max_poll_records=20_000,
+            max_partition_fetch_bytes=16 * 2**20,
+        )
+        try:
+            yield client, partitions_of(client, self._names[kind.name])
+        except KafkaError as error:
+            raise UserError(f"Kafka at oda.kafka.brokers = {self._config.brokers}: {error}") from None
+        finally:
+            client.close()
+
+
+def partitions_of(client: Any, topic: str) -> list[TopicPartition]:
+    """All of a topic. Raises UserError when it doesn't exist."""
+    numbers = client.partitions_for_topic(topic)
+    if not numbers:
+        raise UserError(f"there is no topic {topic}. Has the topology run yet?")
+    return [TopicPartition(topic, number) for number in sorted(numbers)]
+
+
+def require_beginning(client: Any, part: TopicPartition) -> None:
+    """Raises UserError when retention has taken the beginning of a partition."""
+    if client.beginning_offsets([part])[part] > 0:
+        raise UserError(
+            f"the beginning of topic {part.topic}, partition {part.partition}, is gone (retention deletes old "
+            "records): what it gave can't be audited. Audit a topic with retention.ms=-1, under its own group."
+        )
+
+
+def read(client: Any, part: TopicPartition, start: int, end: int) -> Iterator[Any]:
+    """The records of a partition from `start` on, before `end`. Raises UserError when they don't come."""
+    client.assign([part])
+    client.seek(part, start)
+    position, since = start, time.monotonic()
+    while position < end:  # not "until the last record": offsets may hold none
+        for record in client.poll(timeout_ms=1000).get(part, ()):
+            if record.offset < end:
+                yield record
+        if client.position(part) > position:
+            position, since = client.position(part), time.monotonic()
+        elif time.monotonic() > since + _STALL_SECONDS:
+            raise UserError(
+                f"topic {part.topic}, partition {part.partition}: nothing after offset {position} "
+                f"for {_STALL_SECONDS} s, though it ends at {end}; are all brokers up?"
+            )
 
 
 def _fitted(message: Rejected, room: int) -> tuple[bytes | None, bytes | None, bytes]:

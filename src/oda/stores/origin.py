@@ -9,7 +9,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from oda.settings import Settings
-from oda.stores.cassandra import connect
+from oda.stores.cassandra import open_keyspace
 
 
 def log_of_results(settings: Settings, log_id: UUID) -> UUID:
@@ -18,7 +18,7 @@ def log_of_results(settings: Settings, log_id: UUID) -> UUID:
     Raises:
         cassandra.DriverException, cassandra.cluster.NoHostAvailable: Cassandra did not answer.
     """
-    session = connect(settings.cassandra)
+    session = open_keyspace(settings.cassandra)
     try:
         insert = f"INSERT INTO {settings.cassandra.keyspace}.topics (topic, id) VALUES (%s, %s) IF NOT EXISTS"
         row = session.execute(insert, (settings.kafka.readings, log_id)).one()

@@ -20,7 +20,7 @@ from cassandra.concurrent import execute_concurrent_with_args
 
 from oda.settings import Settings
 from oda.stores.background import FatalError
-from oda.stores.cassandra import connect
+from oda.stores.cassandra import open_keyspace
 
 CHUNK_BYTES = 512 * 1024
 
@@ -46,7 +46,7 @@ class SnapshotStore:
     def __init__(self, settings: Settings) -> None:
         self._id = (settings.kafka.group, settings.kafka.readings)
         self._owner = uuid.uuid4()
-        self._session = session = connect(settings.cassandra)
+        self._session = session = open_keyspace(settings.cassandra)
         heads = f"{settings.cassandra.keyspace}.snapshots"
         chunks = f"{settings.cassandra.keyspace}.snapshot_chunks"
         self._read_head = session.prepare(f"SELECT version, owner, chunks FROM {heads} WHERE {_KEY}")

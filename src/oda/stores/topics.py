@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from oda.errors import UserError
+from oda.errors import Refused
 from oda.kafka import connect, create_topics
 from oda.settings import Kafka
 
@@ -66,12 +66,12 @@ def check_topics(topics: list[Topic], settings: Kafka) -> list[str]:
     """What of the settings a topic does not follow, or what will be missing in it; empty if all is well.
 
     Raises:
-        UserError: a topic that ODA writes to takes no message.
+        Refused: a topic that ODA writes to takes no message.
     """
     notes = []
     for topic in topics:
         if topic.in_sync > topic.replicas and topic.name != settings.readings:
-            raise UserError(
+            raise Refused(
                 f"topic {topic.name} takes no message: its min.insync.replicas is {topic.in_sync}, "
                 f"and it has {topic.replicas} replica(s). Set it to less, or give the topic more replicas."
             )
