@@ -39,6 +39,7 @@ class Simulation:
             "oda.window.size_ms": random.choice((500, 2000)),
             "oda.window.lateness_ms": random.choice((0, 0, 300, 1500)),
             "oda.window.idle_ms": random.choice((0, 1000)),
+            "oda.window.expire_ms": random.choice((4000, 86_400_000)),
             "oda.judge.sigmas": random.choice((1.0, 2.0)),
             "oda.readings.backlog": random.choice((50, 100_000)),
             "oda.snapshots.interval_ms": random.choice((300, 1000)),
@@ -107,8 +108,12 @@ class Simulation:
             value = random.choice((random.gauss(5, 1), 5.0, 100.0 * random.random()))
             message = {"series": name, "time": time, "value": value}
             self.topic.append(partition, name.encode(), json.dumps(message).encode(), gap=gap)
-        if random.random() < 0.02 and len(self.series) > 1:
-            self.series.pop()  # it falls silent
+        if random.random() < 0.04:  # one falls silent, or comes, perhaps again
+            name = f"s{random.randrange(8)}"
+            if name not in self.series:
+                self.series.append(name)
+            elif len(self.series) > 1:
+                self.series.remove(name)
         self.events.soon(0.8, self._produce)
 
     def _not_a_reading(self) -> tuple[bytes | None, bytes | None]:

@@ -80,12 +80,12 @@ class Heads:
 
     def __init__(self, events: Events) -> None:
         self.events = events
-        self.heads: dict[int, tuple[int, int, bytes | None]] = {}  # position, owner, data
+        self.heads: dict[int, tuple[int, int, list[bytes]]] = {}  # position, owner, parts
         self.away_until = 0.0
         self.owners = count(1)
 
     def position(self, partition: int) -> int:
-        return self.heads.get(partition, (0, 0, None))[0]
+        return self.heads.get(partition, (0, 0, []))[0]
 
 
 class Snapshots:
@@ -97,23 +97,26 @@ class Snapshots:
         self._owner = next(heads.owners)
         self._seen: dict[int, tuple[int, int]] = {}
 
-    def load(self, partition: int) -> bytes | None:
+    def load(self, partition: int) -> list[bytes]:
         self._require()
-        position, _, data = self._heads.heads.get(partition, (-1, 0, None))
-        self._put(partition, position, data)
-        return data
+        position, _, parts = self._heads.heads.get(partition, (-1, 0, []))
+        self._put(partition, position, parts)
+        return parts
 
-    def save(self, partition: int, position: int, data: bytes) -> None:
+    def save(self, partition: int, position: int, data: bytes, is_whole: bool) -> None:
         self._require()
-        now = self._heads.heads[partition][:2]
-        if now != self._seen[partition] and now != (position, self._owner):
+        *now, parts = self._heads.heads[partition]
+        if now == [position, self._owner]:  # a repetition
+            self._seen[partition] = position, self._owner
+            return
+        if tuple(now) != self._seen[partition]:
             raise FencedError(f"partition {partition} was taken over: {now}, not {self._seen[partition]}")
         if position < now[0]:
             raise BrokenPromiseError(f"partition {partition}: a snapshot goes back from {now[0]} to {position}")
-        self._put(partition, position, data)
+        self._put(partition, position, [data] if is_whole else [*parts, data])
 
-    def _put(self, partition: int, position: int, data: bytes | None) -> None:
-        self._heads.heads[partition] = position, self._owner, data
+    def _put(self, partition: int, position: int, parts: list[bytes]) -> None:
+        self._heads.heads[partition] = position, self._owner, parts
         if self._heads.events.chance(0.05):
             raise AwayError("Cassandra's answer got lost")
         self._seen[partition] = position, self._owner

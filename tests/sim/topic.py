@@ -127,9 +127,9 @@ class ClockWriter:
     def __init__(self, topic: Topic, settings: Settings) -> None:
         self._topic, self._group = topic, settings.kafka.group
 
-    def write(self, partition: int, position: int, through: dict[str, int]) -> None:
+    def write(self, partition: int, position: int, through: dict[str, int], ended: list[str]) -> None:
         self._topic.require()
-        for value in clock.encode(self._group, position, through):
+        for value in clock.encode(self._group, position, through, ended):
             self._topic.append(partition, clock.KEY, value)
         if self._topic.events.chance(0.1):
             raise AwayError("Kafka's answer got lost")

@@ -2,7 +2,8 @@
 
 That a series has fallen silent is seen by a clock. Two processes may see it differently, a replay not at all. So what
 is seen changes nothing: it is written into the partition, as a clock record, and closes windows, or ends a series that
-has been silent for very long, when it is read from there, at one offset, for everybody alike. So the windows of a partition are a function of its log, of nothing else.
+has been silent for very long, when it is read from there, at one offset, for everybody alike. So the windows of a
+partition are a function of its log, of nothing else.
 
 A clock record belongs to one consumer group, as another may have other windows. It is told from a reading by its key,
 which is no UTF-8, and so no series' name. It names the position as of which silence was seen, and closes nothing of a
@@ -68,10 +69,10 @@ def encode(group: str, position: int, through: Mapping[str, int], ended: Iterabl
     >>> [(decode(value).through, decode(value).ended) for value in encode("oda", 7, {"pump-7": 2000}, ["pump-8"])]
     [({'pump-7': 2000}, []), ({}, ['pump-8'])]
     """
-    for some in _parts(through.items()):
-        yield msgspec.json.encode(ClockRecord(group, position, dict(some)))
-    for some in _parts(ended):
-        yield msgspec.json.encode(ClockRecord(group, position, {}, some))
+    for windows in _parts(through.items()):
+        yield msgspec.json.encode(ClockRecord(group, position, dict(windows)))
+    for series in _parts(ended):
+        yield msgspec.json.encode(ClockRecord(group, position, {}, series))
 
 
 def _parts(items: Iterable[T]) -> Iterator[list[T]]:

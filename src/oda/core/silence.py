@@ -11,7 +11,6 @@ from collections.abc import Iterable
 
 from oda.core.windows import PartitionWindows
 
-
 _LOOKS = 20
 """For series that end, in the time that it takes for one."""
 

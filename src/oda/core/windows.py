@@ -21,7 +21,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from math import sqrt
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Literal
 
 import msgspec
@@ -39,9 +39,8 @@ _TIME_MASK = 2**_TIME_BITS - 1
 _closed_at = attrgetter("closed_at")
 
 
-def _end_of(name: str, offset: int) -> ClosedWindow:
-    """Stands in a series' ledger for its end: no baseline, from that offset on."""
-    return ClosedWindow(name, 2**_TIME_BITS, 2**_TIME_BITS, 0, 0.0, 0.0, -1, -1, offset, "clock", 0)
+_NONE = ClosedWindow("", 2**_TIME_BITS, 2**_TIME_BITS, 0, 0.0, 0.0, -1, -1, -1, "clock", 0)
+"""In place of a baseline where a series has none any more: no reading is judged by a window of no readings."""
 
 
 class OpenWindow(msgspec.Struct, array_like=True, gc=False):
@@ -56,7 +55,7 @@ class OpenWindow(msgspec.Struct, array_like=True, gc=False):
 
 
 class Series(msgspec.Struct, array_like=True):
-    """What is kept of one series; `closed` is its part of the ledger, oldest first.
+    """What is kept of one series; `closed` is its part of the ledger, oldest first, `ends` the offsets where it ended.
 
     `max_time` in epoch ms; `last_offset` is that of its last reading, late or not, -1 if there was none since the
     series ended; `closed_through` is the number of the last window that has closed, whether it held readings or not.
@@ -69,6 +68,7 @@ class Series(msgspec.Struct, array_like=True):
     late: int = 0
     open: dict[int, OpenWindow] = {}
     closed: list[ClosedWindow] = []
+    ends: list[int] = []
 
 
 class Gap(Exception):  # noqa: N818 - a condition, not a fault
@@ -206,14 +206,15 @@ class PartitionWindows:
     def _apply_mark(self, mark: ClockMark) -> None:
         for name, start in mark.through.items():
             state = self._silent(name, mark)
-            for n in sorted(n for n in state.open if n <= start // self.rules.size_ms) if state else ():
+            if state is None:
+                continue
+            for n in sorted(n for n in state.open if n <= start // self.rules.size_ms):
                 self._ledger.append(self._close(state, n, mark.offset, "clock", state.late))
                 state.closed_through = max(state.closed_through, n)
         for name in mark.ended:
             state = self._silent(name, mark)
             if state and not state.open:
-                closed = [*state.closed, _end_of(name, mark.offset)]
-                self.series[name] = Series(name, closed=closed)
+                self.series[name] = Series(name, closed=state.closed, ends=[*state.ends, mark.offset])
                 self._ended.append((mark.offset, name))
 
     def _silent(self, name: str, mark: ClockMark) -> Series | None:
@@ -248,9 +249,9 @@ class PartitionWindows:
         start = max(batch.start, self.forgotten)
         rows: list[tuple[int, int, ClosedWindow]] = []
         for index, name in enumerate(batch.readings.names):
-            for row in _newest_first(self.series.get(name), batch.end):
-                rows.append((index, max(row.closed_at, start), row))
-                if row.closed_at <= start:
+            for since, row in _newest_first(self.series.get(name), batch.end):
+                rows.append((index, max(since, start), row))
+                if since <= start:
                     break
         return Baselines.of(rows)
 
@@ -272,6 +273,7 @@ class PartitionWindows:
         state = self.series[name]
         self._changed.add(name)
         state.closed = [row for row in state.closed if row.closed_at > offset]
+        state.ends = [end for end in state.ends if end > offset]
         if state.last_offset < 0 and not state.closed:
             del self.series[name]
 
@@ -287,9 +289,8 @@ class PartitionWindows:
         self.position, self.forgotten = position, forgotten
         self.series = {state.name: state for state in series}
         self.open = {name for name, state in self.series.items() if state.open}
-        closed = sorted((row for state in self.series.values() for row in state.closed), key=_closed_at)
-        self._ledger = [row for row in closed if row.count]
-        self._ended = [(row.closed_at, row.series) for row in closed if not row.count]
+        self._ledger = sorted((row for state in self.series.values() for row in state.closed), key=_closed_at)
+        self._ended = sorted((end, state.name) for state in self.series.values() for end in state.ends)
 
 
 def _column(states: list[Series], name: str) -> NDArray[np.int64]:
@@ -325,6 +326,14 @@ def _closed(
     )
 
 
-def _newest_first(state: Series | None, end: int) -> Iterator[ClosedWindow]:
-    if state is not None:
-        yield from (row for row in reversed(state.closed) if row.closed_at < end)
+def _newest_first(state: Series | None, end: int) -> Iterator[tuple[int, ClosedWindow]]:
+    """The baselines of a series with the offsets from which they apply, as of a position."""
+    if state is None:
+        return
+    if not state.ends:
+        yield from ((row.closed_at, row) for row in reversed(state.closed) if row.closed_at < end)
+        return
+    both = sorted(
+        [(row.closed_at, row) for row in state.closed] + [(at, _NONE) for at in state.ends], key=itemgetter(0)
+    )
+    yield from (one for one in reversed(both) if one[0] < end)  # of several that one record closes the last one first
