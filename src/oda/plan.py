@@ -39,8 +39,15 @@ BUSY = 0.6
 MOST_BYTES = 100e6
 """Of a partition of Cassandra's, which it reads and compacts as a whole."""
 
-ROW_BYTES = 120.0
-"""Of a closed window, an anomaly, or a row of few packed readings, in Cassandra: what was measured, and some more."""
+ROW_BYTES = 110.0
+"""Of a closed window or an anomaly, and of what a row of packed readings has besides them: as Cassandra counts it, not
+compressed."""
+
+READING_BYTES = 20.0
+"""Of a packed reading."""
+
+FLUSHES_A_SECOND = 5.0
+"""The Cassandra sink lets tuples wait for each other for a fifth of a second."""
 
 MIN_BUCKETS = 64
 """The default of `oda.cassandra.buckets`: few enough for rows to share mutations, and many enough for most."""
@@ -157,16 +164,17 @@ class Model:
 
 
 def buckets(load: Load) -> int:
-    """How many keep the partitions small, if no series has a large share of the readings.
+    """How many keep Cassandra's partitions small, if no series has a large share of the readings.
 
-    Of the three tables `readings` has the largest partitions: it has a row for each reading if these are rare. It is
-    planned for half full ones, as series are not dealt evenly.
+    Of the three tables `readings` has the largest: each series has a row in each flush that has readings of it. They
+    are planned for half full, as series are not dealt evenly.
 
-    >>> buckets(Load(series=100_000, rate=50_000, days=30))
-    72
+    >>> buckets(Load(series=100_000, rate=100_000, days=30)), buckets(Load(series=100, rate=100_000, days=30))
+    (156, 64)
     """
-    rows_per_slot = load.rate * SLOT_MS / 1000
-    return max(MIN_BUCKETS, ceil(2 * rows_per_slot * ROW_BYTES / MOST_BYTES))
+    rows = min(load.rate, load.series * FLUSHES_A_SECOND)
+    slot_bytes = (rows * ROW_BYTES + load.rate * READING_BYTES) * SLOT_MS / 1000
+    return max(MIN_BUCKETS, ceil(2 * slot_bytes / MOST_BYTES))
 
 
 _Terms = tuple[float, ...]
