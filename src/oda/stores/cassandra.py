@@ -34,6 +34,7 @@ from oda.errors import Refused, UserError
 from oda.settings import Cassandra, Settings
 from oda.stores import archive, keyspace
 from oda.stores.archive import Packed
+from oda.stores.cells import PACK, Pack, bigint, bound, int_, user_type
 from oda.stores.contract import Found, Item, Rows
 from oda.stores.place import bucket_of, slot_of
 
@@ -90,12 +91,17 @@ def open_keyspace(settings: Cassandra) -> Session:
     return session
 
 
+_Partitions = defaultdict[tuple[str, int, int], list[BoundStatement]]
+"""Rows by table, bucket and slot."""
+
+
 class _Insert(NamedTuple):
-    """A statement for rows of one kind: what of a row is its key, and what its user type, in that type's order."""
+    """A statement for rows of one kind: what of a row is its key, the fields of its user type, how these are packed."""
 
     statement: PreparedStatement
     key: Callable[[Any], tuple[str, int, int]]
-    fields: tuple[Callable[[Any], Any], ...]
+    fields: tuple[str, ...]
+    packs: tuple[Pack, ...]
 
 
 class CassandraStore:
@@ -134,7 +140,7 @@ class CassandraStore:
             cassandra.DriverException, cassandra.cluster.NoHostAvailable: try again.
         """
         with _refusals():
-            partitions: defaultdict[tuple[str, int, int], list[BoundStatement]] = defaultdict(list)
+            partitions: _Partitions = defaultdict(list)
             for item in items:
                 if isinstance(item, Rows):
                     self._bind_rows(item, partitions)
@@ -147,35 +153,37 @@ class CassandraStore:
             writes = [(request, ()) for parts in by_replica.values() for request in _requests(parts)]
             execute_concurrent(self._session, writes, concurrency=128, raise_on_first_error=True)
 
-    def _bind_rows(self, item: Rows, partitions: defaultdict[tuple[str, int, int], list[BoundStatement]]) -> None:
-        insert = self._inserts.get(item.kind.name) or self._prepare(item.kind)
-        table, partition, timestamp, buckets = item.kind.name, item.partition, item.clock * 1000, self._settings.buckets
+    def _bind_rows(self, item: Rows, partitions: _Partitions) -> None:
+        table, insert = item.kind.name, self._inserts.get(item.kind.name) or self._prepare(item.kind)
+        partition, timestamp = int_(item.partition), bigint(item.clock * 1000)
         for row in item.rows:
             series, time, offset = insert.key(row)
-            bucket, slot = bucket_of(series, buckets), slot_of(time)
-            fields = tuple(get(row) for get in insert.fields)
-            bound = insert.statement.bind((bucket, slot, series, time, partition, offset, fields, timestamp))
-            partitions[table, bucket, slot].append(bound)
+            bucket, slot = bucket_of(series, self._settings.buckets), slot_of(time)
+            fields = user_type(insert.packs, (getattr(row, name, None) for name in insert.fields))
+            place = (int_(bucket), int_(slot), series.encode(), bigint(time), partition, bigint(offset))
+            cells = [*place, fields, timestamp]
+            partitions[table, bucket, slot].append(bound(insert.statement, cells))
 
-    def _bind_readings(self, batch: Batch, partitions: defaultdict[tuple[str, int, int], list[BoundStatement]]) -> None:
+    def _bind_readings(self, batch: Batch, partitions: _Partitions) -> None:
         if self._insert_readings is None:
             self._insert_readings = self._session.prepare(self._statement("readings", _READINGS))
-        timestamp = batch.clock * 1000
-        for row in archive.pack(*batch.readings):
-            bucket = bucket_of(row.series, self._settings.buckets)
-            place = (bucket, row.slot, row.series, batch.partition, row.first_offset, row.last_offset)
-            partitions["readings", bucket, row.slot].append(self._insert_readings.bind((*place, row.data, timestamp)))
+        partition, timestamp = int_(batch.partition), bigint(batch.clock * 1000)
+        for series, slot, first, last, data in archive.pack(*batch.readings):
+            bucket = bucket_of(series, self._settings.buckets)
+            place = (int_(bucket), int_(slot), series.encode(), partition, bigint(first), bigint(last))
+            cells = [*place, data, timestamp]
+            partitions["readings", bucket, slot].append(bound(self._insert_readings, cells))
 
     def _prepare(self, kind: Kind[Any]) -> _Insert:
-        statement = self._session.prepare(
-            self._statement(kind.name, ("bucket", "slot", *keyspace.key_of(kind), "fields"))
-        )
-        known = {field.name for field in kind.fields}
-        # By name, in the order of the type as it is: a field that was added stands at its end. One that only a later
+        columns = ("bucket", "slot", *keyspace.key_of(kind), "fields")
+        statement = self._session.prepare(self._statement(kind.name, columns))
+        types = {field.name: keyspace.TYPES[field.meaning] for field in kind.fields}
+        # By name, in the order of the type as it is: a field that was added stands at its end. One that only another
         # version of this program knows stays empty.
         names = statement.column_metadata[-2].type.fieldnames
-        fields = tuple(attrgetter(name) if name in known else lambda _: None for name in names)
-        insert = self._inserts[kind.name] = _Insert(statement, attrgetter("series", kind.time, kind.offset), fields)
+        packs = tuple(PACK[types[name]] if name in types else bytes for name in names)
+        key = attrgetter("series", kind.time, kind.offset)
+        insert = self._inserts[kind.name] = _Insert(statement, key, names, packs)
         return insert
 
     def _statement(self, table: str, columns: Iterable[str]) -> str:

@@ -21,13 +21,14 @@ from oda.stores.place import SLOT_MS
 
 _WAY_OUT = "start anew beside it: docs/upgrades.md"
 
-_TYPES = {
+TYPES = {
     Meaning.NAME: "text",
     Meaning.TIME: "timestamp",
     Meaning.OFFSET: "bigint",
     Meaning.COUNT: "bigint",
     Meaning.VALUE: "double",
 }
+"""In CQL."""
 
 STORED = (WINDOWS, ANOMALIES)
 """The kinds that have a table."""
@@ -140,7 +141,7 @@ def statements(settings: Cassandra, found: KeyspaceMetadata | None = None) -> It
         )
     for kind in STORED:
         if found is None or type_of(kind) not in found.user_types:
-            fields = ", ".join(f'"{field.name}" {_TYPES[field.meaning]}' for field in fields_of(kind))
+            fields = ", ".join(f'"{field.name}" {TYPES[field.meaning]}' for field in fields_of(kind))
             yield f"CREATE TYPE IF NOT EXISTS {settings.keyspace}.{type_of(kind)} ({fields})"
     for table in tables(settings):
         if found is None or table.name not in found.tables:
@@ -188,10 +189,10 @@ def check(session: Session, settings: Cassandra) -> None:
     for kind in STORED:
         types = _fields(found, kind)
         for field in fields_of(kind):
-            if types.get(field.name, _TYPES[field.meaning]) != _TYPES[field.meaning]:
+            if types.get(field.name, TYPES[field.meaning]) != TYPES[field.meaning]:
                 raise Refused(
                     f"keyspace {settings.keyspace}: in type {type_of(kind)}, {field.name} is {types[field.name]}, "
-                    f"not {_TYPES[field.meaning]}, which can't be altered; {_WAY_OUT}"
+                    f"not {TYPES[field.meaning]}, which can't be altered; {_WAY_OUT}"
                 )
 
 
@@ -202,6 +203,13 @@ def _check_table(found: TableMetadata, table: Table, settings: Cassandra) -> Non
             f"keyspace {settings.keyspace} is of a former version: its table {table.name} has the key "
             f"({', '.join(key)}), which can't be altered; {_WAY_OUT}"
         )
+    for name, column in found.columns.items():
+        wanted = table.columns.get(name, column.cql_type)
+        if column.cql_type != wanted and "frozen" not in wanted:  # whose fields are looked at one by one
+            raise Refused(
+                f"keyspace {settings.keyspace}: in table {table.name}, {name} is {column.cql_type}, not {wanted}, "
+                f"which can't be altered; {_WAY_OUT}"
+            )
     comment = found.options["comment"]
     if comment != table.comment:
         raise Refused(
@@ -217,7 +225,7 @@ def _additions(found: KeyspaceMetadata, settings: Cassandra) -> Iterator[str]:
         for field in fields_of(kind):
             if field.name not in _fields(found, kind):
                 type_ = f"{settings.keyspace}.{type_of(kind)}"
-                yield f'ALTER TYPE {type_} ADD IF NOT EXISTS "{field.name}" {_TYPES[field.meaning]}'
+                yield f'ALTER TYPE {type_} ADD IF NOT EXISTS "{field.name}" {TYPES[field.meaning]}'
     for table in tables(settings):
         for name, type_ in table.columns.items():
             if name not in found.tables[table.name].columns:
