@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from oda.settings import Cassandra
 from oda.stores.catalogue import STORES
 from oda.stores.place import SLOT_MS
 
@@ -49,8 +50,8 @@ READING_BYTES = 20.0
 FLUSHES_A_SECOND = 5.0
 """The Cassandra sink lets tuples wait for each other for a fifth of a second."""
 
-MIN_BUCKETS = 64
-"""The default of `oda.cassandra.buckets`: few enough for rows to share mutations, and many enough for most."""
+MIN_BUCKETS: int = Cassandra.model_fields["buckets"].default
+"""Few enough for rows to share mutations, and many enough for most."""
 
 
 class Density(NamedTuple):

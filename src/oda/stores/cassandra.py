@@ -209,6 +209,7 @@ class CassandraStore:
     def recent(self, kind: Kind[Any], series: str, since: int, until: int) -> Iterator[Document]:
         """One series' rows with `since <= time < until` (epoch ms), by time. Asks all slots side by side."""
         with self._explained():
+            keyspace.check(self._session, self._settings)
             select = self._session.prepare(
                 f"SELECT {_columns(kind)} FROM {self._table(kind)} WHERE bucket = ? AND slot = ? AND series = ? "
                 f'AND "{kind.time}" >= ? AND "{kind.time}" < ?'
