@@ -124,11 +124,13 @@ class CassandraStore:
 
     def migrate(self) -> None:
         """Make the keyspace, or bring an older one up to date. Raises Refused when that can't be."""
-        self.notes = keyspace.migrate(self._session, self._settings)
+        with self._explained():
+            self.notes = keyspace.migrate(self._session, self._settings)
 
     def drop(self) -> None:
         """Delete the keyspace."""
-        self._session.execute(f"DROP KEYSPACE IF EXISTS {self._settings.keyspace}")
+        with self._explained():
+            self._session.execute(f"DROP KEYSPACE IF EXISTS {self._settings.keyspace}")
 
     # -- writing --------------------------------------------------------------------------------
 

@@ -135,14 +135,14 @@ class ElasticsearchStore:
     def migrate(self) -> None:
         """Put the templates, and add what existing indices lack. Raises Refused when that can't be."""
         indices = self._client.indices
-        with _refusals():
+        with self._explained(), _refusals():
             for name, template in templates(self._config).items():
                 indices.put_index_template(name=name, **template)
             for kind in STORED:
                 self._extend(kind)
             refresh = {"index.refresh_interval": f"{self._config.refresh_ms}ms"}
             indices.put_settings(index=self._patterns, settings=refresh, allow_no_indices=True)
-        self.notes = self._ignored()
+            self.notes = self._ignored()
 
     def _extend(self, kind: Kind[Any]) -> None:
         """Add fields that indices of a former version lack."""
@@ -179,10 +179,11 @@ class ElasticsearchStore:
 
     def drop(self) -> None:
         """Delete indices and templates."""
-        for index in self._client.indices.get(index=self._patterns):
-            self._client.indices.delete(index=index)
-        for template in templates(self._config):
-            self._client.options(ignore_status=404).indices.delete_index_template(name=template)
+        with self._explained():
+            for index in self._client.indices.get(index=self._patterns):
+                self._client.indices.delete(index=index)
+            for template in templates(self._config):
+                self._client.options(ignore_status=404).indices.delete_index_template(name=template)
 
     # -- writing --------------------------------------------------------------------------------
 
