@@ -44,7 +44,8 @@ from oda.errors import UserError
 from oda.settings import Settings, SettingsError, load_options
 from oda.stores import archive, keyspace
 from oda.stores.contract import Rows
-from oda.stores.elasticsearch import ElasticsearchStore, templates
+from oda.stores.elasticsearch import ElasticsearchStore
+from oda.stores.indices import templates
 from oda.stores.place import bucket_of, slot_of
 
 NOW = 1_800_000_000_000

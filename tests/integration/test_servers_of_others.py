@@ -12,10 +12,12 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from oda.core.kinds import REJECTED, WINDOWS, ClosedWindow, Rejected
 from oda.errors import Refused
 from oda.kafka import connect, consumer, create_topics
-from oda.stores.cassandra import CassandraStore, open_session
+from oda.stores.cassandra import CassandraStore
 from oda.stores.contract import Rows
-from oda.stores.elasticsearch import TEMPLATE_PRIORITY, ElasticsearchStore
+from oda.stores.elasticsearch import ElasticsearchStore
+from oda.stores.indices import TEMPLATE_PRIORITY
 from oda.stores.kafka import CUT, KafkaStore
+from oda.stores.session import open_session
 from support import wait_until
 
 KAFKAS_OWN_LIMIT = 1_048_588

@@ -15,8 +15,9 @@ from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
 from oda.cluster import processes
 from oda.plan import COMPONENTS, Measured
-from oda.stores import cassandra, elasticsearch
+from oda.stores import elasticsearch
 from oda.stores.catalogue import STORES
+from oda.stores.session import open_session
 
 _APART_MS = 600_000
 """More than filling the topic takes: the second half must not be older than the first."""
@@ -85,7 +86,7 @@ def _disk(system: System) -> dict[str, int]:
     client = elasticsearch.connect(settings.elasticsearch)
     indices = f"{settings.elasticsearch.prefix}-*"
     client.options(request_timeout=_MERGE_SECONDS).indices.forcemerge(index=indices, max_num_segments=1)
-    session = cassandra.open_session(settings.cassandra)
+    session = open_session(settings.cassandra)
     for table in _TABLES:
         session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH memtable_flush_period_in_ms = 1000")
     session.cluster.shutdown()

@@ -29,6 +29,7 @@ from oda.kafka import connect, consumer
 from oda.settings import Settings
 from oda.stores import elasticsearch
 from oda.stores.cassandra import CassandraStore
+from oda.stores.indices import address
 from oda.topology import Storm
 
 _WARM_UP_SECONDS = 60.0
@@ -204,7 +205,7 @@ def _elasticsearch(settings: Settings) -> Iterator[Find]:
                 {"topic": topic, "partition": partition, "offset": offset, "time": probe.time}
                 for (partition, offset), probe in wanted.items()
             ]
-            docs = [elasticsearch.address(prefix, ANOMALIES, row) for row in rows]
+            docs = [address(prefix, ANOMALIES, row) for row in rows]
             answers = client.mget(docs=docs, source=False)["docs"]  # in the order of the questions
             return [place for place, answer in zip(wanted, answers, strict=True) if answer.get("found")]
 

@@ -9,7 +9,7 @@ from elasticsearch import Elasticsearch
 from oda.chaos.faults import HURT_SECONDS, Fault, kill
 from oda.chaos.system import System
 from oda.cluster.server import Server
-from oda.stores.cassandra import open_session
+from oda.stores.session import open_session
 
 _BLOCK = bytes(2**20)
 

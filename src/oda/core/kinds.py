@@ -192,3 +192,6 @@ REJECTED = Kind("rejected", Rejected, offset="offset", made_at="offset")
 
 KINDS: Mapping[str, Kind[Any]] = {kind.name: kind for kind in (WINDOWS, ANOMALIES, REJECTED)}
 """By name."""
+
+OF_SERIES = tuple(kind for kind in KINDS.values() if kind.time)
+"""Those whose rows are of a series and a time."""

@@ -16,79 +16,32 @@ from uuid import UUID
 
 from cassandra import (
     AuthenticationFailed,
-    ConsistencyLevel,
     DriverException,
     InvalidRequest,
     Unauthorized,
     UnresolvableContactPoints,
 )
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.cluster import NoHostAvailable
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
-from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
 from cassandra.pool import Host
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 
 from oda.core.batch import Batch, joined
 from oda.core.kinds import Document, Kind, Meaning
 from oda.errors import Refused, UserError
-from oda.settings import Cassandra, Settings
+from oda.settings import Settings
 from oda.stores import archive, keyspace
 from oda.stores.archive import Packed
 from oda.stores.cells import PACK, Pack, bigint, bound, int_, user_type
 from oda.stores.contract import Found, Item, Rows
 from oda.stores.place import bucket_of, slot_of
+from oda.stores.session import open_session
 
 _REQUEST_ROWS = 30
 _REQUEST_BYTES = 2**20
 """Where a request ends; Cassandra is set up to take 5 MiB (cluster/cassandra/cassandra.yaml)."""
 
-RECONNECTION = ExponentialReconnectionPolicy(base_delay=1.0, max_delay=5.0, max_attempts=None)
-"""The driver's own lets pauses grow to ten minutes, and gives a node up after 64 attempts."""
-
 _READINGS = ("bucket", "slot", "series", "partition", "first_offset", "last_offset", "data")
-
-
-def open_session(settings: Cassandra) -> Session:
-    """Open a session; changes nothing.
-
-    Raises:
-        cassandra.cluster.NoHostAvailable: no host answers.
-    """
-    profile = ExecutionProfile(
-        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy()),
-        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
-        serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
-        request_timeout=settings.timeout_ms / 1000,
-    )
-    cluster = Cluster(
-        settings.contact_points,
-        port=settings.port,
-        protocol_version=5,  # of Cassandra 4 and 5; finding it out costs a reconnect and a warning each
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-        connect_timeout=settings.timeout_ms / 1000,
-        control_connection_timeout=settings.timeout_ms / 1000,
-        reconnection_policy=RECONNECTION,
-    )
-    try:
-        return cluster.connect()
-    except BaseException:
-        cluster.shutdown()
-        raise
-
-
-def open_keyspace(settings: Cassandra) -> Session:
-    """Open a session and bring the keyspace up to date: for what writes into tables of its own there.
-
-    Raises as `open_session` does, and:
-        Refused: the keyspace can't be brought up to date.
-    """
-    session = open_session(settings)
-    try:
-        keyspace.migrate(session, settings)
-    except BaseException:
-        session.cluster.shutdown()
-        raise
-    return session
 
 
 _Partitions = defaultdict[tuple[str, int, int], list[BoundStatement]]

@@ -14,7 +14,7 @@ from cassandra import InvalidRequest, Unauthorized
 from cassandra.cluster import Session
 from cassandra.metadata import KeyspaceMetadata, TableMetadata
 
-from oda.core.kinds import ANOMALIES, WINDOWS, Field, Kind, Meaning
+from oda.core.kinds import OF_SERIES, Field, Kind, Meaning
 from oda.errors import Refused
 from oda.settings import Cassandra
 from oda.stores.place import SLOT_MS
@@ -29,9 +29,6 @@ TYPES = {
     Meaning.VALUE: "double",
 }
 """In CQL."""
-
-STORED = (WINDOWS, ANOMALIES)
-"""The kinds that have a table."""
 
 _TIME_WINDOWED = """
     AND compaction = {{'class': 'TimeWindowCompactionStrategy',
@@ -102,7 +99,7 @@ def tables(settings: Cassandra) -> list[Table]:
                 f"{bucket}, slot = {kind.time} div {SLOT_MS} ms",
                 expiring,
             )
-            for kind in STORED
+            for kind in OF_SERIES
         ),
         # A row has a series' readings of some batches that chain, packed in log order (see `oda.stores.archive`).
         # Which batches is a matter of chance. `last_offset` is in the key, so that the row of a batch that is
@@ -139,7 +136,7 @@ def statements(settings: Cassandra, found: KeyspaceMetadata | None = None) -> It
             f"CREATE KEYSPACE IF NOT EXISTS {settings.keyspace} WITH replication = "
             f"{{'class': 'NetworkTopologyStrategy', 'replication_factor': {settings.replication}}}"
         )
-    for kind in STORED:
+    for kind in OF_SERIES:
         if found is None or type_of(kind) not in found.user_types:
             fields = ", ".join(f'"{field.name}" {TYPES[field.meaning]}' for field in fields_of(kind))
             yield f"CREATE TYPE IF NOT EXISTS {settings.keyspace}.{type_of(kind)} ({fields})"
@@ -186,7 +183,7 @@ def check(session: Session, settings: Cassandra) -> None:
     for table in tables(settings):
         if there := found.tables.get(table.name):
             _check_table(there, table, settings)
-    for kind in STORED:
+    for kind in OF_SERIES:
         types = _fields(found, kind)
         for field in fields_of(kind):
             if types.get(field.name, TYPES[field.meaning]) != TYPES[field.meaning]:
@@ -221,7 +218,7 @@ def _check_table(found: TableMetadata, table: Table, settings: Cassandra) -> Non
 
 def _additions(found: KeyspaceMetadata, settings: Cassandra) -> Iterator[str]:
     """The CQL that adds what a former version did not have."""
-    for kind in STORED:
+    for kind in OF_SERIES:
         for field in fields_of(kind):
             if field.name not in _fields(found, kind):
                 type_ = f"{settings.keyspace}.{type_of(kind)}"
@@ -270,7 +267,7 @@ def _other_ttl(found: KeyspaceMetadata, settings: Cassandra) -> dict[str, int]:
     """The tables that give rows another life than the settings say, and which, in seconds."""
     lives = {
         table: int(found.tables[table].options["default_time_to_live"])
-        for table in ("readings", *(kind.name for kind in STORED))
+        for table in ("readings", *(kind.name for kind in OF_SERIES))
     }
     return {table: ttl for table, ttl in lives.items() if ttl != ttl_seconds(settings)}
 
