@@ -11,9 +11,9 @@ from oda.core.batch import Batch
 from oda.core.partition import Ack, Fail, Partition
 from oda.core.text import to_text
 from oda.core.windows import PartitionWindows
+from oda.kafka.clock import ClockWriter
 from oda.settings import Settings
 from oda.stores.background import BackgroundWriter, FatalError
-from oda.stores.clock import ClockWriter
 from oda.stores.snapshots import SnapshotStore
 
 

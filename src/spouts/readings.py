@@ -10,8 +10,8 @@ from oda.core.pace import Pace
 from oda.core.progress import Progress
 from oda.core.rows import Rejected
 from oda.core.text import to_text
+from oda.kafka.source import KafkaSource
 from oda.settings import Settings
-from oda.source import KafkaSource
 
 _POLL_MS = 20
 _COMMIT_SECONDS = 1.0

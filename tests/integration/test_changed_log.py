@@ -5,7 +5,7 @@ from contextlib import closing
 from kafka import KafkaAdminClient
 
 from oda.audit.sources import WINDOWS, Log, Online
-from oda.kafka import create_topics
+from oda.kafka.topics import create_topics
 from support import Cluster, wait_until
 from test_upgrade import errors, started_anew, submit_over
 

@@ -14,19 +14,15 @@ from kafka.errors import MessageSizeTooLargeError
 
 from malformed import HARD, LARGE, MALFORMED, NAMES
 from oda.core.reading import Reading, encode
-from oda.kafka import consumer
+from oda.kafka.reader import read_to_end, reader
 from oda.topology import BIN, ROOT
 from support import ENV, HANG_SECONDS, wait_until
 
 
 def messages(settings, topic):
     """Everything that is in a topic now."""
-    found = []
-    with consumer(settings.kafka, [topic], from_beginning=True) as client:
-        ends = client.end_offsets(client.assignment())
-        while any(client.position(place) < end for place, end in ends.items()):
-            found += itertools.chain.from_iterable(client.poll(timeout_ms=500).values())
-    return found
+    with reader(settings.kafka, [topic], from_beginning=True) as consumer:
+        return [record for _, records in read_to_end(consumer) for record in records]
 
 
 def test_a_random_walk_with_spikes(stream):

@@ -10,7 +10,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from oda.core.rows import ClosedWindow, Rejected
 from oda.errors import UserError
-from oda.kafka import connect, consumer
+from oda.kafka.reader import read_to_end, reader
 from oda.stores.cassandra import CassandraWriter, open_session
 from oda.stores.elasticsearch import ElasticsearchWriter
 from oda.stores.kafka import CUT, KafkaWriter
@@ -44,7 +44,7 @@ def template(client, pattern, priority):
 
 @contextmanager
 def administrator(settings):
-    with closing(connect(KafkaAdminClient, settings.kafka)) as admin:
+    with closing(KafkaAdminClient(bootstrap_servers=settings.kafka.brokers)) as admin:
         yield admin
 
 
@@ -55,12 +55,8 @@ def make_topic(settings, name, **configs):
 
 
 def written(settings, topic):
-    with consumer(settings.kafka, [topic], from_beginning=True) as client:
-        ends, found = client.end_offsets(client.assignment()), []
-        while any(client.position(place) < end for place, end in ends.items()):
-            for records in client.poll(timeout_ms=500).values():
-                found += records
-    return found
+    with reader(settings.kafka, [topic], from_beginning=True) as consumer:
+        return [record for _, records in read_to_end(consumer) for record in records]
 
 
 def test_a_catch_all_template_does_not_matter_and_one_in_the_way_is_shown_where_people_look(isolated, elasticsearch):

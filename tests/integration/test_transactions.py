@@ -12,7 +12,7 @@ from kafka.admin import ConfigResource
 from oda.audit.sources import WINDOWS, Log, Online
 from oda.collect.delivered import HEADER, delivered, mark
 from oda.collect.spool import Spool
-from oda.kafka import create_topics
+from oda.kafka.topics import create_topics
 from support import wait_until
 
 START = 1_732_300_000_000

@@ -12,7 +12,7 @@ import pytest
 from oda.audit.sources import WINDOWS, Log, Online
 from oda.collect.walk import Walks
 from oda.core import snapshot
-from oda.kafka import create_topics
+from oda.kafka.topics import create_topics
 from oda.stores.snapshots import SnapshotStore
 from oda.topology import BIN, ROOT, TOPOLOGY
 from support import ENV, Cluster, wait_until

@@ -8,9 +8,9 @@ import pytest
 from bolts.kafka import KafkaSink
 from oda.core.rows import Rejected
 from oda.errors import UserError
+from oda.kafka.topics import Topic, check_topics
 from oda.settings import Kafka
 from oda.stores.kafka import CUT, _fitted
-from oda.stores.topics import Topic, check_topics
 
 KIB = 1024
 SETTINGS = Kafka(brokers="127.0.0.1:9092")

@@ -14,7 +14,7 @@ from oda.audit.compare import Archived, Comparison, compare, compare_readings
 from oda.audit.expected import Accepted, Document, Expected
 from oda.audit.sources import ANOMALIES, WINDOWS, Found, Insights, Kind, Log, Online, Positions, is_beyond
 from oda.errors import UserError
-from oda.kafka import made_anew
+from oda.kafka.problems import made_anew
 from oda.settings import Settings
 from oda.stores.archive import DAY_MS, unpack
 

@@ -8,9 +8,8 @@ Cassandra, its index in Elasticsearch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,21 +18,21 @@ import msgspec
 import numpy as np
 from cassandra import DriverException, InvalidRequest, UnresolvableContactPoints
 from cassandra.cluster import NoHostAvailable
-from elasticsearch import ApiError, Elasticsearch
+from elasticsearch import ApiError
+from elasticsearch import Elasticsearch as Client
 from elasticsearch.helpers import ScanError, scan
-from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import KafkaError
+from kafka import TopicPartition
 from kafka.protocol.consumer import OffsetSpec
 
-from oda import kafka, settings
 from oda.audit.expected import Document
 from oda.errors import UserError
+from oda.kafka import client
+from oda.kafka.problems import lost_its_end
+from oda.kafka.reader import read_to_end
+from oda.settings import Cassandra, Elasticsearch, Kafka
 from oda.stores.archive import DAY_MS
 from oda.stores.cassandra import open_session
 from oda.stores.kafka import CUT
-
-_STALL_SECONDS = 60
-"""A log that gives nothing new for so long can't be read to its end."""
 
 Found = Iterator[tuple[str, Document]]
 
@@ -87,12 +86,12 @@ class Log:
         UserError: Kafka can't be reached, here or in any method.
     """
 
-    def __init__(self, config: settings.Kafka) -> None:
-        self._config = config
-        self._admin = kafka.connect(KafkaAdminClient, config)
-        self._consumer = kafka.connect_consumer(
-            config,
-            group_id=config.group,
+    def __init__(self, settings: Kafka) -> None:
+        self._settings = settings
+        self._admin = client.admin(settings)
+        self._consumer = client.consumer(
+            settings,
+            group_id=settings.group,
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_poll_records=20_000,
@@ -111,8 +110,8 @@ class Log:
             UserError: there is no such topic.
         """
         with self._errors():
-            self._partitions(self._config.readings)
-            return kafka.topic_id(self._consumer, self._config.readings)
+            self._partitions(self._settings.readings)
+            return client.topic_id(self._consumer, self._settings.readings)
 
     def positions(self) -> Positions:
         """How far the group has come.
@@ -121,14 +120,14 @@ class Log:
             UserError: there is no such topic, or it lost its end.
         """
         with self._errors():
-            parts = self._partitions(self._config.readings)
+            parts = self._partitions(self._settings.readings)
             committed = {part.partition: self._committed(part) for part in parts}
             found = self._admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST))
             ends = {part.partition: found[part].offset for part in parts}
             readable = {part.partition: end for part, end in self._consumer.end_offsets(parts).items()}
         for partition, end in ends.items():
             if committed[partition] > end:
-                raise UserError(kafka.lost_its_end(self._config.readings, partition, committed[partition]))
+                raise UserError(lost_its_end(self._settings.readings, partition, committed[partition]))
         held = {partition: end for partition, end in readable.items() if end < ends[partition]}
         return Positions(committed, ends, held)
 
@@ -147,7 +146,7 @@ class Log:
             UserError: the beginning of the log is gone.
         """
         with self._errors():
-            yield from self._read(TopicPartition(self._config.readings, partition), end)
+            yield from self._read(TopicPartition(self._settings.readings, partition), end)
 
     def results(self, kind: Kind) -> Found:
         """Rows of the topic of windows or anomalies; those of other readings' topics are left out.
@@ -155,10 +154,10 @@ class Log:
         Raises:
             UserError: the beginning of the log is gone, or there is no such topic.
         """
-        for record in self._whole(self._config.windows if kind is WINDOWS else self._config.anomalies):
+        for record in self._whole(self._settings.windows if kind is WINDOWS else self._settings.anomalies):
             try:
                 row = msgspec.json.decode(record.value, type=dict[str, Any])
-                if row["topic"] != self._config.readings:
+                if row["topic"] != self._settings.readings:
                     continue
                 place = kind.place(row)
             except (ValueError, KeyError, TypeError, RecursionError) as error:  # also msgspec's errors
@@ -173,9 +172,9 @@ class Log:
         Raises:
             UserError: the beginning of the log is gone, or there is no such topic.
         """
-        for record in self._whole(self._config.rejected):
+        for record in self._whole(self._settings.rejected):
             headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
-            if headers.get("oda.topic") != self._config.readings:
+            if headers.get("oda.topic") != self._settings.readings:
                 continue
             try:
                 origin = int(headers["oda.partition"]), int(headers["oda.offset"])
@@ -198,31 +197,17 @@ class Log:
             )
         self._consumer.assign([part])
         self._consumer.seek(part, 0)
-        position, since = 0, monotonic()
-        while position < end:  # not "until the last record": offsets may hold none
-            for record in self._consumer.poll(timeout_ms=1000).get(part, ()):
-                if record.offset < end:
-                    yield record
-            if self._consumer.position(part) > position:
-                position, since = self._consumer.position(part), monotonic()
-            elif monotonic() > since + _STALL_SECONDS:
-                raise UserError(
-                    f"topic {part.topic}, partition {part.partition}: nothing after offset {position} "
-                    f"for {_STALL_SECONDS} s, though it ends at {end}; are all brokers up?"
-                )
+        for _, records in read_to_end(self._consumer, {part: end}):
+            yield from records
 
-    def _partitions(self, topic: str) -> list[Any]:
+    def _partitions(self, topic: str) -> list[TopicPartition]:
         numbers = self._consumer.partitions_for_topic(topic)
         if not numbers:
             raise UserError(f"there is no topic {topic}: nothing to audit. Has the topology run yet?")
         return [TopicPartition(topic, number) for number in sorted(numbers)]
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except KafkaError as error:
-            raise UserError(f"Kafka at oda.kafka.brokers = {self._config.brokers}: {error}") from None
+    def _errors(self) -> AbstractContextManager[None]:
+        return client.explained(self._settings)
 
 
 _COLUMNS = {
@@ -241,11 +226,11 @@ class Online:
         UserError: Cassandra can't be reached or has no such keyspace, here or in any method.
     """
 
-    def __init__(self, config: settings.Cassandra, topic: str) -> None:
-        self._config = config
+    def __init__(self, settings: Cassandra, topic: str) -> None:
+        self._settings = settings
         self._topic = topic
         with self._errors():
-            self._session = open_session(config)
+            self._session = open_session(settings)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -253,7 +238,7 @@ class Online:
 
     def log_id(self) -> UUID | None:
         """Kafka's id of the topic that the rows are of; None if there was none noted yet."""
-        select = f"SELECT id FROM {self._config.keyspace}.topics WHERE topic = %s"
+        select = f"SELECT id FROM {self._settings.keyspace}.topics WHERE topic = %s"
         with self._errors(), suppress(InvalidRequest):  # no such keyspace or table: the topology has not run yet
             row = self._session.execute(select, [self._topic]).one()
             return row.id if row else None
@@ -272,7 +257,7 @@ class Online:
 
     def _select(self, columns: str, table: str) -> Iterator[Any]:
         with self._errors():
-            yield from self._session.execute(f"SELECT {columns} FROM {self._config.keyspace}.{table}")
+            yield from self._session.execute(f"SELECT {columns} FROM {self._settings.keyspace}.{table}")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -280,12 +265,12 @@ class Online:
             yield
         except (NoHostAvailable, UnresolvableContactPoints):
             raise UserError(
-                f"no answer from Cassandra at oda.cassandra.hosts = {self._config.hosts}; start it with `oda up`"
+                f"no answer from Cassandra at oda.cassandra.hosts = {self._settings.hosts}; start it with `oda up`"
             ) from None
         except InvalidRequest as error:  # no such keyspace or table
             raise UserError(f"Cassandra: {error}; has the topology run yet?") from None
         except DriverException as error:
-            raise UserError(f"Cassandra at oda.cassandra.hosts = {self._config.hosts}: {error}") from None
+            raise UserError(f"Cassandra at oda.cassandra.hosts = {self._settings.hosts}: {error}") from None
 
 
 class Insights:
@@ -295,10 +280,10 @@ class Insights:
         UserError: Elasticsearch can't be reached, in any method.
     """
 
-    def __init__(self, config: settings.Elasticsearch, topic: str) -> None:
-        self._config = config
+    def __init__(self, settings: Elasticsearch, topic: str) -> None:
+        self._settings = settings
         self._topic = topic
-        self._client = Elasticsearch(config.urls.split(","), request_timeout=config.timeout_ms / 1000)
+        self._client = Client(settings.urls.split(","), request_timeout=settings.timeout_ms / 1000)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -306,16 +291,16 @@ class Insights:
 
     def results(self, kind: Kind) -> Found:
         """Documents of the indexes of windows or anomalies; none if there is no index."""
-        index = f"{self._config.prefix}-{kind.name}-*"
+        index = f"{self._settings.prefix}-{kind.name}-*"
         try:
             self._client.indices.refresh(index=index)
             for hit in scan(self._client, index=index, query={"query": {"term": {"topic": self._topic}}}, size=5000):
                 yield f"{hit['_index']}/{hit['_id']}", hit["_source"]
         except elastic_transport.TransportError as error:
             reason = "no answer" if isinstance(error, elastic_transport.ConnectionError) else error
-            raise UserError(f"Elasticsearch at oda.elasticsearch.urls = {self._config.urls}: {reason}") from None
+            raise UserError(f"Elasticsearch at oda.elasticsearch.urls = {self._settings.urls}: {reason}") from None
         except (ApiError, ScanError) as error:
-            raise UserError(f"Elasticsearch at oda.elasticsearch.urls = {self._config.urls}: {error}") from None
+            raise UserError(f"Elasticsearch at oda.elasticsearch.urls = {self._settings.urls}: {error}") from None
 
 
 def _in_day(day: int, place: str) -> str:

@@ -16,16 +16,17 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
-from kafka import KafkaProducer
 from numpy.typing import NDArray
 
 from oda.bench.results import stamp
 from oda.bench.watch import Background, Load
 from oda.core.reading import Reading, encode
+from oda.core.rows import Anomaly
 from oda.errors import UserError
-from oda.kafka import connect, consumer
+from oda.kafka import client
+from oda.kafka.reader import follow, reader
+from oda.results import decode
 from oda.settings import Settings
 from oda.stores import cassandra, elasticsearch
 from oda.topology import Storm
@@ -139,11 +140,13 @@ def _appended(settings: Settings, probes: Mapping[Place, Probe]) -> dict[Place, 
     """When the broker appended each anomaly, seconds since 1970, to the ms; waits for those of the probes."""
     found: dict[Place, float] = {}
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    with consumer(settings.kafka, [settings.kafka.anomalies], from_beginning=True) as client:
-        while not probes.keys() <= found.keys() and time.monotonic() < deadline:
-            for message in (one for batch in client.poll(1000).values() for one in batch):
-                row = msgspec.json.decode(message.value)
-                found[row["partition"], row["offset"]] = message.timestamp / 1000
+    with reader(settings.kafka, [settings.kafka.anomalies], from_beginning=True) as consumer:
+        for _, records in follow(consumer, deadline):
+            for record in records:
+                anomaly = decode(record.value, Anomaly)
+                found[anomaly.partition, anomaly.row.offset] = record.timestamp / 1000
+            if probes.keys() <= found.keys():
+                break
     return found
 
 
@@ -158,7 +161,7 @@ def _produce(settings: Settings, rate: int, seconds: float, asked: list[_Watch])
             watch.wanted[place] = probe
 
     series = rate // _SERIES_PROBES_A_SECOND
-    producer = connect(KafkaProducer, settings.kafka, acks="all", enable_idempotence=True, linger_ms=0)
+    producer = client.producer(settings.kafka, enable_idempotence=True, linger_ms=0)
     began = time.perf_counter()
     for number in range(int(rate * seconds)):
         pause = began + number / rate - time.perf_counter()
@@ -194,7 +197,7 @@ def _cassandra(settings: Settings) -> Iterator[Find]:
 @contextmanager
 def _elasticsearch(settings: Settings) -> Iterator[Find]:
     prefix, topic = settings.elasticsearch.prefix, settings.kafka.readings
-    with closing(elasticsearch.connect(settings.elasticsearch)) as client:
+    with closing(elasticsearch.connect(settings.elasticsearch)) as insights:
 
         def find(wanted: dict[Place, Probe]) -> list[Place]:
             if not wanted:
@@ -202,7 +205,7 @@ def _elasticsearch(settings: Settings) -> Iterator[Find]:
             docs = [
                 elasticsearch.address(prefix, "anomalies", probe.time, topic, *place) for place, probe in wanted.items()
             ]
-            answers = client.mget(docs=docs, source=False)["docs"]  # in the order of the questions
+            answers = insights.mget(docs=docs, source=False)["docs"]  # in the order of the questions
             return [place for place, answer in zip(wanted, answers, strict=True) if answer.get("found")]
 
         yield find

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from kafka import KafkaAdminClient
-
 from oda.cli.context import Context
-from oda.kafka import connect, create_topics
+from oda.kafka import client
+from oda.kafka.topics import create_topics
 from oda.settings import Settings
 from oda.stores import cassandra, elasticsearch
 from oda.topology import Storm, isolated
@@ -39,17 +38,15 @@ def own_stream(context: Context, **options: object) -> Iterator[tuple[Storm, Set
 
 
 def _drop(settings: Settings) -> None:
-    admin = connect(KafkaAdminClient, settings.kafka)
-    # By name, and not those of the settings: other engines make topics for their state, named after the group.
-    admin.delete_topics([topic for topic in admin.list_topics() if settings.kafka.group in topic])
-    admin.close()
+    with closing(client.admin(settings.kafka)) as admin:
+        # By name, and not those of the settings: other engines make topics for their state, named after the group.
+        admin.delete_topics([topic for topic in admin.list_topics() if settings.kafka.group in topic])
     session = cassandra.connect(settings.cassandra)
     session.execute(f"DROP KEYSPACE IF EXISTS {settings.cassandra.keyspace}")
     session.cluster.shutdown()
-    client = elasticsearch.connect(settings.elasticsearch)
     prefix = settings.elasticsearch.prefix
-    for index in client.indices.get(index=f"{prefix}-*"):
-        client.indices.delete(index=index)
-    for template in client.indices.get_index_template(name=f"{prefix}-*")["index_templates"]:
-        client.indices.delete_index_template(name=template["name"])
-    client.close()
+    with elasticsearch.connect(settings.elasticsearch) as insights:
+        for index in insights.indices.get(index=f"{prefix}-*"):
+            insights.indices.delete(index=index)
+        for template in insights.indices.get_index_template(name=f"{prefix}-*")["index_templates"]:
+            insights.indices.delete_index_template(name=template["name"])

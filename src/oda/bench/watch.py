@@ -15,12 +15,12 @@ from typing import NamedTuple, Self
 import numpy as np
 import psutil
 
-from oda.bench.throughput import Group
 from oda.bench.workload import noise
 from oda.chaos.system import COMPONENTS, System
 from oda.cluster import processes
 from oda.collect.producer import Producer
 from oda.core.reading import Reading, encode
+from oda.kafka.group import Group
 from oda.settings import Settings
 
 SAMPLE_SECONDS = 1.0
@@ -130,7 +130,7 @@ class Recorder(Background):
     def _run(self) -> None:
         with closing(Group(self._system.settings.kafka)) as group:
             while not self._over.wait(SAMPLE_SECONDS):
-                committed, end = group.committed(), group.end()
+                committed, end = sum(group.committed().values()), sum(group.ends().values())
                 workers = frozenset(process.pid for process in self._system.workers())
                 self.samples.append(Sample(time.monotonic(), committed, end, _memory(self._system), workers))
 

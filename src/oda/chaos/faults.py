@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import psutil
-from kafka import KafkaAdminClient
 
 from oda.chaos.system import System, Target
-from oda.kafka import connect
+from oda.kafka import client
 
 PAUSE_SECONDS = 35.0
 """Longer than topology.message.timeout.secs, and than any heartbeat's timeout."""
@@ -142,11 +141,10 @@ class MorePartitions(Fault):
 
     def strike(self, system: System) -> None:
         """Add one."""
-        config = system.settings.kafka
-        admin = connect(KafkaAdminClient, config)
-        now = len(admin.describe_topics([config.readings])[0]["partitions"])
-        admin.create_partitions({config.readings: now + 1})
-        admin.close()
+        kafka = system.settings.kafka
+        with closing(client.admin(kafka)) as admin:
+            now = len(admin.describe_topics([kafka.readings])[0]["partitions"])
+            admin.create_partitions({kafka.readings: now + 1})
 
     def heal(self, system: System) -> None:
         """Partitions stay."""

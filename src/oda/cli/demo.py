@@ -12,7 +12,7 @@ from rich.console import Console
 
 from oda.cli import servers, watch
 from oda.cli.context import Context
-from oda.kafka import create_topics
+from oda.kafka.topics import create_topics
 from oda.topology import BIN, TOPOLOGY, Storm
 
 

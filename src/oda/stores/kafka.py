@@ -10,14 +10,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from kafka import KafkaProducer
 from kafka.errors import MessageSizeTooLargeError
 
 from oda.core.rows import Anomaly, ClosedWindow, Rejected
 from oda.errors import UserError
-from oda.kafka import RememberingPartitioner, connect
+from oda.kafka import client
+from oda.kafka.topics import check_topics, find_topics
 from oda.settings import Kafka
-from oda.stores.topics import check_topics, find_topics
 
 _MAX_REQUEST_BYTES = 4 * 1024 * 1024  # a rejected original of the broker's 1 MiB, and its headers
 
@@ -45,18 +44,14 @@ class KafkaWriter:
         topics = find_topics(config)
         self.notes = check_topics(topics, config)
         self._topics = {topic.name: topic for topic in topics}
-        self._producer = connect(
-            KafkaProducer,
+        self._producer = client.producer(
             config,
-            acks="all",
             enable_idempotence=True,
             max_request_size=_MAX_REQUEST_BYTES,
             # `flush` does not wait for it; without it the sender is woken for nearly every row.
             linger_ms=1_000,
             # A topic's limit is one of batches: what is written together has to fit, too.
             batch_size=min(_BATCH_BYTES, *(topic.limit for topic in topics)),
-            metrics_enabled=False,
-            partitioner=RememberingPartitioner(),
         )
         self._sent: list[tuple[str, Any]] = []
 

@@ -1,0 +1,124 @@
+"""Results as Kafka has them, decoded, and each once: for whoever reads them.
+
+A replay repeats messages; those that have the same place in the log are the same result.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Hashable, Iterator
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from oda.core.reading import MAX_TIME
+from oda.core.rows import Anomaly, ClosedWindow
+from oda.kafka.reader import follow, reader
+from oda.settings import Kafka
+
+MEMORY = 100_000
+"""How many results are remembered, so that one that is repeated is told once."""
+
+Row = TypeVar("Row", bound=ClosedWindow | Anomaly)
+
+
+@dataclass(frozen=True)
+class Result(Generic[Row]):
+    """A row, and of which topic and partition of readings it is."""
+
+    topic: str
+    partition: int
+    row: Row
+
+    @property
+    def place(self) -> Hashable:
+        """The same for every repetition of this result, and for no other."""
+        offset = self.row.first_offset if isinstance(self.row, ClosedWindow) else self.row.offset
+        return type(self.row), self.topic, self.partition, offset
+
+
+AnyResult = Result[ClosedWindow | Anomaly]
+
+
+def decode(data: bytes | None, kind: type[Row]) -> Result[Row]:
+    """The result that a message holds.
+
+    Raises:
+        ValueError: it holds no such row.
+    """
+    try:
+        fields = msgspec.json.decode(data or b"", type=dict[str, Any])
+        row = msgspec.convert([fields[name] for name in kind.__struct_fields__], kind)
+        topic, partition = msgspec.convert((fields["topic"], fields["partition"]), tuple[str, int])
+    except (KeyError, RecursionError) as error:  # of msgspec's errors the base is ValueError
+        raise ValueError(f"not a result: {error!r}") from None
+    time = row.start if isinstance(row, ClosedWindow) else row.time
+    if not 0 <= time <= MAX_TIME or row.count < 1:
+        raise ValueError("not a result: no such time, or no reading")
+    return Result(topic, partition, row)
+
+
+class Seen:
+    """A bounded memory: forgets the oldest beyond `limit`.
+
+    >>> seen = Seen(limit=2)
+    >>> [seen.is_new(key) for key in "aabcab"]
+    [True, False, True, True, True, True]
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._keys: OrderedDict[Hashable, None] = OrderedDict()
+
+    def is_new(self, key: Hashable) -> bool:
+        """Whether `key` is not remembered; it is from now on."""
+        if key in self._keys:
+            return False
+        self._keys[key] = None
+        if len(self._keys) > self._limit:
+            self._keys.popitem(last=False)
+        return True
+
+
+class Results:
+    """The results of some series, or of all if none is named.
+
+    Attributes:
+        unreadable: how many messages held no result.
+    """
+
+    def __init__(self, settings: Kafka, series: Collection[str] = ()) -> None:
+        self.unreadable = 0
+        self._settings = settings
+        self._kinds: dict[str, type[ClosedWindow | Anomaly]] = {
+            settings.windows: ClosedWindow,
+            settings.anomalies: Anomaly,
+        }
+        self._series = frozenset(series)
+        self._seen = Seen(MEMORY)
+
+    def read(self, from_beginning: bool, deadline: float = inf) -> Iterator[AnyResult]:
+        """Each as it comes, until `deadline` of the monotonic clock.
+
+        Raises:
+            UserError: Kafka can't be reached, or a topic doesn't exist.
+        """
+        with reader(self._settings, list(self._kinds), from_beginning) as consumer:
+            for part, records in follow(consumer, deadline):
+                for record in records:
+                    result = self.take(part.topic, record.value)
+                    if result is not None:
+                        yield result
+
+    def take(self, topic: str, data: bytes | None) -> AnyResult | None:
+        """What a message of one of the topics tells; None if that is nothing, or was told before."""
+        try:
+            result = decode(data, self._kinds[topic])
+        except ValueError:
+            self.unreadable += 1
+            return None
+        if self._series and result.row.series not in self._series:
+            return None
+        return result if self._seen.is_new(result.place) else None
