@@ -10,7 +10,7 @@ from bolts.cassandra import CassandraSink
 from bolts.elasticsearch import ElasticsearchSink
 from bolts.kafka import KafkaSink
 from bolts.windows import WindowBolt
-from oda.build import settings_of_this_build
+from oda.storm.build import settings_of_this_build
 from spouts.readings import ReadingsSpout
 
 par = settings_of_this_build().parallelism

@@ -14,7 +14,7 @@ from kafka import KafkaAdminClient
 from oda.collect.walk import Walks
 from oda.kafka.reader import follow, reader
 from oda.kafka.topics import list_topics
-from oda.topology import BIN
+from oda.paths import BIN
 from support import HANG_SECONDS, wait_until
 
 LINES = [f"line {number}: {'ä' * number}\t " for number in range(42)]

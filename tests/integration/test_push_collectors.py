@@ -22,7 +22,7 @@ from oda.collect.producer import Producer
 from oda.collect.spool import Spool
 from oda.kafka.reader import read_to_end, reader
 from oda.kafka.topics import create_topics, list_topics
-from oda.topology import BIN
+from oda.paths import BIN
 from support import ENV, HANG_SECONDS, Cluster, wait_until
 
 

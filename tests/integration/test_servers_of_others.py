@@ -80,8 +80,8 @@ def test_a_catch_all_template_does_not_matter_and_one_in_the_way_is_shown_where_
 
 
 def last_error(isolated, name):
-    found = isolated.storm.topology_id(name)
-    errors = isolated.storm.ask(f"topology/{found}/component/elasticsearch")["componentErrors"]
+    found = isolated.storm.api.topology_id(name)
+    errors = isolated.storm.api.ask(f"topology/{found}/component/elasticsearch")["componentErrors"]
     return " ".join(error["error"] for error in errors)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from oda.topology import ROOT
+from oda.paths import ROOT
 from support import HANG_SECONDS
 
 PROGRAM = "import os, sys\ndef main():\n    print(sys.prefix, *map(os.environ.get, sys.argv[1:]), sep='\\n')\n"

@@ -22,8 +22,9 @@ from oda.bench.results import Expected, Rows, collect, stamp, wait_for
 from oda.cli.context import Context
 from oda.cluster.layout import load_layout
 from oda.errors import UserError
+from oda.paths import ROOT
 from oda.settings import Settings
-from oda.topology import ROOT, Storm
+from oda.storm.topologies import Storm
 
 BENCHMARKS = ROOT / "benchmarks"
 PEERS = BENCHMARKS / "peers"

@@ -29,7 +29,7 @@ from oda.kafka.reader import follow, reader
 from oda.results import decode
 from oda.settings import Settings
 from oda.stores import cassandra, elasticsearch
-from oda.topology import Storm
+from oda.storm.topologies import Storm
 
 _WARM_UP_SECONDS = 60.0
 """The first windows have no baseline, and a worker's young JVM compiles for most of a minute."""

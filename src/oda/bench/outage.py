@@ -103,11 +103,11 @@ def measure(system: System, store: str, seconds: float, rate: int, tell: Callabl
 
 @contextmanager
 def _held_back(system: System) -> Iterator[None]:
-    system.storm.deactivate(system.topology)
+    system.storm.api.deactivate(system.topology)
     try:
         yield
     finally:
-        system.storm.activate(system.topology)
+        system.storm.api.activate(system.topology)
 
 
 @contextmanager
@@ -134,10 +134,10 @@ def _work_off(recorder: Recorder, rate: int) -> Work:
 
 
 def _failed(system: System) -> int:
-    topology = system.storm.ask(f"topology/{system.storm.topology_id(system.topology)}?window=:all-time")
+    topology = system.storm.api.ask(f"topology/{system.storm.api.topology_id(system.topology)}?window=:all-time")
     return sum(spout["failed"] for spout in topology["spouts"])
 
 
 def _retries(system: System) -> int:
-    folder = system.cluster.layout.logs / "workers-artifacts" / str(system.storm.topology_id(system.topology))
+    folder = system.cluster.layout.logs / "workers-artifacts" / str(system.storm.api.topology_id(system.topology))
     return sum(len(_RETRY.findall(log.read_text(errors="replace"))) for log in folder.glob("*/worker.log"))

@@ -8,11 +8,12 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from oda.cli.context import Context
+from oda.isolated import isolated
 from oda.kafka import client
 from oda.kafka.topics import create_topics
 from oda.settings import Settings
 from oda.stores import cassandra, elasticsearch
-from oda.topology import Storm, isolated
+from oda.storm.topologies import Storm
 
 
 @contextmanager

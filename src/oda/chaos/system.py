@@ -15,7 +15,7 @@ from oda.cluster import processes
 from oda.cluster.local import LocalCluster, ServerFailedError
 from oda.cluster.storm_daemons import Supervisor
 from oda.settings import Settings
-from oda.topology import Storm
+from oda.storm.topologies import Storm
 
 COMPONENTS = ("readings", "windows", "anomalies", "cassandra", "elasticsearch", "kafka")
 """Components of the topology, each a Python process."""

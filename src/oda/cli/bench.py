@@ -28,9 +28,10 @@ from oda.cli.plan import COST, load_model
 from oda.cli.servers import local_cluster
 from oda.cli.verify import is_sound
 from oda.cluster.layout import load_layout
+from oda.paths import ROOT
 from oda.plan import STORES, Measured, Model
 from oda.settings import Settings
-from oda.topology import ROOT, Storm
+from oda.storm.topologies import Storm
 
 app = typer.Typer(help="Measure the system on the running cluster; start it with `oda up`.", no_args_is_help=True)
 

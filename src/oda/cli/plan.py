@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from oda.paths import ROOT
 from oda.plan import BUSY, MACHINE_CORES, MACHINE_DISK, STORES, Load, Measured, Model, Plan
-from oda.topology import ROOT
 
 COST = ROOT / "benchmarks/cost.json"
 """Written by `oda bench cost`."""

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oda.errors import UserError
+from oda.paths import ROOT
 from oda.settings import Kafka, load_settings
 
-CLUSTER = Path(__file__).parents[3] / "cluster"
+CLUSTER = ROOT / "cluster"
 """The repository's folder of versions and configuration templates."""
 
 _UNUSABLE = re.compile(r'[:,"\\\x00-\x1f\x7f\ud800-\udfff]|\$\{')
