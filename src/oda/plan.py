@@ -39,7 +39,7 @@ class Density(NamedTuple):
     seconds: float
 
 
-class Measured(msgspec.Struct):
+class CostRun(msgspec.Struct):
     """A run of `oda bench cost`: how long it took, CPU seconds and MiB by process, bytes by store."""
 
     series: int
@@ -56,7 +56,7 @@ class Measured(msgspec.Struct):
         return Density(self.windows / self.readings, self.series * self.seconds / self.readings)
 
 
-class Load(NamedTuple):
+class Demand(NamedTuple):
     """What is planned for: series, readings a second over all of them, days that are kept."""
 
     series: int
@@ -92,7 +92,7 @@ class Plan(NamedTuple):
 class Model:
     """Fitted to runs of at least three sizes."""
 
-    def __init__(self, runs: Iterable[Measured]) -> None:
+    def __init__(self, runs: Iterable[CostRun]) -> None:
         runs = list(runs)
         density = np.array([run.density for run in runs])
         self._cpu = {
@@ -117,15 +117,15 @@ class Model:
         """Bytes of the process of a window bolt that has them all."""
         return self._bytes_at_start + self.bytes_per_series * series
 
-    def plan(self, load: Load) -> Plan:
+    def plan(self, demand: Demand) -> Plan:
         """Round up, but for `BUSY`."""
-        density = load.density
-        cores = {process: self.cpu(process, density) * load.rate for process in self._cpu}
+        density = demand.density
+        cores = {process: self.cpu(process, density) * demand.rate for process in self._cpu}
         storm = sum(cores[name] for name in (*COMPONENTS, "worker"))
         workers = ceil(storm / BUSY / MACHINE_CORES)
         # A multiple, so that whatever has to do with a partition is in one worker.
         executors = {name: workers * max(1, ceil(cores[name] / BUSY / workers)) for name in COMPONENTS}
-        kept = load.rate * 86_400 * load.days
+        kept = demand.rate * 86_400 * demand.days
         disk = {store: self.disk(store, density) * kept * REPLICAS[store] for store in STORES}
         nodes = {
             store: max(
@@ -137,7 +137,7 @@ class Model:
         }
         # Twice as many as executors: a partition belongs to one of each component, and they are not equally full.
         partitions = max(nodes["kafka"], 2 * max(executors.values()))
-        return Plan(executors, partitions, workers, nodes, disk, load.series * self.bytes_per_series)
+        return Plan(executors, partitions, workers, nodes, disk, demand.series * self.bytes_per_series)
 
 
 _Terms = tuple[float, ...]

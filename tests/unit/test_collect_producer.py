@@ -7,8 +7,8 @@ import pytest
 from kafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
 from kafka.partitioner import DefaultPartitioner
 
+from oda.collect import fate, run
 from oda.collect import producer as module
-from oda.collect import run, topic
 from oda.collect.producer import Producer
 from oda.core.reading import Reading, encode
 from oda.errors import UserError
@@ -116,7 +116,7 @@ def test_a_message_that_was_not_taken_is_sent_again(connected):
 
 
 def test_a_topic_that_is_made_anew_or_gone_ends_it_with_what_was_acknowledged(connected, monkeypatch):
-    monkeypatch.setattr(topic, "UNKNOWN", 0)
+    monkeypatch.setattr(fate, "UNKNOWN", 0)
     for fates, said in (([1, 2], "was deleted, and made anew"), ([1, None], "is not there any more")):
         producer, client = connected(True, None, None)
         for message in (b"a", b"b"):

@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 
 from oda.bench import throughput
-from oda.bench.watch import rss
+from oda.bench.recorder import rss
 from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
 from oda.cluster import processes
-from oda.plan import COMPONENTS, Measured
+from oda.plan import COMPONENTS, CostRun
 from oda.stores import cassandra, elasticsearch
 
 _APART_MS = 600_000
@@ -30,7 +30,7 @@ _TABLES = ("readings", "windows", "anomalies")
 _SERVERS = {"kafka server": "kafka-1", "cassandra server": "cassandra", "elasticsearch server": "elasticsearch"}
 
 
-def measure(system: System, workload: Workload) -> Measured:
+def measure(system: System, workload: Workload) -> CostRun:
     """Cost of a workload's readings.
 
     The same again goes before, uncounted: young processes import modules and compile, which is most of the CPU time of
@@ -54,7 +54,7 @@ def measure(system: System, workload: Workload) -> Measured:
         memory = {name: sum(map(rss, found)) for name, found in _processes(system).items()}
     windows = workload.readings * workload.step_ms / settings.window.size_ms
     disk = {store: size // 2 for store, size in _disk(system).items()}
-    return Measured(workload.series, workload.readings, windows, seconds, cpu, memory, disk)
+    return CostRun(workload.series, workload.readings, windows, seconds, cpu, memory, disk)
 
 
 def _processes(system: System) -> dict[str, list[psutil.Process]]:

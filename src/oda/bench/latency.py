@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from oda.bench.load import SteadyLoad
+from oda.bench.recorder import Background
 from oda.bench.results import stamp
-from oda.bench.watch import Background, Load
 from oda.core.reading import Reading, encode
 from oda.core.rows import Anomaly
 from oda.errors import UserError
@@ -114,7 +115,7 @@ def measure(settings: Settings, storm: Storm, rate: int, seconds: float) -> Late
         watches = [
             stack.enter_context(_Watch(stack.enter_context(store(settings)))) for store in (_cassandra, _elasticsearch)
         ]
-        stack.enter_context(Load(settings, rate - probe_rate))
+        stack.enter_context(SteadyLoad(settings, rate - probe_rate))
         _produce(settings, probe_rate, _WARM_UP_SECONDS, [])
         every = _produce(settings, probe_rate, seconds, [])
         asked = _produce(settings, probe_rate, seconds, watches)

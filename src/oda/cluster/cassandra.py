@@ -5,7 +5,7 @@ from __future__ import annotations
 from oda.cluster.server import PROBE_SECONDS, Server
 
 
-class Cassandra(Server):
+class CassandraNode(Server):
     """One node."""
 
     name = "cassandra"

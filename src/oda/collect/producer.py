@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from oda.collect.topic import Topic
+from oda.collect.fate import Fate
 from oda.errors import UserError
 from oda.kafka import client
 from oda.settings import Kafka
@@ -64,7 +64,7 @@ class Producer:
             batch_size=128 * 1024,
             allow_auto_create_topics=False,
         )
-        self._fate = Topic(topic, self._client._metadata)
+        self._fate = Fate(topic, self._client._metadata)
         with suppress(KafkaError):
             self._client.partitions_for(topic)  # from now on it is among those that are followed
 
@@ -129,7 +129,7 @@ class Producer:
                 raise self._refused(error) from None
 
     def _check_topic(self) -> None:
-        if fate := self._fate.fate:
+        if fate := self._fate.what:
             raise UserError(
                 f"the topic {self._topic} {fate}: of {self.sent} messages Kafka at oda.kafka.brokers = {self._brokers} "
                 f"had acknowledged {self.acknowledged}, which may be gone with it"

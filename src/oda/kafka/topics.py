@@ -114,7 +114,7 @@ def find_topics(settings: Kafka) -> list[Topic]:
 
 
 def _described(name: str, partitions: list[dict[str, Any]], configs: dict[str, dict[str, Any]]) -> Topic:
-    values = {key: config["value"] for key, config in configs.items()}
+    values = {key: entry["value"] for key, entry in configs.items()}
     return Topic(
         name,
         limit=int(values.get("max.message.bytes", _KAFKAS_OWN_LIMIT)),
