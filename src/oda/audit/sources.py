@@ -99,7 +99,6 @@ class Log:
         )
 
     def close(self) -> None:
-        """Let go of the connections."""
         self._consumer.close(autocommit=False)
         self._admin.close()
 
@@ -233,7 +232,6 @@ class Online:
             self._session = open_session(settings)
 
     def close(self) -> None:
-        """Let go of the connections."""
         self._session.cluster.shutdown()
 
     def log_id(self) -> UUID | None:
@@ -286,7 +284,6 @@ class Insights:
         self._client = Client(settings.urls.split(","), request_timeout=settings.timeout_ms / 1000)
 
     def close(self) -> None:
-        """Let go of the connections."""
         self._client.close()
 
     def results(self, kind: Kind) -> Found:

@@ -150,7 +150,6 @@ class PythonPeer(Peer):
 
     @property
     def command(self) -> list[str]:
-        """Its environment's Python."""
         return [str(self._environment / "bin/python"), str(self.folder / "main.py")]
 
     @property
@@ -183,7 +182,6 @@ class JavaPeer(Peer):
 
     @property
     def command(self) -> list[str]:
-        """Whatever Java is here."""
         return ["java", "-cp", f"{self.folder}/target/classes:{self.folder}/target/lib/*", "Main"]
 
     def install(self) -> None:

@@ -21,14 +21,11 @@ _TAKEN_ON = re.compile(r"^(\S+ \S+) .* partition \d+ from offset", re.MULTILINE)
 
 
 class Rate(NamedTuple):
-    """Readings over seconds."""
-
     readings: int
     seconds: float
 
     @property
     def per_second(self) -> float:
-        """Readings a second."""
         return self.readings / self.seconds
 
 

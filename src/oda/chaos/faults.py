@@ -54,11 +54,9 @@ class Kill(Fault):
         self._target = target
 
     def strike(self, system: System) -> None:
-        """Kill what is there to be killed."""
         kill(self._target.find(system))
 
     def heal(self, system: System) -> None:
-        """Start the servers that are missing."""
         system.mend()
 
 
@@ -71,13 +69,11 @@ class Pause(Fault):
         self._stopped: list[psutil.Process] = []
 
     def strike(self, system: System) -> None:
-        """Stop it for the time."""
         self._stopped = self._target.find(system)
         _tell_all(self._stopped, "suspend")
         time.sleep(PAUSE_SECONDS)
 
     def heal(self, system: System) -> None:
-        """Let it go on, if it is still there; start the servers that are missing."""
         _tell_all(self._stopped, "resume")
         system.mend()
 
@@ -91,7 +87,6 @@ class Slow(Fault):
         self._slowed: list[psutil.Process] = []
 
     def strike(self, system: System) -> None:
-        """Stop it again and again."""
         self._slowed = self._target.find(system)
         end = time.monotonic() + HURT_SECONDS
         while time.monotonic() < end:
@@ -101,7 +96,6 @@ class Slow(Fault):
             time.sleep(0.1)
 
     def heal(self, system: System) -> None:
-        """Let it go on."""
         _tell_all(self._slowed, "resume")
 
 
@@ -111,11 +105,9 @@ class Resubmit(Fault):
     name = "resubmit topology"
 
     def strike(self, system: System) -> None:
-        """Kill it."""
         system.storm.kill(system.topology)
 
     def heal(self, system: System) -> None:
-        """Submit it."""
         system.storm.submit(system.topology, *system.options)
 
 
@@ -125,12 +117,10 @@ class SecondTopology(Fault):
     name = "second topology"
 
     def strike(self, system: System) -> None:
-        """Submit it and let both work for a while."""
         system.storm.submit(f"{system.topology}-twin", *system.options)
         time.sleep(HURT_SECONDS)
 
     def heal(self, system: System) -> None:
-        """Kill it."""
         system.storm.kill(f"{system.topology}-twin")
 
 
@@ -140,7 +130,6 @@ class MorePartitions(Fault):
     name = "more partitions"
 
     def strike(self, system: System) -> None:
-        """Add one."""
         kafka = system.settings.kafka
         with closing(client.admin(kafka)) as admin:
             now = len(admin.describe_topics([kafka.readings])[0]["partitions"])

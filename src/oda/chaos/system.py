@@ -48,7 +48,6 @@ class System:
         return self.workers()[:1]
 
     def server(self, name: str) -> list[psutil.Process]:
-        """The process of a server."""
         running = processes.find_servers(self.cluster.layout.data)
         return [running[name]] if name in running else []
 
@@ -93,7 +92,6 @@ class Target(NamedTuple):
 
 
 def server_target(name: str) -> Target:
-    """A server's process."""
     return Target(f"server {name}", partial(System.server, name=name))
 
 

@@ -18,7 +18,6 @@ from oda.storm.topologies import TOPOLOGY, Storm
 
 
 def register(app: typer.Typer) -> None:
-    """Add `demo` to the app."""
     app.command()(demo)
 
 

@@ -17,7 +17,6 @@ COST = ROOT / "benchmarks/cost.json"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `oda`."""
     app.command()(plan)
 
 

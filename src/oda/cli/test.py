@@ -14,7 +14,6 @@ _CHECKS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"],
 
 
 def register(app: typer.Typer) -> None:
-    """Add `test` to the app."""
     app.command("test")(run_all)
 
 

@@ -21,7 +21,6 @@ Topic = Annotated[str, typer.Option("--topic", help="The topic's name.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to `oda`."""
     app.command()(topics)
     app.command()(produce)
     app.command()(consume)

@@ -24,7 +24,6 @@ _NAMED = 5
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `oda`."""
     app.command()(verify)
 
 

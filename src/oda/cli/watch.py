@@ -65,7 +65,6 @@ def _anomaly(name: str, row: Anomaly) -> str:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `oda`."""
     app.command()(watch)
 
 

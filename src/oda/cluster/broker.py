@@ -72,7 +72,6 @@ class Broker(Server):
             raise UserError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
 
     def command(self) -> list[str]:
-        """Broker and controller in one."""
         return self._java("kafka.Kafka", f"{self.conf}/server.properties")
 
     def probe(self) -> None:

@@ -19,7 +19,6 @@ class CassandraNode(Server):
         return super().values() | {"jamm": jamm}
 
     def command(self) -> list[str]:
-        """The server in the foreground."""
         jars = self.software.store.files("cassandra")
         return self.java([*jars], "org.apache.cassandra.service.CassandraDaemon")
 

@@ -28,7 +28,6 @@ class ElasticsearchNode(Server):
         return [*_NOBODY, start] if os.geteuid() == 0 else [start]
 
     def prepare(self) -> None:
-        """Write the configuration, and make the folder for temporary files."""
         super().prepare()
         (self.folder / "tmp").mkdir(exist_ok=True)
         # Of a first start that was ended; it refuses to start over it.

@@ -43,7 +43,6 @@ def producer(settings: Kafka, **options: Any) -> Any:
 
 
 def admin(settings: Kafka, **options: Any) -> Any:
-    """A KafkaAdminClient."""
     return _connect(KafkaAdminClient, settings, options)
 
 
