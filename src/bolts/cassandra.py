@@ -1,5 +1,7 @@
 """The Cassandra sink: windows, anomalies and the archive of readings into the online store."""
 
+from typing import Any
+
 from bolts.sink import SinkBolt
 from oda.core.batch import Batch
 from oda.core.rows import Anomaly, ClosedWindow
@@ -12,11 +14,11 @@ class CassandraSink(SinkBolt):
 
     linger_seconds = 0.2
 
-    def open(self):
+    def open(self) -> CassandraWriter:
         """Connect to Cassandra."""
         return CassandraWriter(self.settings.cassandra)
 
-    def add(self, store, tup):
+    def add(self, store: Any, tup: Any) -> None:
         """Add a tuple of any of the three streams."""
         if tup.stream == "readings":
             store.readings(Batch.from_tuple(tup.values))

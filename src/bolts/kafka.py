@@ -1,5 +1,7 @@
 """The Kafka sink: windows, anomalies and rejected messages for later stages."""
 
+from typing import Any
+
 from bolts.sink import SinkBolt
 from oda.core.rows import Anomaly, ClosedWindow, Rejected
 from oda.core.text import from_text
@@ -9,11 +11,11 @@ from oda.stores.kafka import KafkaWriter
 class KafkaSink(SinkBolt):
     """Writes the streams `windows`, `anomalies` and `rejected`."""
 
-    def open(self):
+    def open(self) -> KafkaWriter:
         """Connect to Kafka."""
         return KafkaWriter(self.settings.kafka)
 
-    def write(self, tuples):
+    def write(self, tuples: list[Any]) -> None:
         """Write them; what has failed is opened anew, with what its topics take by then."""
         try:
             super().write(tuples)
@@ -23,7 +25,7 @@ class KafkaSink(SinkBolt):
                 self.store = None
             raise
 
-    def add(self, store, tup):
+    def add(self, store: Any, tup: Any) -> None:
         """Add a tuple of any of the three streams."""
         if tup.stream == "rejected":
             partition, rows = tup.values

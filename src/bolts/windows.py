@@ -1,34 +1,29 @@
 """The window bolt: runs each partition's state machine and keeps its snapshots durable."""
 
 import threading
-import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from streamparse import Bolt, Stream
 
 from oda.core import snapshot
+from oda.core.baselines import Baselines
 from oda.core.batch import Batch
-from oda.core.partition import Ack, Fail, Partition
+from oda.core.partition import Ack, Action, Fail, Load, Mark, Partition, Save, Skip
+from oda.core.rows import ClosedWindow
 from oda.core.text import to_text
 from oda.core.windows import PartitionWindows
 from oda.kafka.clock import ClockWriter
 from oda.settings import Settings
 from oda.stores.background import BackgroundWriter, FatalError
 from oda.stores.snapshots import SnapshotStore
+from oda.world import WORLD
 
 
-class Load(NamedTuple):
-    """Ask for a partition's newest snapshot."""
-
-    partition: int
-
-
-class Save(NamedTuple):
-    """Make a snapshot durable."""
+class Request(NamedTuple):
+    """What a partition wants of the snapshots."""
 
     partition: int
-    position: int
-    data: bytes
+    what: Load | Save
 
 
 class WindowBolt(Bolt):
@@ -40,138 +35,114 @@ class WindowBolt(Bolt):
         Stream(name="windows", fields=["partition", "clock", "rows"]),
         Stream(name="baselines", fields=["partition", "epoch", "seq", "rows"]),
     ]
+    world = WORLD
+    open_snapshots: Any = SnapshotStore
+    open_clock: Any = ClockWriter
 
-    def initialize(self, storm_conf, context):
+    def initialize(self, storm_conf: dict[str, Any], context: dict[str, Any]) -> None:
         """Start the writers; partitions are loaded when their first batch comes."""
         self.settings = Settings.from_options(storm_conf)
-        self.partitions = {}
-        self.early = {}  # partition -> batches and tuples, by identity, that wait for its snapshot to be loaded
-        self.saving = {}  # partition -> when the newest save was begun
-        self.in_flight = set()
+        self.partitions: dict[int, Partition] = {}
         self.lock = threading.Lock()  # the store's thread emits and acknowledges, too
-        self.store = self.clock = None
-        self.loaded = {}
-        forever, no_linger = float("inf"), 0.0
-        self.writer = BackgroundWriter(self._store, self._stored, forever, no_linger, self.logger, self._tell)
-        self.clock_writer = BackgroundWriter(
-            self._write_clock, lambda _: None, forever, no_linger, self.logger, self._tell
+        self.snapshots: Any = None
+        self.clock: Any = None
+        self.found: dict[int, PartitionWindows] = {}
+        self.requests: BackgroundWriter[Request] = self._in_background(self._serve, self._served)
+        self.records: BackgroundWriter[tuple[int, int, dict[str, int]]] = self._in_background(
+            self._write_clock, lambda _: None
         )
 
-    def process(self, tup):
-        """Apply a batch, or keep it until the snapshot of its partition is there."""
-        if tup.stream == "clock":
-            self._look_for_silence(*tup.values)
-            self.ack(tup)
-            return
-        batch = Batch.from_tuple(tup.values)
-        number = batch.partition
-        with self.lock:
-            if number in self.partitions:
-                self._receive(batch, tup.id)
-                return
-            if number not in self.early:
-                self.early[number] = {}
-                self.writer.put(Load(number))
-            _, former = self.early[number].pop(batch.identity, (None, None))
-            if former is not None:
-                self.fail(former)  # Storm has given it up, or this replay of it would not be here
-            self.early[number][batch.identity] = batch, tup.id
+    def _in_background(self, write: Any, done: Any) -> BackgroundWriter[Any]:
+        forever, no_linger = float("inf"), 0.0
+        return BackgroundWriter(write, done, forever, no_linger, self.logger, self._tell, self.world)
 
-    def process_tick(self, tup):
-        """Save what is due even when no batch comes, as when the spout is held back."""
+    def process(self, tup: Any) -> None:
+        """Apply a batch, or look for silence as of a clock."""
+        # A tuple's id is handle enough; its payload must not be kept until it is acknowledged.
         with self.lock:
-            for number in self.partitions:
-                self._save_if_due(number)
+            if tup.stream == "clock":
+                number, *clock = tup.values
+                self._do(number, self._partition(number).clock(*clock))
+                self.ack(tup)
+            else:
+                batch = Batch.from_tuple(tup.values)
+                self._do(batch.partition, self._partition(batch.partition).receive(batch, tup.id, self._now()))
+
+    def process_tick(self, tup: Any) -> None:
+        """Do what is due even when no batch comes."""
+        with self.lock:
+            for number, partition in self.partitions.items():
+                self._do(number, partition.tick(self._now()))
         self.ack(tup)
 
-    def _look_for_silence(self, number, epoch, position, clock):
-        with self.lock:
-            partition = self.partitions.get(number)
-            through = partition.silent(epoch, position, clock) if partition else {}
-        if through:
-            self.clock_writer.put((number, position, through))
+    def _partition(self, number: int) -> Partition:
+        if number not in self.partitions:
+            self.partitions[number] = Partition(self.settings.window, self.settings.snapshots.interval_ms / 1000)
+        return self.partitions[number]
 
-    def _write_clock(self, records):
-        """In the clock writer's thread."""
-        if self.clock is None:
-            self.clock = ClockWriter(self.settings.kafka)
-        for record in records:
-            self.clock.write(*record)
-
-    def _receive(self, batch, handle):
-        """A tuple's id is handle enough; its payload must not be kept until it is acknowledged."""
-        number = batch.partition
-        partition = self.partitions[number]
-        lost = partition.lost
-        self._do(partition.receive(batch, handle))
-        if partition.lost > lost:
-            self.logger.warning("partition %d: no snapshot, starts at offset %d", number, partition.windows.position)
-        self._save_if_due(number)
-
-    def _do(self, actions):
+    def _do(self, number: int, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Ack):
                 self.ack(action.handle)
-                continue
-            if isinstance(action, Fail):
+            elif isinstance(action, Fail):
                 self.fail(action.handle)
-                continue
-            handle, batch, rows, baselines = action
-            if rows:
-                values = [batch.partition, batch.clock, to_text(rows)]
-                self.emit(values, stream="windows", anchors=[handle])
-            values = [batch.partition, batch.epoch, batch.seq, baselines.to_text()]
-            self.emit(values, stream="baselines", anchors=[handle])
+            elif isinstance(action, Load | Save):
+                self.requests.put(Request(number, action))
+            elif isinstance(action, Mark):
+                self.records.put((number, *action))
+            elif isinstance(action, Skip):
+                self.logger.warning("partition %d: no snapshot, %d offsets skipped", number, action.offsets)
+            else:
+                self._emit(*action)
 
-    def _save_if_due(self, number):
-        partition = self.partitions[number]
-        if number in self.in_flight or not partition.is_dirty:
-            return
-        now = time.monotonic()
-        if now >= self.saving.get(number, 0) + self.settings.snapshots.interval_ms / 1000:
-            self.saving[number] = now
-            self.in_flight.add(number)
-            self.writer.put(Save(number, partition.windows.position, snapshot.encode(partition.windows)))
+    def _emit(self, handle: Any, batch: Batch, rows: list[ClosedWindow], baselines: Baselines) -> None:
+        if rows:
+            self.emit([batch.partition, batch.clock, to_text(rows)], stream="windows", anchors=[handle])
+        values = [batch.partition, batch.epoch, batch.seq, baselines.to_text()]
+        self.emit(values, stream="baselines", anchors=[handle])
 
-    def _store(self, requests):
-        """In the writer's thread: talk to Cassandra."""
-        if self.store is None:
-            self.store = SnapshotStore(self.settings)
-        for request in requests:
+    def _serve(self, requests: list[Request]) -> None:
+        """In a thread of its own: talk to Cassandra."""
+        if self.snapshots is None:
+            self.snapshots = self.open_snapshots(self.settings)
+        for number, what in requests:
             try:
-                self._serve(request)
+                if isinstance(what, Save):
+                    self.snapshots.save(number, *what)
+                else:
+                    self.found[number] = self._load(number)
             except (snapshot.SnapshotError, FatalError) as error:
                 # The writer ends the process, or asks again: until a snapshot that can be read is there, the
                 # bolt waits, and nothing is overwritten.
-                self._tell(f"partition {request.partition}: {error}")
+                self._tell(f"partition {number}: {error}")
                 raise
 
-    def _serve(self, request):
-        if isinstance(request, Save):
-            self.store.save(*request)
-            return
-        rules = self.settings.window
-        data = self.store.load(request.partition)
-        windows = PartitionWindows(rules) if data is None else snapshot.decode(data, rules)
-        self.loaded[request.partition] = windows
+    def _load(self, number: int) -> PartitionWindows:
+        rules, data = self.settings.window, self.snapshots.load(number)
+        return PartitionWindows(rules) if data is None else snapshot.decode(data, rules)
 
-    def _stored(self, requests):
-        """In the writer's thread: go on with what waited for Cassandra."""
+    def _served(self, requests: list[Request]) -> None:
+        """In that thread, too: go on with what waited for Cassandra."""
         with self.lock:
-            for request in requests:
-                if isinstance(request, Load):
-                    self._begin(request.partition, self.loaded.pop(request.partition))
+            for number, what in requests:
+                partition = self.partitions[number]
+                if isinstance(what, Save):
+                    self._do(number, partition.saved(what.position, self._now()))
                 else:
-                    self.in_flight.discard(request.partition)
-                    self._do(self.partitions[request.partition].saved(request.position))
-                    self._save_if_due(request.partition)
+                    windows = self.found.pop(number)
+                    self.logger.info("partition %d goes on from offset %d", number, windows.position)
+                    self._do(number, partition.loaded(windows, self._now()))
 
-    def _tell(self, problem):
+    def _write_clock(self, records: list[tuple[int, int, dict[str, int]]]) -> None:
+        """In the clock writer's thread."""
+        if self.clock is None:
+            self.clock = self.open_clock(self.settings.kafka)
+        for record in records:
+            self.clock.write(*record)
+
+    def _tell(self, problem: str) -> None:
         """For the Storm UI."""
         self.send_message({"command": "error", "msg": problem})
 
-    def _begin(self, number, windows):
-        self.partitions[number] = Partition(windows)
-        self.logger.info("partition %d goes on from offset %d", number, windows.position)
-        for batch, handle in self.early.pop(number).values():
-            self._receive(batch, handle)
+    def _now(self) -> float:
+        return self.world.monotonic()

@@ -1,17 +1,19 @@
 """The spout: records from Kafka as batches, committed when everything before them is acknowledged."""
 
-import time
+from typing import Any
 
 from streamparse import Spout, Stream
 
 from oda.core import log
-from oda.core.batch import FIELDS, Batch, Readings
+from oda.core.batch import FIELDS, Batch, ClockMark, Readings
+from oda.core.log import Record
 from oda.core.pace import Pace
 from oda.core.progress import Progress
 from oda.core.rows import Rejected
 from oda.core.text import to_text
 from oda.kafka.source import KafkaSource
 from oda.settings import Settings
+from oda.world import WORLD
 
 _POLL_MS = 20
 _COMMIT_SECONDS = 1.0
@@ -39,11 +41,14 @@ class ReadingsSpout(Spout):
         Stream(name="clock", fields=["partition", "epoch", "position", "clock"]),
     ]
 
-    def initialize(self, storm_conf, context):
+    world = WORLD
+    open_source: Any = KafkaSource
+
+    def initialize(self, storm_conf: dict[str, Any], context: dict[str, Any]) -> None:
         """Connect; partitions are taken on at the first tick."""
         self.settings = Settings.from_options(storm_conf)
         peers = sorted(int(task) for task, name in context["task->component"].items() if name == context["componentid"])
-        self.source = KafkaSource(self.settings, peers.index(context["taskid"]), len(peers), self.logger)
+        self.source = self.open_source(self.settings, peers.index(context["taskid"]), len(peers), self.logger)
         self.partitions: dict[int, Progress] = {}
         self.begin_clock()
         self.seq = 0
@@ -53,17 +58,18 @@ class ReadingsSpout(Spout):
         self.replayed = 0
         self.next_poll = self.next_tick = self.next_commit = self.next_report = 0.0
         most = self.settings.readings.backlog
-        self.pace = Pace(most // 2, most, storm_conf["topology.message.timeout.secs"] / 3)
+        self.timeout: float = storm_conf["topology.message.timeout.secs"]
+        self.pace = Pace(most // 2, most, self.timeout / 3)
         self.crowd = (storm_conf.get("topology.max.spout.pending") or float("inf")) / 2
 
-    def begin_clock(self):
+    def begin_clock(self) -> None:
         """Of this run: it only goes forward, whatever is done to the machine's. What arrives is compared with it."""
-        self.epoch = time.time_ns() // 1_000_000
-        self.began = self.epoch - time.monotonic_ns() // 1_000_000
+        self.epoch = int(self.world.wall() * 1000)
+        self.began = self.epoch - int(self.world.monotonic() * 1000)
 
-    def next_tuple(self):
+    def next_tuple(self) -> None:
         """Emit what has arrived, then what is due by the clock."""
-        now = time.monotonic()
+        now = self.world.monotonic()
         if problem := self.source.changed():
             self._stand_still(problem, now)
             return
@@ -81,38 +87,39 @@ class ReadingsSpout(Spout):
             self._tick()
         self._emit_clocks()
 
-    def ack(self, tup_id):
+    def ack(self, tup_id: str) -> None:
         """Note that a batch is done on one stream."""
-        partition, number, stream = tup_id.split(":")
+        partition, number, stream, _ = tup_id.split(":")
         if stream == "clock":
             self.clocks.discard(int(partition))
             return
-        self.pace.acked(self.partitions[int(partition)].ack(int(number), stream), time.monotonic())
+        self.pace.acked(self.partitions[int(partition)].ack(int(number), stream), self.world.monotonic())
 
-    def fail(self, tup_id):
-        """Emit a batch again as it was, on the stream that failed; a clock that is old tells nothing."""
-        partition, number, stream = tup_id.split(":")
+    def fail(self, tup_id: str) -> None:
+        """Emit batches again as they were, on the stream that failed; a clock that is old tells nothing."""
+        partition, number, stream, seq = tup_id.split(":")
         if stream == "clock":
             self.clocks.discard(int(partition))
             return
-        self.pace.failed()
-        sent = self.partitions[int(partition)].fail(int(number))
-        if sent is not None:
-            self.replayed += 1
-            self._emit(int(number), sent.batch, sent.rejected, stream)
+        failed = self.partitions[int(partition)].fail(int(number), stream, int(seq), self.world.monotonic())
+        if failed == [int(number)]:
+            self.pace.failed()
+        self.replayed += len(failed)
+        for again in failed:
+            self._emit(int(partition), again, stream)
 
-    def _stand_still(self, problem, now):
+    def _stand_still(self, problem: str, now: float) -> None:
         """Nothing is emitted, nothing committed; the Storm UI and the log say why, time and again."""
         if now >= self.next_report:
             self.next_report = now + _REPORT_SECONDS
             self.logger.error(problem)
             self.send_message({"command": "error", "msg": problem})
-        time.sleep(_POLL_MS / 1000)
+        self.world.sleep(_POLL_MS / 1000)
 
-    def _unacked(self):
+    def _unacked(self) -> int:
         return sum(progress.unacked for progress in self.partitions.values())
 
-    def _emit_records(self, partition, records):
+    def _emit_records(self, partition: int, records: list[Record]) -> None:
         end = self.source.position(partition)
         readings, marks, rejected = self._read(records)
         if not rejected:
@@ -123,31 +130,34 @@ class ReadingsSpout(Spout):
         for piece, end_of_piece in zip(pieces, ends, strict=True):
             self._emit_new(partition, end_of_piece, *self._read(piece))
 
-    def _read(self, records):
+    def _read(self, records: list[Record]) -> tuple[Readings, list[ClockMark], list[Rejected]]:
         """Readings, marks of the clock, and what is neither."""
         meaning = log.read(records, self.settings.kafka.group, self.settings.readings.max_ahead_ms)
         rejected = [_rejected(records[number], reason) for number, reason in meaning.rejected.items()]
         return meaning.readings, meaning.marks, rejected
 
-    def _emit_new(self, partition, end, readings, marks, rejected):
+    def _emit_new(
+        self, partition: int, end: int, readings: Readings, marks: list[ClockMark], rejected: list[Rejected]
+    ) -> None:
         progress = self.partitions[partition]
         batch = Batch(
             partition, self.epoch, 0, progress.position, end, progress.committed, self._now(), readings, marks
         )
         number = progress.add(batch, rejected)
-        self._emit(number, batch, rejected, "readings")
+        self._emit(partition, number, "readings")
         if rejected:
-            self._emit(number, batch, rejected, "rejected")
+            self._emit(partition, number, "rejected")
 
-    def _emit(self, number, batch, rejected, stream):
+    def _emit(self, partition: int, number: int, stream: str) -> None:
+        self.seq += 1
+        sent = self.partitions[partition].emit(number, stream, self.seq, self.world.monotonic())
         if stream == "readings":
-            self.seq += 1
-            values = batch._replace(seq=self.seq).to_tuple()
+            values = sent.batch._replace(seq=self.seq).to_tuple()
         else:
-            values = [batch.partition, to_text(rejected)]
-        self.emit(values, tup_id=f"{batch.partition}:{number}:{stream}", stream=stream)
+            values = [partition, to_text(sent.rejected)]
+        self.emit(values, tup_id=f"{partition}:{number}:{stream}:{self.seq}", stream=stream)
 
-    def _commit(self):
+    def _commit(self) -> None:
         offsets = {
             partition: progress.committable
             for partition, progress in self.partitions.items()
@@ -157,17 +167,17 @@ class ReadingsSpout(Spout):
             for partition, offset in offsets.items():
                 self.partitions[partition].committed = offset
 
-    def _tick(self):
+    def _tick(self) -> None:
         for partition, start in self.source.new_partitions(set(self.partitions)).items():
             self.logger.info("partition %d from offset %d", partition, start)
-            self.partitions[partition] = Progress(start)
+            self.partitions[partition] = Progress(start, self.timeout)
         if self.replayed:
-            self.logger.warning("%d batches failed, most by time-out, and were emitted again", self.replayed)
+            self.logger.warning("%d batches failed, and were emitted again", self.replayed)
             self.replayed = 0
         self.ends_clock = self._now()
         self.ends = self.source.ends()
 
-    def _emit_clocks(self):
+    def _emit_clocks(self) -> None:
         """A clock for each partition that has been read up to where its log ended at the tick."""
         for partition, end in list(self.ends.items()):
             position = self.source.position(partition)
@@ -179,15 +189,16 @@ class ReadingsSpout(Spout):
             if partition not in self.clocks:
                 self.clocks.add(partition)
                 values = [partition, self.epoch, self.partitions[partition].position, self.ends_clock]
-                self.emit(values, tup_id=f"{partition}:0:clock", stream="clock")
+                self.emit(values, tup_id=f"{partition}:0:clock:0", stream="clock")
 
-    def _now(self):
-        return self.began + time.monotonic_ns() // 1_000_000
+    def _now(self) -> int:
+        return self.began + int(self.world.monotonic() * 1000)
 
 
-def _pieces(records):
+def _pieces(records: list[Record]) -> list[list[Record]]:
     """Records of one partition, cut where a tuple of them would become too large."""
-    pieces, size = [], _MAX_BYTES
+    pieces: list[list[Record]] = []
+    size = _MAX_BYTES
     for record in records:
         if size >= _MAX_BYTES:
             pieces.append([])
@@ -197,7 +208,7 @@ def _pieces(records):
     return pieces
 
 
-def _rejected(record, reason):
+def _rejected(record: Record, reason: str) -> Rejected:
     parts = [record.key, record.value]
     if any(part is not None and len(part) > _MAX_BYTES for part in parts):
         reason += f" (more than {_MAX_BYTES} bytes: the rest is not copied)"

@@ -4,7 +4,7 @@ import pytest
 
 from oda.core import snapshot
 from oda.core.batch import Batch, Readings
-from oda.core.partition import Ack, Emit, Fail, OvertakenError, Partition
+from oda.core.partition import Ack, Action, Emit, Fail, Load, Mark, OvertakenError, Partition, Save, Skip
 from oda.core.reading import Reading
 from oda.core.windows import Gap, PartitionWindows
 from oda.settings import Window
@@ -17,8 +17,42 @@ def batch(start: int, times: list[int], *, committed: int = 0, epoch: int = 1, s
     return Batch(0, epoch, seq, start, start + len(times), committed, clock, readings)
 
 
-def fresh() -> Partition:
-    return Partition(PartitionWindows(RULES))
+class Driven:
+    """A partition that is driven by hand: loaded when it asks, its saves kept until they are said to be durable."""
+
+    def __init__(self, windows: PartitionWindows) -> None:
+        self.now = 0.0
+        self.partition = Partition(RULES, 1.0)
+        self.begin = windows
+        self.saves: list[Save] = []
+
+    def receive(self, batch: Batch, handle: str) -> list[Action]:
+        return self._note(self.partition.receive(batch, handle, self.now))
+
+    def saved(self, position: int) -> list[Action]:
+        return self._note(self.partition.saved(position, self.now))
+
+    def _note(self, actions: list[Action]) -> list[Action]:
+        if Load() in actions:
+            actions += self.partition.loaded(self.begin, self.now)
+        self.saves += [action for action in actions if isinstance(action, Save)]
+        return [action for action in actions if not isinstance(action, Load | Save)]
+
+    def tick(self) -> list[Action]:
+        return self._note(self.partition.tick(self.now))
+
+    @property
+    def windows(self) -> PartitionWindows:
+        return self.partition._windows or self.begin
+
+    def silent(self, epoch: int, position: int, clock: int) -> dict[str, int]:
+        marks = [action for action in self.partition.clock(epoch, position, clock) if isinstance(action, Mark)]
+        assert all(mark.position == position for mark in marks)
+        return marks[0].through if marks else {}
+
+
+def fresh() -> Driven:
+    return Driven(PartitionWindows(RULES))
 
 
 def emits(actions):
@@ -33,8 +67,8 @@ def starts(actions):
     return [row.start for emit in emits(actions) for row in emit.rows]
 
 
-def restarted(partition: Partition) -> Partition:
-    return Partition(snapshot.decode(snapshot.encode(partition.windows), RULES))
+def restarted(partition: Driven) -> Driven:
+    return Driven(snapshot.decode(snapshot.encode(partition.windows), RULES))
 
 
 def test_a_batch_is_emitted_at_once_and_acknowledged_when_its_snapshot_is_durable():
@@ -51,7 +85,9 @@ def test_a_snapshot_short_of_the_end_acknowledges_nothing():
     position = partition.windows.position
     partition.receive(batch(2, [1000]), "second")
     assert acks(partition.saved(position)) == ["first"]
-    assert partition.is_dirty
+    partition.now += 1.0
+    partition.saved(position)
+    assert [save.position for save in partition.saves] == [2, 3], "what has changed since is saved next"
 
 
 def test_a_batch_beyond_the_position_waits_for_the_gap_to_be_filled():
@@ -84,8 +120,9 @@ def test_after_a_restart_a_replay_puts_out_the_same():
 
 def test_without_a_snapshot_it_starts_at_the_committed_offset_and_counts_the_loss():
     partition = fresh()
-    assert len(emits(partition.receive(batch(7, [0], committed=7), "a"))) == 1
-    assert partition.lost == 7
+    actions = partition.receive(batch(7, [0], committed=7), "a")
+    assert len(emits(actions)) == 1
+    assert Skip(7) in actions
 
 
 def test_more_committed_than_was_applied_here_tells_of_another_process():
@@ -146,6 +183,17 @@ def test_the_ledger_forgets_what_is_committed_but_keeps_the_baseline():
     assert [row.closed_at for row in kept] == [96, 97, 98, 99]
 
 
+def test_what_one_record_closes_is_put_out_again_after_a_restart_even_if_the_committed_offset_is_at_that_record():
+    rules = Window(size_ms=1000, lateness_ms=1000)
+    first = PartitionWindows(rules)
+    closing = batch(3, [4000], committed=3)
+    for applied in (batch(0, [0]), batch(1, [2000]), batch(2, [1000]), closing):
+        first.apply(applied)
+    assert [row.start for row in first.closed_by(closing)] == [1000, 2000]
+    restored = snapshot.decode(snapshot.encode(first), rules)
+    assert restored.closed_by(closing) == first.closed_by(closing)
+
+
 def test_what_was_forgotten_is_not_judged_again_when_the_committed_offset_is_set_back():
     partition = fresh()
     for number in range(10):
@@ -183,3 +231,81 @@ def test_a_new_run_of_the_spout_lets_go_of_all_that_the_one_before_has_sent():
     partition.receive(batch(5, [900]), "early")
     assert failed(partition.receive(batch(0, [0], epoch=2), "new run")) == ["early", "data"]
     assert acks(partition.saved(partition.windows.position)) == ["new run"]
+
+
+def test_while_its_snapshot_is_not_there_it_asks_once_and_keeps_what_comes():
+    partition = Partition(RULES, 1.0)
+    assert partition.receive(batch(0, [0, 500]), "a", 0.0) == [Load()]
+    assert partition.receive(batch(2, [1000]), "b", 0.0) == []
+    assert partition.tick(9.0) == partition.clock(1, 0, 9000) == []
+    actions = partition.loaded(PartitionWindows(RULES), 10.0)
+    assert [emit.handle for emit in emits(actions)] == ["a", "b"]
+
+
+def test_what_came_of_former_runs_of_the_spout_while_its_snapshot_was_not_there_is_let_go():
+    partition = Partition(RULES, 1.0)
+    partition.receive(batch(0, [0, 500]), "old", 0.0)
+    assert failed(partition.receive(batch(0, [0], epoch=2), "new run", 0.0)) == ["old"]
+    assert [emit.handle for emit in emits(partition.loaded(PartitionWindows(RULES), 0.0))] == ["new run"]
+
+
+def test_one_save_at_a_time_and_the_next_one_after_the_interval():
+    partition = fresh()
+    partition.receive(batch(0, [0]), "a")
+    partition.receive(batch(1, [1]), "b")
+    partition.now += 5.0
+    partition.tick()
+    assert [save.position for save in partition.saves] == [1]
+    partition.saved(1)
+    assert [save.position for save in partition.saves] == [1, 2]
+    partition.saved(2)
+    partition.receive(batch(2, [2]), "c")
+    partition.now += 0.9
+    partition.tick()
+    assert [save.position for save in partition.saves] == [1, 2]
+    partition.now += 0.1
+    partition.tick()
+    assert [save.position for save in partition.saves] == [1, 2, 3]
+
+
+def test_a_gap_that_stays_is_told_to_the_spout_by_failing_a_batch_once_a_second():
+    partition = fresh()
+    partition.receive(batch(2, [1000]), "b")
+    partition.receive(batch(3, [1000]), "c")
+    assert failed(partition.tick()) == []
+    partition.now += 1.0
+    assert failed(partition.tick()) == ["b"]
+    assert failed(partition.tick()) == []
+    partition.now += 1.0
+    assert failed(partition.receive(batch(4, [1000]), "d")) == ["c"]
+    assert [emit.handle for emit in emits(partition.receive(batch(0, [0, 1, 2, 3]), "all"))] == ["all", "d"]
+    partition.now += 5.0
+    assert failed(partition.tick()) == [], "no gap is left"
+
+
+def test_a_clock_has_it_load_a_partition_of_which_nothing_comes_any_more():
+    partition = Partition(RULES, 1.0)
+    assert partition.clock(1, 2, 9000) == [Load()]
+    assert partition.clock(1, 2, 9500) == []
+    windows = PartitionWindows(RULES)
+    windows.apply(batch(0, [0, 500]))
+    partition.loaded(windows, 0.0)
+    assert partition.clock(1, 2, 9599) == [], "silence counts from the first clock on"
+    assert partition.clock(1, 2, 9600) == [Mark(2, {"a": 0})]
+
+
+def test_a_run_of_the_spout_elsewhere_counts_silence_for_itself_whatever_its_clock_says():
+    partition = fresh()
+    partition.receive(batch(0, [0, 500], epoch=5, clock=10_000), "a")
+    assert partition.silent(4, 2, 0) == {}
+    assert partition.silent(4, 2, 599) == {}
+    assert partition.silent(4, 2, 600) == {"a": 0}
+    assert partition.silent(6, 2, 900_000) == {}
+    assert partition.silent(5, 2, 10_600) == {"a": 0}
+
+
+def test_a_run_of_the_spout_whose_machine_has_an_earlier_time_is_a_new_one_all_the_same():
+    partition = fresh()
+    partition.receive(batch(0, [0, 500], epoch=5), "old")
+    assert failed(partition.receive(batch(0, [0, 500], epoch=4), "new")) == ["old"]
+    assert failed(partition.receive(batch(2, [500], epoch=5), "of a zombie")) == []

@@ -21,7 +21,7 @@ from oda.audit.reference import Reference
 from oda.core import snapshot
 from oda.core.baselines import Baselines, judge
 from oda.core.batch import Batch, ClockMark, Readings
-from oda.core.partition import Ack, Action, Fail, OvertakenError, Partition
+from oda.core.partition import Ack, Action, Fail, Load, Mark, OvertakenError, Partition, Save, Skip
 from oda.core.progress import Progress
 from oda.core.reading import Reading
 from oda.core.rows import Anomaly, ClosedWindow
@@ -137,9 +137,9 @@ class Spout:
 class Bolt:
     """A process of the window bolt, the snapshot that it is saving, and clock records that it is writing."""
 
-    owner: int
     partition: Partition
-    saving: tuple[int, bytes] | None = None
+    owner: int = 0
+    saving: Save | None = None
     records: list[tuple[int, dict[str, int]]] = field(default_factory=list)
 
 
@@ -187,12 +187,10 @@ class World(RuleBasedStateMachine):
         self.bolts = [self.new_bolt() for _ in range(PROCESSES)]
 
     def new_spout(self, clock: int) -> Spout:
-        return Spout(next(self.numbers), clock, Progress(self.committed))
+        return Spout(next(self.numbers), clock, Progress(self.committed, timeout=0.0))
 
     def new_bolt(self) -> Bolt:
-        """It claims what it loads."""
-        self.head.owner = next(self.numbers)
-        return Bolt(self.head.owner, Partition(snapshot.decode(self.head.data, self.window)))
+        return Bolt(Partition(self.window, 0.0))
 
     # -- what spouts do
 
@@ -208,7 +206,7 @@ class World(RuleBasedStateMachine):
             end = min(self.end, start + most)
             committed = spout.progress.committed
             batch = batch_of(self.log, start, end, epoch=spout.epoch, committed=committed, clock=spout.clock)
-            self.emit(spout.progress.add(batch, []), batch)
+            self.emit(spout.progress, spout.progress.add(batch, []))
 
     @rule(number=which, bolt=which, later=st.sampled_from([0, 7, 40, 200]))
     def tick(self, number: int, bolt: int, later: int) -> None:
@@ -216,9 +214,7 @@ class World(RuleBasedStateMachine):
         spout = self.spouts[number]
         spout.clock += later
         if spout.progress.position == self.end:
-            through = self.bolts[bolt].partition.silent(spout.epoch, self.end, spout.clock)
-            if through:
-                self.bolts[bolt].records.append((self.end, through))
+            self.do(self.bolts[bolt], self.bolts[bolt].partition.clock(spout.epoch, self.end, spout.clock))
 
     @rule(number=which)
     def commit(self, number: int) -> None:
@@ -231,8 +227,9 @@ class World(RuleBasedStateMachine):
         """Elsewhere, where the clock is another."""
         self.spouts[number] = self.new_spout(self.spouts[number].clock + step)
 
-    def emit(self, number: int, batch: Batch) -> None:
+    def emit(self, progress: Progress, number: int) -> None:
         tree = next(self.numbers)
+        batch = progress.emit(number, "readings", tree, 0.0).batch
         self.trees[tree] = {"bolt"}
         self.batch_of_tree[tree] = (batch.epoch, number)
         self.queue.append((tree, batch))
@@ -248,8 +245,9 @@ class World(RuleBasedStateMachine):
     def give_up(self, tree: int) -> None:
         epoch, number = self.batch_of_tree[tree]
         for spout in self.spouts:
-            if spout.epoch == epoch and (sent := spout.progress.fail(number)) is not None:
-                self.emit(number, sent.batch)
+            if spout.epoch == epoch:
+                for again in spout.progress.fail(number, "readings", tree, 0.0):
+                    self.emit(spout.progress, again)
 
     @precondition(lambda self: self.queue)
     @rule(data=st.data(), number=which, most=st.integers(1, 6), lose=st.booleans())
@@ -262,12 +260,11 @@ class World(RuleBasedStateMachine):
                 self.receive(number, batch, tree)
 
     def receive(self, number: int, batch: Batch, tree: int) -> None:
-        partition = self.bolts[number].partition
+        bolt = self.bolts[number]
         try:
-            self.do(partition.receive(batch, tree))
+            self.do(bolt, bolt.partition.receive(batch, tree, 0.0))
         except OvertakenError:
             self.restart_bolt(number)
-        assert partition.lost == 0, "no snapshot reached what is committed"
 
     @rule(spout=which, bolt=which, most=st.integers(1, 20))
     def flow(self, spout: int, bolt: int, most: int) -> None:
@@ -296,8 +293,19 @@ class World(RuleBasedStateMachine):
 
     # -- what the bolts do
 
-    def do(self, actions: list[Action]) -> None:
+    def do(self, bolt: Bolt, actions: list[Action]) -> None:
         for action in actions:
+            if isinstance(action, Load):
+                bolt.owner = self.head.owner = next(self.numbers)
+                self.do(bolt, bolt.partition.loaded(snapshot.decode(self.head.data, self.window), 0.0))
+                continue
+            if isinstance(action, Save):
+                bolt.saving = action
+                continue
+            if isinstance(action, Mark):
+                bolt.records.append(tuple(action))
+                continue
+            assert not isinstance(action, Skip), "no snapshot reached what is committed"
             if isinstance(action, Fail):
                 assert "bolt" in self.trees[action.handle], "what was acknowledged can't be failed"
                 continue
@@ -320,12 +328,6 @@ class World(RuleBasedStateMachine):
             self.log[self.end] = ClockMark(self.end, position, through)
             self.end += 1
 
-    @rule(number=which)
-    def begin_save(self, number: int) -> None:
-        bolt = self.bolts[number]
-        if bolt.saving is None and bolt.partition.is_dirty:
-            bolt.saving = bolt.partition.windows.position, snapshot.encode(bolt.partition.windows)
-
     @rule(number=which, crash=st.booleans())
     def end_save(self, number: int, crash: bool) -> None:
         bolt = self.bolts[number]
@@ -339,12 +341,11 @@ class World(RuleBasedStateMachine):
         if fenced or crash:
             self.restart_bolt(number)
         else:
-            self.do(bolt.partition.saved(position))
+            self.do(bolt, bolt.partition.saved(position, 0.0))
 
     @rule(number=which)
     def save(self, number: int) -> None:
         """As it mostly goes."""
-        self.begin_save(number)
         self.end_save(number, crash=False)
 
     @rule(number=which, lost=st.integers(0, 5))
@@ -447,8 +448,9 @@ def test_a_zombie_that_reads_on_puts_out_what_its_successor_does() -> None:
 def test_of_two_that_loaded_the_same_snapshot_the_first_can_not_save() -> None:
     world = Script()
     world.produce([(0, "a", 0, 1.0)])
-    world.read(0, 1)
-    world.arrive(0)
+    for process in (0, 1):
+        world.read(process, 1)
+        world.arrive(process)
     first = world.bolts[0]
     world.save(0)
     assert world.bolts[0] is not first, "it has lost its partition, and has ended"

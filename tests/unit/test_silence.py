@@ -20,38 +20,38 @@ def applied() -> PartitionWindows:
 
 
 def test_a_window_is_over_when_its_series_has_been_silent_for_long_enough() -> None:
-    silence, windows = Silence(), applied()
-    silence.heard(1, 10_000, OPEN)
-    assert silence.due(1, 10_599, windows) == {}
-    assert silence.due(1, 10_600, windows) == {"a": 0, "b": 2000}
+    silence, windows = Silence(0), applied()
+    silence.heard(10_000, OPEN)
+    assert silence.due(10_599, windows) == {}
+    assert silence.due(10_600, windows) == {"a": 0, "b": 2000}
 
 
 def test_what_is_over_is_told_once() -> None:
-    silence, windows = Silence(), applied()
-    silence.heard(1, 0, OPEN)
-    assert silence.due(1, 600, windows) != {}
-    assert silence.due(1, 9000, windows) == {}
+    silence, windows = Silence(0), applied()
+    silence.heard(0, OPEN)
+    assert silence.due(600, windows) != {}
+    assert silence.due(9000, windows) == {}
 
 
 def test_a_series_that_was_heard_again_meanwhile_is_told_again() -> None:
-    silence, windows = Silence(), applied()
-    silence.heard(1, 0, OPEN)
-    silence.due(1, 600, windows)
-    silence.heard(1, 700, ["a"])
-    assert silence.due(1, 9000, windows) == {"a": 0}
+    silence, windows = Silence(0), applied()
+    silence.heard(0, OPEN)
+    silence.due(600, windows)
+    silence.heard(700, ["a"])
+    assert silence.due(9000, windows) == {"a": 0}
 
 
-def test_a_run_elsewhere_whose_clock_is_ahead_counts_anew() -> None:
-    silence, windows = Silence(), applied()
-    silence.heard(1, 0, OPEN)
-    assert silence.due(2, 300_000, windows) == {}
-    assert silence.due(2, 300_599, windows) == {}
-    assert silence.due(2, 300_600, windows) == {"a": 0, "b": 2000}
+def test_what_was_not_heard_of_counts_from_the_beginning_of_the_run() -> None:
+    silence, windows = Silence(300_000), applied()
+    assert silence.due(300_599, windows) == {}
+    assert silence.due(300_600, windows) == {"a": 0, "b": 2000}
 
 
-def test_what_is_left_of_a_former_run_says_nothing() -> None:
-    silence, windows = Silence(), applied()
-    silence.heard(2, 0, OPEN)
-    silence.heard(1, 9_000_000, ["a"])
-    assert silence.due(1, 9_000_000, windows) == {}
-    assert silence.due(2, 600, windows) == {"a": 0, "b": 2000}
+def test_a_replay_tells_of_no_later_time() -> None:
+    silence, windows = Silence(0), applied()
+    silence.heard(5000, OPEN)
+    silence.heard(100, OPEN)
+    assert silence.due(5599, windows) == {}
+    silence.due(5600, windows)
+    silence.heard(100, OPEN)
+    assert silence.due(9000, windows) == {}, "and nothing is told again"

@@ -1,5 +1,6 @@
 """What the spout makes of records that are no readings: tuples that stay small, and originals that Kafka takes."""
 
+import io
 import logging
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -12,10 +13,16 @@ from oda.core.batch import Batch, ClockMark
 from oda.core.progress import Progress
 from oda.core.rows import Rejected
 from oda.core.text import from_text
-from oda.settings import Settings
+from oda.world import WORLD, World
 from spouts.readings import ReadingsSpout
 
 MIB = 2**20
+OPTIONS = {
+    "oda.kafka.brokers": "a:1",
+    "oda.cassandra.hosts": "a:1",
+    "oda.elasticsearch.urls": "http://a:1",
+    "topology.message.timeout.secs": 30,
+}
 
 
 class Record(NamedTuple):
@@ -26,19 +33,23 @@ class Record(NamedTuple):
     by_broker: bool = True
 
 
+def new_spout(source, world: World = WORLD) -> ReadingsSpout:
+    """The only one, that reads from there."""
+    spout = ReadingsSpout(input_stream=io.BytesIO(), output_stream=io.BytesIO())
+    spout.logger = logging.getLogger("spout")
+    spout.world, spout.open_source = world, lambda *_: source
+    spout.initialize(OPTIONS, {"task->component": {"1": "readings"}, "componentid": "readings", "taskid": 1})
+    return spout
+
+
 def emitted(records: list[Record], end: int) -> tuple[list[Batch], list[list[Rejected]], Progress]:
     """The tuples of both streams, and what the spout notes, for records of partition 0 that end at `end`."""
-    spout = object.__new__(ReadingsSpout)
-    spout.settings = Settings.from_options(
-        {"oda.kafka.brokers": "a:1", "oda.cassandra.hosts": "a:1", "oda.elasticsearch.urls": "http://a:1"}
-    )
-    spout.source = SimpleNamespace(position=lambda _: end)
-    spout.partitions = {0: Progress(0)}
-    spout.epoch, spout.seq, spout.began = 1, 0, 0
+    spout = new_spout(SimpleNamespace(position=lambda _: end))
+    spout.partitions = {0: Progress(0, 30.0)}
     batches, rejected = [], []
 
     def emit(values, tup_id, stream):
-        assert tup_id.endswith(stream)
+        assert tup_id.split(":")[2] == stream
         assert {type(value) for value in values} == {int, str}, "what leaves a worker is numbers and text"
         if stream == "readings":
             batches.append(Batch.from_tuple(values))
@@ -97,29 +108,22 @@ def test_whatever_a_producer_compresses_with_can_be_read():
     assert all([codec.has_gzip(), codec.has_snappy(), codec.has_lz4(), codec.has_zstd()])
 
 
-def test_a_log_that_is_another_one_stops_it_and_is_told_in_the_storm_ui(monkeypatch):
-    spout = object.__new__(ReadingsSpout)
-    spout.source = SimpleNamespace(changed=lambda: "it was made again")  # nothing else must be asked of it
-    spout.logger, spout.next_report = logging.getLogger("spout"), 0.0
+def test_a_log_that_is_another_one_stops_it_and_is_told_in_the_storm_ui():
+    now = [1000.0]
+    source = SimpleNamespace(changed=lambda: "it was made again")  # nothing else must be asked of it
+    spout = new_spout(source, World(monotonic=lambda: now[0], sleep=lambda _: None))
     said = []
     spout.send_message = said.append
-    now = [1000.0]
-    monkeypatch.setattr("spouts.readings.time", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: None))
     for _ in range(150):
         spout.next_tuple()
         now[0] += 1
     assert said == [{"command": "error", "msg": "it was made again"}] * 3
 
 
-def test_when_the_machines_clock_is_set_the_clock_of_a_run_goes_on_as_it_was(monkeypatch):
-    spout = object.__new__(ReadingsSpout)
-    elapsed, wall = [500_000], [1_732_300_000_000]
-    monkeypatch.setattr(
-        "spouts.readings.time",
-        SimpleNamespace(monotonic_ns=lambda: elapsed[0] * 1_000_000, time_ns=lambda: wall[0] * 1_000_000),
-    )
-    spout.begin_clock()
-    assert (spout.epoch, spout._now()) == (wall[0], wall[0])
-    elapsed[0] += 250
-    wall[0] += 3_600_000
+def test_when_the_machines_clock_is_set_the_clock_of_a_run_goes_on_as_it_was():
+    elapsed, wall = [500.0], [1_732_300_000.0]
+    spout = new_spout(None, World(monotonic=lambda: elapsed[0], wall=lambda: wall[0]))
+    assert (spout.epoch, spout._now()) == (1_732_300_000_000, 1_732_300_000_000)
+    elapsed[0] += 0.25
+    wall[0] += 3_600
     assert spout._now() == 1_732_300_000_250

@@ -2,7 +2,9 @@
 
 Pure: it is told what arrived and what became durable, and answers with what to do. The rules:
 
-- A batch beyond the applied position is parked until a replay has filled the gap before it.
+- Until the newest snapshot is there, batches are parked; so is one beyond the applied position, until a
+  replay has filled the gap before it. If that lasts, one of them is failed, and the spout emits again what
+  it has not got acknowledged, in order: it was lost with the process that was here before.
 - What a batch puts out is a function of the log, so it goes out at once: a replay repeats it, and so
   does any other process that works on the same partition.
 - A batch is acknowledged only when a snapshot at or past its end is durable.
@@ -14,13 +16,23 @@ Pure: it is told what arrived and what became durable, and answers with what to 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import inf
 from typing import Any, NamedTuple
 
+from oda.core import snapshot
 from oda.core.baselines import Baselines
 from oda.core.batch import Batch
 from oda.core.rows import ClosedWindow
 from oda.core.silence import Silence
 from oda.core.windows import PartitionWindows
+from oda.settings import Window
+
+_GAP_SECONDS = 1.0
+"""How long a gap may stay, as replays come in any order, until what is missing is asked for, time and again."""
+
+_MOST_RUNS = 8
+"""Of the spout that are known, those before them that should be dead included."""
 
 Identity = tuple[int, int, int]
 
@@ -44,12 +56,36 @@ class Ack(NamedTuple):
 
 
 class Fail(NamedTuple):
-    """Let go of an attempt at a batch that Storm has given up already."""
+    """Fail a batch: Storm has given this attempt up already, or should now."""
 
     handle: Handle
 
 
-Action = Emit | Ack | Fail
+class Load(NamedTuple):
+    """Ask for the partition's newest snapshot."""
+
+
+class Save(NamedTuple):
+    """Make a snapshot durable."""
+
+    position: int
+    data: bytes
+
+
+class Mark(NamedTuple):
+    """Write a clock record (see `oda.core.clock`)."""
+
+    position: int
+    through: dict[str, int]
+
+
+class Skip(NamedTuple):
+    """Tell that no snapshot reached the committed offset: so many offsets were skipped, and what was open is lost."""
+
+    offsets: int
+
+
+Action = Emit | Ack | Fail | Load | Save | Mark | Skip
 
 
 class OvertakenError(Exception):
@@ -57,72 +93,119 @@ class OvertakenError(Exception):
 
 
 class Partition:
-    """One partition as the window bolt sees it.
+    """One partition as the window bolt sees it; `now` is in seconds, of a clock that only goes forward.
 
-    Attributes:
-        windows: the state machine.
-        durable: position of the newest snapshot that is known to be durable.
-        lost: how many positions were skipped because no snapshot reached the committed offset.
+    Args:
+        rules: of its windows.
+        save_seconds: how long after the beginning of a save the next one may begin.
     """
 
-    def __init__(self, windows: PartitionWindows) -> None:
-        self.windows = windows
-        self.durable = windows.position
-        self.lost = 0
+    def __init__(self, rules: Window, save_seconds: float) -> None:
+        self._rules = rules
+        self._save_seconds = save_seconds
+        self._windows: PartitionWindows | None = None  # until the snapshot is there
+        self._is_loading = self._is_saving = False
         self._is_new = True
-        self._silence = Silence()
-        self._epoch = 0
+        self._durable = 0
+        self._committed = 0
+        self._next_save = -inf
+        self._next_recall: float | None = None
+        self._runs: dict[int, Silence] = {}  # by epoch, the one heard of last at the end
         self._parked: dict[Identity, tuple[Batch, Handle]] = {}
         self._unacked: dict[Identity, tuple[int, Handle]] = {}
 
-    def receive(self, batch: Batch, handle: Handle) -> list[Action]:
+    def receive(self, batch: Batch, handle: Handle, now: float) -> list[Action]:
         """Take a batch in any order and any number of times; what can be done now is returned.
 
         Raises:
             OvertakenError: the partition has to be loaded anew.
         """
-        if batch.committed > self.windows.position:
-            self._start_at(batch.committed)
-        self._is_new = False
-        actions = self._let_go(batch)
+        self._committed = max(self._committed, batch.committed)
+        actions = self._meet(batch.epoch, batch.clock) + self._let_go([batch.identity])
+        self._runs[batch.epoch].heard(batch.clock, batch.readings.names)
         self._parked[batch.identity] = batch, handle
-        while (ready := self._next_ready()) is not None:
-            actions += self._process(*self._parked.pop(ready))
-        return actions
+        if self._windows is not None:
+            return actions + self._go_on(self._windows, now)
+        return actions + self._load()
 
-    def silent(self, epoch: int, position: int, clock: int) -> dict[str, int]:
-        """What a clock record should say, given that the log ended at `position` when the clock of a run was `clock`.
+    def loaded(self, windows: PartitionWindows, now: float) -> list[Action]:
+        """The newest snapshot is this; go on with what waited for it."""
+        self._windows = windows
+        self._durable = windows.position
+        return self._go_on(windows, now)
 
-        Nothing unless just what lies before `position` has been applied.
+    def clock(self, epoch: int, position: int, clock: int) -> list[Action]:
+        """Look for silence, given that the log ended at `position` when the clock of a run was `clock`.
+
+        Nothing is seen unless just what lies before `position` has been applied. A partition of which nothing comes any
+        more has to be loaded for it, too.
         """
-        return self._silence.due(epoch, clock, self.windows) if position == self.windows.position else {}
-
-    def saved(self, position: int) -> list[Action]:
-        """A snapshot at this position is durable: acknowledge what waited for it."""
-        self.durable = max(self.durable, position)
-        actions: list[Action] = [Ack(handle) for end, handle in self._unacked.values() if end <= self.durable]
-        self._unacked = {key: waiting for key, waiting in self._unacked.items() if waiting[0] > self.durable}
+        actions = self._meet(epoch, clock)
+        if self._windows is None:
+            return actions + self._load()
+        if position == self._windows.position and (through := self._runs[epoch].due(clock, self._windows)):
+            actions.append(Mark(position, through))
         return actions
+
+    def tick(self, now: float) -> list[Action]:
+        """What is due even when no batch comes, as when the spout is held back."""
+        return [] if self._windows is None else self._recall(now) + self._save(now)
+
+    def _save(self, now: float) -> list[Action]:
+        if self._windows is None or self._is_saving or now < self._next_save or self.position <= self._durable:
+            return []
+        self._is_saving = True
+        self._next_save = now + self._save_seconds
+        return [Save(self.position, snapshot.encode(self._windows))]
+
+    def saved(self, position: int, now: float) -> list[Action]:
+        """The snapshot of this position is durable: acknowledge what waited for it."""
+        self._is_saving = False
+        self._durable = max(self._durable, position)
+        actions: list[Action] = [Ack(handle) for end, handle in self._unacked.values() if end <= self._durable]
+        self._unacked = {key: waiting for key, waiting in self._unacked.items() if waiting[0] > self._durable}
+        return actions + self._save(now)
 
     @property
-    def is_dirty(self) -> bool:
-        """True when the state has changed since the newest durable snapshot."""
-        return self.windows.position > self.durable
+    def position(self) -> int:
+        """Everything before it has been applied; 0 while nothing is known."""
+        return 0 if self._windows is None else self._windows.position
 
-    def _start_at(self, committed: int) -> None:
+    def _go_on(self, windows: PartitionWindows, now: float) -> list[Action]:
+        actions: list[Action] = []
+        if self._committed > windows.position:
+            windows = self._windows = self._start_at(self._committed)
+            actions.append(Skip(self._committed - self._durable))
+        self._is_new = False
+        while (ready := self._next_ready(windows)) is not None:
+            actions += self._process(windows, *self._parked.pop(ready))
+        return actions + self.tick(now)
+
+    def _load(self) -> list[Action]:
+        if self._is_loading:
+            return []
+        self._is_loading = True
+        return [Load()]
+
+    def _start_at(self, committed: int) -> PartitionWindows:
         if not self._is_new:
-            raise OvertakenError(f"applied up to {self.windows.position}, but {committed} is committed")
+            raise OvertakenError(f"applied up to {self.position}, but {committed} is committed")
         # Nothing before `committed` comes again, so waiting for it would be forever. Right for a
         # new group on an old topic; a loss of open windows if a snapshot has gone missing.
-        self.lost += committed - self.windows.position
-        self.windows = PartitionWindows(self.windows.rules, committed)
+        return PartitionWindows(self._rules, committed)
 
-    def _let_go(self, batch: Batch) -> list[Action]:
-        """Drop the former attempt at this batch, and all attempts of runs of the spout before this one's."""
-        given_up = [batch.identity]
-        if batch.epoch > self._epoch:
-            self._epoch = batch.epoch
-            given_up += [key for key in (*self._parked, *self._unacked) if key[0] < batch.epoch]
+    def _meet(self, epoch: int, clock: int) -> list[Action]:
+        """Note a run of the spout; what is left of all others is let go when one is new.
+
+        Which of two is the newer one only tells who comes first: each takes its number from its own machine's time.
+        """
+        is_new = epoch not in self._runs
+        self._runs[epoch] = Silence(clock) if is_new else self._runs.pop(epoch)
+        if len(self._runs) > _MOST_RUNS:
+            del self._runs[next(iter(self._runs))]
+        return self._let_go([*self._parked, *self._unacked]) if is_new else []
+
+    def _let_go(self, given_up: Iterable[Identity]) -> list[Action]:
         actions: list[Action] = []
         for key in given_up:
             for waiting in (self._parked, self._unacked):
@@ -130,18 +213,25 @@ class Partition:
                     actions.append(Fail(waiting.pop(key)[1]))
         return actions
 
-    def _next_ready(self) -> Identity | None:
-        ready = [key for key, (batch, _) in self._parked.items() if batch.start <= self.windows.position]
+    def _next_ready(self, windows: PartitionWindows) -> Identity | None:
+        ready = [key for key, (batch, _) in self._parked.items() if batch.start <= windows.position]
         return min(ready, key=lambda key: self._parked[key][0].start, default=None)
 
-    def _process(self, batch: Batch, handle: Handle) -> list[Action]:
-        if batch.end > self.windows.position:
-            self._silence.heard(batch.epoch, batch.clock, batch.readings.names)
-        self.windows.apply(batch)
-        actions: list[Action] = [
-            Emit(handle, batch, self.windows.closed_by(batch), self.windows.baselines(batch)),
-        ]
-        if batch.end <= self.durable:
+    def _recall(self, now: float) -> list[Action]:
+        """Have the spout emit again what is missing before a batch that waits: now, not at Storm's time-out."""
+        if not self._parked:
+            self._next_recall = None
+        elif self._next_recall is None:
+            self._next_recall = now + _GAP_SECONDS
+        elif now >= self._next_recall:
+            self._next_recall = now + _GAP_SECONDS
+            return [Fail(self._parked.pop(next(iter(self._parked)))[1])]
+        return []
+
+    def _process(self, windows: PartitionWindows, batch: Batch, handle: Handle) -> list[Action]:
+        windows.apply(batch)
+        actions: list[Action] = [Emit(handle, batch, windows.closed_by(batch), windows.baselines(batch))]
+        if batch.end <= self._durable:
             actions.append(Ack(handle))
         else:
             self._unacked[batch.identity] = batch.end, handle

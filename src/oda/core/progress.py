@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from oda.core.batch import Batch
 from oda.core.rows import Rejected
@@ -16,13 +17,23 @@ _READING_BYTES = 75
 """A rejected message counts as a reading for each time that it has so many bytes."""
 
 
+class Attempt(NamedTuple):
+    """One emission of a batch on one stream: its `seq`, and when, in seconds of a clock that only goes forward."""
+
+    seq: int
+    time: float
+
+
+_NONE = Attempt(-1, 0.0)
+
+
 @dataclass
 class Sent:
-    """A batch that is not acknowledged on every stream yet, with its tuple on each stream."""
+    """A batch that is not acknowledged on every stream yet; `waiting` has its newest attempt on each that is not."""
 
     batch: Batch
     rejected: list[Rejected]
-    waiting: set[str]
+    waiting: dict[str, Attempt]
 
     @cached_property
     def weight(self) -> int:
@@ -34,13 +45,18 @@ class Sent:
 class Progress:
     """One partition's emitted batches.
 
+    Args:
+        position: where the first one starts.
+        timeout: seconds after which Storm gives an attempt up, or later.
+
     Attributes:
         position: end of the last batch that was emitted.
         committed: what Kafka has confirmed; a new run of the spout starts here.
         unacked: readings in batches that are not acknowledged; a large rejected message counts as many.
     """
 
-    def __init__(self, position: int) -> None:
+    def __init__(self, position: int, timeout: float) -> None:
+        self._timeout = timeout
         self.position = position
         self.committed = position
         self.unacked = 0
@@ -57,22 +73,38 @@ class Progress:
             raise ValueError(f"batch starts at {batch.start}, the one before ended at {self.position}")
         number = self._next
         self._next += 1
-        sent = Sent(batch, rejected, {"readings", "rejected"} if rejected else {"readings"})
+        sent = Sent(batch, rejected, dict.fromkeys(["readings", "rejected"] if rejected else ["readings"], _NONE))
         self._sent[number] = sent
         self.position = batch.end
         self.unacked += sent.weight
         return number
 
-    def fail(self, number: int) -> Sent | None:
-        """What has to be emitted again, if anything."""
-        return self._sent.get(number)
+    def emit(self, number: int, stream: str, seq: int, now: float) -> Sent:
+        """Note another attempt at a batch on a stream that it waits for; returns the batch."""
+        sent = self._sent[number]
+        sent.waiting[stream] = Attempt(seq, now)
+        return sent
+
+    def fail(self, number: int, stream: str, seq: int, now: float) -> list[int]:
+        """Which batches have to be emitted again on that stream, in this order.
+
+        Just the one that failed, if its time was out. A bolt that fails one before that lacks what came before it,
+        so all are emitted again, in order.
+        """
+        sent = self._sent.get(number)
+        attempt = sent.waiting.get(stream) if sent else None
+        if attempt is None or attempt.seq != seq:  # done, or another attempt is under way
+            return []
+        if stream != "readings" or now >= attempt.time + self._timeout:
+            return [number]
+        return [other for other, sent in self._sent.items() if stream in sent.waiting]
 
     def ack(self, number: int, stream: str) -> int:
         """The tuple of a batch on one stream is done; returns how many readings that makes acknowledged."""
         sent = self._sent.get(number)
         if sent is None:
             return 0
-        sent.waiting.discard(stream)
+        sent.waiting.pop(stream, None)
         if sent.waiting:
             return 0
         del self._sent[number]

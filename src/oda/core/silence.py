@@ -1,8 +1,8 @@
 """Which series have been silent for so long that their windows are over.
 
 What this sees depends on a clock, so it decides nothing: its findings become clock records (see `oda.core.clock`).
-Silence is what one run of the spout saw, by a clock that only goes forward: a new run counts anew, since its machine
-may have another time.
+Silence is what one run of the spout saw, by a clock that only goes forward: another run counts for itself, since its
+machine may have another time.
 """
 
 from __future__ import annotations
@@ -13,39 +13,38 @@ from oda.core.windows import PartitionWindows
 
 
 class Silence:
-    """The series of one partition, as the newest run of the spout has heard of them.
+    """The series of one partition, as one run of the spout has heard of them.
+
+    Args:
+        since: the time of the run's clock (ms) when it was first heard of.
 
     Example:
-        silence = Silence()
-        silence.heard(epoch, clock, batch.readings.names)
-        through = silence.due(epoch, clock, windows)        # what a clock record should say
+        silence = Silence(batch.clock)
+        silence.heard(batch.clock, batch.readings.names)
+        through = silence.due(clock, windows)               # what a clock record should say
     """
 
-    def __init__(self) -> None:
-        self._epoch = -1
-        self._since = 0
+    def __init__(self, since: int) -> None:
+        self._since = since
         self._heard: dict[str, int] = {}
         self._asked: dict[str, int] = {}
 
-    def heard(self, epoch: int, clock: int, series: Iterable[str]) -> None:
-        """Readings of these series came in a run of the spout, at a time of its clock (ms)."""
-        if self._is_of_newest_run(epoch, clock):
-            self._heard.update(dict.fromkeys(series, clock))
-            for name in self._asked.keys() & series:
-                del self._asked[name]
+    def heard(self, clock: int, series: Iterable[str]) -> None:
+        """Readings of these series came at a time of the run's clock (ms); a replay tells of no other time."""
+        for name in series:
+            if clock > self._heard.get(name, -1):
+                self._heard[name] = clock
+                self._asked.pop(name, None)
 
-    def due(self, epoch: int, clock: int, windows: PartitionWindows) -> dict[str, int]:
+    def due(self, clock: int, windows: PartitionWindows) -> dict[str, int]:
         """By series the start of its last window that is over, epoch ms; each is told once.
 
         A window is over when `largest time + (clock - arrival of the last reading)` passes its end + lateness + idle.
 
         Args:
-            epoch: the run of the spout.
-            clock: a time of its clock (ms) as of which the whole log had been read.
+            clock: a time of the run's clock (ms) as of which the whole log had been read.
             windows: that log, applied.
         """
-        if not self._is_of_newest_run(epoch, clock):
-            return {}
         rules, found = windows.rules, {}
         grace = rules.size_ms + rules.lateness_ms + rules.idle_ms
         for name, state in windows.series.items():
@@ -57,9 +56,3 @@ class Silence:
                 self._asked[name] = max(over)
                 found[name] = max(over) * rules.size_ms
         return found
-
-    def _is_of_newest_run(self, epoch: int, clock: int) -> bool:
-        if epoch > self._epoch:
-            self._epoch, self._since = epoch, clock
-            self._heard, self._asked = {}, {}
-        return epoch == self._epoch

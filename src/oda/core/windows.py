@@ -229,7 +229,8 @@ class PartitionWindows:
         passed = bisect_left(self._ledger, committed, key=_closed_at)
         for row in self._ledger[:passed]:
             closed = self.series[row.series].closed
-            while len(closed) > 1 and closed[1].closed_at <= committed:
+            # One record may close several windows: those that the record at `committed` closes are put out again.
+            while len(closed) > 1 and closed[0].closed_at < committed and closed[1].closed_at <= committed:
                 del closed[0]
         del self._ledger[:passed]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from logging import Logger
@@ -19,6 +18,8 @@ from math import inf
 from typing import Generic, TypeVar
 
 import tenacity
+
+from oda.world import WORLD, World
 
 Item = TypeVar("Item")
 
@@ -48,6 +49,7 @@ class BackgroundWriter(Generic[Item]):
         linger_seconds: how long the first item waits for others to be written with it.
         log: where each of a store's failures goes.
         tell: is told, in the store's own words, of a failure that lasts: for where people look.
+        world: whose clock counts, and where the thread is started.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class BackgroundWriter(Generic[Item]):
         linger_seconds: float,
         log: Logger,
         tell: Callable[[str], None],
+        world: World = WORLD,
     ) -> None:
         self._write = write
         self._done = done
@@ -65,14 +68,16 @@ class BackgroundWriter(Generic[Item]):
         self._linger = linger_seconds
         self._log = log
         self._tell = tell
+        self._now = world.monotonic
         self._told = -inf
         self._waiting: deque[tuple[float, Item]] = deque()
+        self._taken: list[Item] = []
         self._changed = threading.Condition()
-        threading.Thread(target=self._run, daemon=True).start()
+        world.start(self)
 
     def put(self, item: Item) -> list[Item]:
         """Add an item, never blocks; returns those that have waited for too long and are let go."""
-        now, old = time.monotonic(), []
+        now, old = self._now(), []
         with self._changed:
             while self._waiting and self._waiting[0][0] < now - self._keep:
                 old.append(self._waiting.popleft()[1])
@@ -80,34 +85,46 @@ class BackgroundWriter(Generic[Item]):
             self._changed.notify()
         return old
 
-    def _take(self) -> list[Item]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting)
-            self._changed.wait_for(lambda: len(self._waiting) >= _MOST_ITEMS, self._linger)
-            return [self._waiting.popleft()[1] for _ in range(min(_MOST_ITEMS, len(self._waiting)))]
-
-    def _run(self) -> None:
-        write = tenacity.retry(
+    def run(self) -> None:
+        """The thread: writes for ever, and ends the process when that can't go on."""
+        attempt = tenacity.retry(
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
             retry=tenacity.retry_if_not_exception_type(FatalError),
             before_sleep=self._report,
-        )(self._write)
+        )(self.attempt)
         try:
-            write([])
+            attempt()
             while True:
-                items = self._take()
-                write(items)
-                self._done(items)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._waiting)
+                    self._changed.wait_for(lambda: len(self._waiting) >= _MOST_ITEMS, self._linger)
+                self.take()
+                attempt()
+                self.finish()
         except BaseException:
             # A bolt without its writer would take tuples and never finish one.
             self._log.exception("the writer stopped")
             os._exit(1)
+
+    def take(self) -> list[Item]:
+        """What is written next: whatever waits, up to the limit."""
+        with self._changed:
+            self._taken = [self._waiting.popleft()[1] for _ in range(min(_MOST_ITEMS, len(self._waiting)))]
+        return self._taken
+
+    def attempt(self) -> None:
+        """Write what was taken; may be repeated until it does not raise."""
+        self._write(self._taken)
+
+    def finish(self) -> None:
+        """What was taken is written."""
+        self._done(self._taken)
 
     def _report(self, attempt: tenacity.RetryCallState) -> None:
         error = attempt.outcome.exception() if attempt.outcome else None
         problem = f"{type(error).__name__}: {error}"
         self._log.warning("attempt %d failed: %s", attempt.attempt_number, problem)
         lasting = attempt.seconds_since_start or 0.0
-        if lasting >= _LASTING_SECONDS and time.monotonic() >= self._told + _TELL_SECONDS:
-            self._told = time.monotonic()
+        if lasting >= _LASTING_SECONDS and self._now() >= self._told + _TELL_SECONDS:
+            self._told = self._now()
             self._tell(f"failing for {lasting:.0f} s, and tried again until it works: {problem}")

@@ -1,0 +1,239 @@
+"""One run from one seed: load and faults for a while, then peace, and in the end what the stores should hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from zlib import crc32
+
+from oda.core import clock
+from oda.settings import Settings
+from sim.events import START, Events
+from sim.expected import Expected
+from sim.graph import components
+from sim.stores import BrokenPromiseError, Client, Heads, Rows, Snapshots
+from sim.storm import Process, Topology
+from sim.topic import ClockWriter, Source, Topic
+
+STORES = {"cassandra": {"readings", "windows", "anomalies"}, "elasticsearch": {"windows", "anomalies"}}
+STORES["kafka"] = {"windows", "anomalies", "rejected"}
+"""What each store is given."""
+
+PEACE = 400.0
+"""Seconds until which all must be done when nothing fails any more."""
+
+
+class Simulation:
+    """The whole system under one seed.
+
+    Attributes:
+        events: with the timeline.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.events = events = Events(seed)
+        random = events.random
+        self.options: dict[str, Any] = {
+            "oda.kafka.brokers": "a:1",
+            "oda.cassandra.hosts": "a:1",
+            "oda.elasticsearch.urls": "http://a:1",
+            "oda.window.size_ms": random.choice((500, 2000)),
+            "oda.window.lateness_ms": random.choice((0, 0, 300)),
+            "oda.window.idle_ms": random.choice((0, 1000)),
+            "oda.judge.sigmas": random.choice((1.0, 2.0)),
+            "oda.readings.backlog": random.choice((50, 100_000)),
+            "oda.snapshots.interval_ms": random.choice((300, 1000)),
+            "topology.message.timeout.secs": random.choice((4, 10)),
+            "topology.max.spout.pending": random.choice((5, 100)),
+        }
+        self.settings = Settings.from_options(self.options)
+        self.topic = Topic(events, random.randint(1, 3))
+        self.heads = Heads(events)
+        self.stores = {name: Rows(events, name) for name in STORES}
+        self.workers = random.choice((1, 2))
+        executors = {"readings": random.choice((1, 2)), "windows": random.choice((1, 2))}
+        self.components = [replace(one, executors=executors.get(one.name, 1)) for one in components()]
+        self.topology = self._new_topology("t")
+        self.others: list[Topology] = []
+        self.zombies: list[Process] = []
+        self.is_peace = False
+        self.was_shared = False
+        self.series = [f"s{number}" for number in range(random.randint(1, 6))]
+        self.burst = random.choice((3, 12))
+
+    def _new_topology(self, name: str) -> Topology:
+        return Topology(self.events, name, self.components, self.workers, self.options, self._wire)
+
+    def _wire(self, code: Any) -> None:
+        """What a component takes from outside is simulated."""
+        kind = type(code).__name__
+        if kind == "ReadingsSpout":
+            most = self.events.random.choice((2, 20))
+            code.open_source = lambda _settings, task, tasks, _log: Source(self.topic, task, tasks, most)
+        elif kind == "WindowBolt":
+            code.open_snapshots = lambda _: Snapshots(self.heads)
+            code.open_clock = lambda _: ClockWriter(self.topic, self.settings)
+        elif kind.endswith("Sink"):
+            code.open = partial(Client, self.stores[kind.removesuffix("Sink").lower()])
+
+    def run(self) -> None:
+        """Raises BrokenPromiseError when something happens that must not, or too little."""
+        self.topic.committing = self._check_commit
+        until = self.events.random.uniform(10, 30)
+        self._produce()
+        self._strike()
+        self.events.run(until)
+        self._make_peace()
+        while self.events.now < until + PEACE:
+            self.events.run(self.events.now + 5)
+            if self._is_done():
+                self._check()
+                return
+        raise BrokenPromiseError(f"not done: committed {self.topic.committed} of {self.topic.ends}")
+
+    # -- load
+
+    def _produce(self) -> None:
+        random = self.events.random
+        if self.is_peace:
+            return
+        for _ in range(random.randint(1, self.burst)):
+            name = random.choice(self.series)
+            partition = crc32(name.encode()) % len(self.topic.records)
+            gap = random.choice((0, 0, 0, 0, 1, 3))
+            if random.random() < 0.05:
+                self.topic.append(partition, *self._not_a_reading(), gap=gap)
+                continue
+            time = int((START + self.events.now - random.expovariate(2)) * 1000)
+            value = random.choice((random.gauss(5, 1), 5.0, 100.0 * random.random()))
+            message = {"series": name, "time": time, "value": value}
+            self.topic.append(partition, name.encode(), json.dumps(message).encode(), gap=gap)
+        if random.random() < 0.02 and len(self.series) > 1:
+            self.series.pop()  # it falls silent
+        self.events.soon(0.8, self._produce)
+
+    def _not_a_reading(self) -> tuple[bytes | None, bytes | None]:
+        now = int((START + self.events.now) * 1000)
+        others = next(clock.encode("another group", 0, {"s0": now}))
+        return self.events.random.choice(((None, b"?"), (b"k", None), (clock.KEY, others), (clock.KEY, b"{}")))
+
+    # -- faults
+
+    def _strike(self) -> None:
+        if self.is_peace:
+            return
+        faults = (
+            self._kill, self._kill_worker, self._pause, self._split, self._submit_twice, self._away, self._slow,
+            self._lose, self._set_back, self._add_partition,
+        )  # fmt: skip
+        self.events.random.choice(faults)()
+        self.events.soon(6.0, self._strike)
+
+    def _some_process(self) -> Process | None:
+        alive = [process for topology in (self.topology, *self.others) for process in topology.processes]
+        return self.events.random.choice(alive) if alive else None
+
+    def _kill(self) -> None:
+        if process := self._some_process():
+            process.die("is killed")
+
+    def _kill_worker(self) -> None:
+        if process := self._some_process():
+            for other in list(process.topology.processes):
+                if other.worker == process.worker and other.routes is process.routes:
+                    other.die("is killed with its worker")
+
+    def _pause(self) -> None:
+        if process := self._some_process():
+            process.note("sleeps")
+            process.sleeps_until = self.events.now + self.events.random.uniform(0.1, 15)
+
+    def _split(self) -> None:
+        worker = self.events.random.randrange(self.workers)
+        zombies = self.topology.split(worker)
+        self.events.note(f"worker {worker} is taken for dead, and is not")
+        sleep = self.events.random.choice((0.0, 0.0, 5.0))
+        for zombie in zombies:
+            zombie.sleeps_until = self.events.now + sleep
+        self.zombies += zombies
+        self.was_shared = True
+        self.events.soon(20.0, lambda: self._bury(zombies))
+
+    def _bury(self, zombies: list[Process]) -> None:
+        for zombie in zombies:
+            zombie.die("dies at last")
+
+    def _submit_twice(self) -> None:
+        if not self.others:
+            self.events.note("the topology is submitted a second time")
+            self.others.append(self._new_topology("second"))
+            self.was_shared = True
+            self.events.soon(15.0, self._kill_others)
+
+    def _kill_others(self) -> None:
+        for other in self.others:
+            other.kill()
+        self.others.clear()
+
+    def _away(self) -> None:
+        server = self.events.random.choice((self.topic, self.heads, *self.stores.values()))
+        server.away_until = self.events.now + self.events.random.uniform(0.5, 15)
+        self.events.note(f"{getattr(server, 'name', type(server).__name__)} is away until {server.away_until:.1f}")
+
+    def _slow(self) -> None:
+        self.topology.slow = self.events.random.choice((0.1, 3.0))
+
+    def _lose(self) -> None:
+        self.topology.loss = self.events.random.choice((0.0, 0.02, 0.2))
+        self.topology.delay = self.events.random.choice((0.05, 1.0, 12.0))
+        self.events.note(f"tuples take up to {self.topology.delay} s, {self.topology.loss} of them get lost")
+
+    def _set_back(self) -> None:
+        """By somebody who has ended the spouts for it: one that runs knows what it has committed."""
+        partition = self.events.random.choice(list(self.topic.committed))
+        self.topic.committed[partition] = self.events.random.randint(0, self.topic.committed[partition])
+        self.events.note(f"partition {partition}: committed is set back to {self.topic.committed[partition]}")
+        for topology in (self.topology, *self.others):
+            for process in list(topology.processes):
+                if process.component.is_spout:
+                    process.die("is ended")
+
+    def _add_partition(self) -> None:
+        if len(self.topic.records) < 4:
+            self.topic.add_partition()
+            self.events.note("there is a partition more")
+
+    def _make_peace(self) -> None:
+        """Everything works, one of each is left; a spout that does not know what a zombie has committed starts anew."""
+        self.events.note("nothing fails from now on")
+        self.is_peace = True
+        self._kill_others()
+        self._bury(self.zombies)
+        self.topology.loss, self.topology.delay, self.topology.slow = 0.0, 0.05, 0.1
+        for server in (self.topic, self.heads, *self.stores.values()):
+            server.away_until = 0.0
+        for process in list(self.topology.processes):
+            process.sleeps_until = 0.0
+            if process.component.is_spout and self.was_shared:
+                process.die("is ended")
+
+    # -- what must hold
+
+    def _check_commit(self, offsets: dict[int, int]) -> None:
+        for partition, offset in offsets.items():
+            if offset > self.heads.position(partition):
+                raise BrokenPromiseError(f"partition {partition}: {offset} is committed, no snapshot reaches it")
+
+    def _is_done(self) -> bool:
+        """All is committed, and all windows of silent series have closed."""
+        return self.topic.committed == self.topic.ends and self._expected().is_closed
+
+    def _expected(self) -> Expected:
+        return Expected(self.settings, self.topic.records)
+
+    def _check(self) -> None:
+        expected = self._expected()
+        for name, kinds in STORES.items():
+            expected.compare(name, kinds, self.stores[name].rows)

@@ -1,0 +1,134 @@
+"""Simulated stores: they take what the real ones do, and notice at once what must never be written.
+
+They go away, are slow, or lose the answer to what they have done; a write that fails may have been done in part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import count
+from typing import Any
+
+from oda.core.batch import Batch
+from oda.core.rows import Anomaly, ClosedWindow, Rejected
+from oda.stores.snapshots import FencedError
+from sim.events import Events
+from sim.topic import AwayError
+
+Place = tuple[Any, ...]
+
+
+class BrokenPromiseError(AssertionError):
+    """Something happened that must never happen."""
+
+
+class Rows:
+    """What a store holds, by place in the log; it outlives its clients.
+
+    Attributes:
+        away_until: it answers nobody before that.
+        slow: seconds that a write takes at most.
+    """
+
+    def __init__(self, events: Events, name: str) -> None:
+        self.events, self.name = events, name
+        self.rows: dict[Place, Any] = {}
+        self.away_until = 0.0
+        self.slow = 0.05
+
+    def put(self, place: Place, row: Any) -> None:
+        if self.rows.setdefault(place, row) != row:
+            raise BrokenPromiseError(f"{self.name}: {place} was {self.rows[place]}, and is to be {row}")
+
+    def require(self) -> None:
+        if self.events.now < self.away_until:
+            raise AwayError(f"{self.name} is away")
+
+
+class Client:
+    """A sink's connection to a store."""
+
+    notes = ()
+
+    def __init__(self, store: Rows) -> None:
+        store.require()
+        self._store = store
+        self._pending: list[tuple[Place, Any]] = []
+
+    def readings(self, batch: Batch) -> None:
+        columns = (column.tolist() for column in batch.readings[1:])
+        for series, offset, time, value in zip(*columns, strict=True):
+            self._pending.append((("reading", batch.partition, offset), (batch.readings.names[series], time, value)))
+
+    def windows(self, partition: int, *clock_and_rows: Any) -> None:
+        rows: Iterable[ClosedWindow] = clock_and_rows[-1]
+        self._pending += ((("window", partition, row.first_offset), row) for row in rows)
+
+    def anomalies(self, partition: int, *clock_and_rows: Any) -> None:
+        rows: Iterable[Anomaly] = clock_and_rows[-1]
+        self._pending += ((("anomaly", partition, row.offset), row) for row in rows)
+
+    def rejected(self, partition: int, rows: Iterable[Rejected]) -> None:
+        self._pending += ((("rejected", partition, row.offset), row) for row in rows)
+
+    def flush(self) -> None:
+        pending, self._pending = self._pending, []
+        self._store.require()
+        random = self._store.events.random
+        fails = self._store.events.chance(0.05)
+        for place, row in pending:
+            if not fails or random.random() < 0.5:
+                self._store.put(place, row)
+        if fails:
+            raise AwayError(f"{self._store.name} has done a part")
+
+    def close(self) -> None:
+        self._pending = []
+
+
+class Heads:
+    """The newest snapshot of each partition; it outlives its clients."""
+
+    def __init__(self, events: Events) -> None:
+        self.events = events
+        self.heads: dict[int, tuple[int, int, bytes | None]] = {}  # position, owner, data
+        self.away_until = 0.0
+        self.owners = count(1)
+
+    def position(self, partition: int) -> int:
+        return self.heads.get(partition, (0, 0, None))[0]
+
+
+class Snapshots:
+    """What the window bolt asks instead of `oda.stores.snapshots.SnapshotStore`."""
+
+    def __init__(self, heads: Heads) -> None:
+        self._heads = heads
+        self._require()
+        self._owner = next(heads.owners)
+        self._seen: dict[int, tuple[int, int]] = {}
+
+    def load(self, partition: int) -> bytes | None:
+        self._require()
+        position, _, data = self._heads.heads.get(partition, (-1, 0, None))
+        self._put(partition, position, data)
+        return data
+
+    def save(self, partition: int, position: int, data: bytes) -> None:
+        self._require()
+        now = self._heads.heads[partition][:2]
+        if now != self._seen[partition] and now != (position, self._owner):
+            raise FencedError(f"partition {partition} was taken over: {now}, not {self._seen[partition]}")
+        if position < now[0]:
+            raise BrokenPromiseError(f"partition {partition}: a snapshot goes back from {now[0]} to {position}")
+        self._put(partition, position, data)
+
+    def _put(self, partition: int, position: int, data: bytes | None) -> None:
+        self._heads.heads[partition] = position, self._owner, data
+        if self._heads.events.chance(0.05):
+            raise AwayError("Cassandra's answer got lost")
+        self._seen[partition] = position, self._owner
+
+    def _require(self) -> None:
+        if self._heads.events.now < self._heads.away_until:
+            raise AwayError("Cassandra is away")
