@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -167,3 +169,10 @@ def test_a_log_that_gives_nothing_more_is_told() -> None:
     log = Log(({ONE: [0, 1], OTHER: [0, 1]}, 2, 2))
     with pytest.raises(UserError, match=r"readings, partition 0: nothing after offset 2 .* though it ends at 4"):
         read(log, None, 0.0)
+
+
+def test_what_comes_is_handed_on_until_a_moment() -> None:
+    log = Log(({OTHER: [0, 1], ONE: [0]}, 1, 2), ({}, 1, 2), ({ONE: [1]}, 2, 2))
+    found = reader.follow(log)
+    assert [(part.partition, len(records)) for part, records in itertools.islice(found, 3)] == [(1, 2), (0, 1), (0, 1)]
+    assert list(reader.follow(log, deadline=time.monotonic())) == []
