@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 
 from oda.bench import throughput
-from oda.bench.watch import rss
+from oda.bench.recorder import rss
 from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
 from oda.cluster import processes
-from oda.plan import COMPONENTS, Measured
+from oda.plan import COMPONENTS, CostRun
 from oda.stores import elasticsearch
 from oda.stores.catalogue import STORES
 from oda.stores.session import open_session
@@ -32,7 +32,7 @@ _TABLES = ("readings", "windows", "anomalies")
 _SERVERS = {f"{store.name} server": store.server for store in STORES if store.server}
 
 
-def measure(system: System, workload: Workload) -> Measured:
+def measure(system: System, workload: Workload) -> CostRun:
     """Cost of a workload's readings.
 
     The same again goes before, uncounted: young processes import modules and compile, which is most of the CPU time of
@@ -46,17 +46,17 @@ def measure(system: System, workload: Workload) -> Measured:
     fill(settings, workload, ago_ms=workload.duration_ms + _APART_MS)
     with storm.running(system.topology):
         throughput.wait_for_commits(settings)
-        storm.deactivate(system.topology)
+        storm.api.deactivate(system.topology)
         fill(settings, workload)
         before, began = _cpu(system), time.monotonic()
-        storm.activate(system.topology)
+        storm.api.activate(system.topology)
         throughput.wait_for_commits(settings)
         cpu = {name: after - before[name] for name, after in _cpu(system).items()}
         seconds = time.monotonic() - began
         memory = {name: sum(map(rss, found)) for name, found in _processes(system).items()}
     windows = workload.readings * workload.step_ms / settings.window.size_ms
     disk = {store: size // 2 for store, size in _disk(system).items()}
-    return Measured(workload.series, workload.readings, windows, seconds, cpu, memory, disk)
+    return CostRun(workload.series, workload.readings, windows, seconds, cpu, memory, disk)
 
 
 def _processes(system: System) -> dict[str, list[psutil.Process]]:
