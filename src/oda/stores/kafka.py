@@ -17,7 +17,7 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from oda.core.kinds import REJECTED, Document, Kind, Rejected
+from oda.core.kinds import KINDS, REJECTED, Document, Kind, Rejected
 from oda.errors import Refused, UserError
 from oda.kafka import client
 from oda.kafka.reader import read_to_end
@@ -42,7 +42,7 @@ class KafkaStore:
     def __init__(self, settings: Settings) -> None:
         self.notes: Sequence[str] = ()
         self._config = settings.kafka
-        self._names = {kind: getattr(settings.kafka, kind) for kind in ("windows", "anomalies", "rejected")}
+        self._names = {kind: getattr(settings.kafka, kind) for kind in KINDS}
         self._topics: dict[str, Topic] = {}
         self._producer: Any = None
 
@@ -83,7 +83,8 @@ class KafkaStore:
             sent = [message for item in items if isinstance(item, Rows) for message in self._send(item)]
             self._producer.flush()
             for topic, future in sent:
-                self._done(topic, future)
+                with self._refusals(topic):
+                    future.get()
         except BaseException:
             self.close()
             raise
@@ -111,7 +112,9 @@ class KafkaStore:
             else:
                 document = item.kind.document(origin, item.partition, row)
                 key, value, headers = row.series.encode(), msgspec.json.encode(document), []
-            yield topic, self._producer.send(topic, key=key, value=value, headers=headers)
+            with self._refusals(topic):
+                future = self._producer.send(topic, key=key, value=value, headers=headers)
+            yield topic, future
 
     def _copy(self, message: Rejected, partition: int) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
         """A rejected message as it came, with its origin and the reason as headers.
@@ -128,9 +131,11 @@ class KafkaStore:
         value = b"" if key is None and value is None else value
         return key, value, [("oda.reason", reason), *headers]
 
-    def _done(self, topic: str, future: Any) -> None:
+    @contextmanager
+    def _refusals(self, topic: str) -> Iterator[None]:
+        """What a topic, or the producer for it, says to what will never be taken."""
         try:
-            future.get()
+            yield
         except MessageSizeTooLargeError:
             raise Refused(
                 f"topic {topic} takes no message of more than {self._topics[topic].limit} bytes, and a larger one "
