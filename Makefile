@@ -1,6 +1,10 @@
 # Short names for long commands; nothing here is needed on a machine without make.
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
+# With what it takes to build oda itself in place.
+COMPILE := env -u PIP_FIND_LINKS -u PIP_INDEX_URL CUSTOM_COMPILE_COMMAND="make lock" $(PYTHON) -m piptools compile --quiet \
+	--generate-hashes --build-deps-for editable --allow-unsafe --strip-extras --no-emit-options \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .PHONY: help up down status test test-all lint format lock relock venv
 
@@ -31,14 +35,12 @@ format: venv ## put the source in the project's style
 	$(PYTHON) -m ruff check --fix
 	$(PYTHON) -m ruff format
 
-lock: ## pin the Python packages of pyproject.toml anew, in requirements.lock
-	env -u PIP_FIND_LINKS -u PIP_INDEX_URL CUSTOM_COMPILE_COMMAND="make lock" $(PYTHON) -m piptools compile --quiet \
-		--generate-hashes --extra dev --allow-unsafe --strip-extras --no-emit-options \
-		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-		--output-file requirements.lock pyproject.toml
+lock: ## pin the Python packages of pyproject.toml anew, in requirements.lock and requirements-dev.lock
+	$(COMPILE) --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 relock: venv ## pin the servers of cluster/pom.xml anew, in cluster/artifacts.lock
 	$(PYTHON) -m oda.cluster.relock
 
-venv: # makes .venv, or makes it anew, where that is needed
-	./oda --help >/dev/null
+venv: # makes .venv, or makes it anew, where that is needed, with what developers need
+	./oda test --help >/dev/null

@@ -9,7 +9,7 @@ from streamparse import Grouping, Topology
 from bolts.anomalies import AnomalyBolt
 from bolts.sinks import SINKS
 from bolts.windows import WindowBolt
-from oda.build import settings_of_this_build
+from oda.storm.build import settings_of_this_build
 from spouts.readings import ReadingsSpout
 
 par = settings_of_this_build().parallelism

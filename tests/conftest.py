@@ -12,7 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from oda.topology import ROOT
+from oda.paths import ROOT
 from support import Cluster
 
 # On a busy machine everything takes long: it says nothing about a property, nor about how its examples are made.

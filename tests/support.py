@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from oda.isolated import isolated
+from oda.paths import BIN, ROOT
 from oda.settings import Settings, load_settings
-from oda.topology import BIN, ENVIRONMENT, ROOT, Storm, isolated
+from oda.storm.topologies import ENVIRONMENT, Storm
 
 HANG_SECONDS = 600
 """No condition that comes at all takes so long to come, on however busy a machine: who waited for it hangs."""

@@ -8,7 +8,7 @@ from streamparse import Grouping, Topology
 from bolts.anomalies import AnomalyBolt
 from bolts.sinks import sinks
 from bolts.windows import WindowBolt
-from oda.build import settings_of_this_build
+from oda.storm.build import settings_of_this_build
 from spouts.readings import ReadingsSpout
 
 par = settings_of_this_build().parallelism

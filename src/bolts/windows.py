@@ -12,9 +12,9 @@ from oda.core.kinds import ClosedWindow
 from oda.core.partition import Ack, Action, Fail, Load, Mark, Partition, Save, Skip
 from oda.core.text import to_text
 from oda.core.windows import PartitionWindows
+from oda.kafka.clock import ClockWriter
 from oda.settings import Settings
 from oda.stores.background import BackgroundWriter, FatalError
-from oda.stores.clock import ClockWriter
 from oda.stores.snapshots import SnapshotStore
 from oda.world import WORLD
 

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from oda.settings import Cassandra
 from oda.stores.catalogue import STORES
 from oda.stores.place import SLOT_MS
 
@@ -39,11 +40,18 @@ BUSY = 0.6
 MOST_BYTES = 100e6
 """Of a partition of Cassandra's, which it reads and compacts as a whole."""
 
-ROW_BYTES = 120.0
-"""Of a closed window, an anomaly, or a row of few packed readings, in Cassandra: what was measured, and some more."""
+ROW_BYTES = 110.0
+"""Of a closed window or an anomaly, and of what a row of packed readings has besides them: as Cassandra counts it, not
+compressed."""
 
-MIN_BUCKETS = 64
-"""The default of `oda.cassandra.buckets`: few enough for rows to share mutations, and many enough for most."""
+READING_BYTES = 20.0
+"""Of a packed reading."""
+
+FLUSHES_A_SECOND = 5.0
+"""The Cassandra sink lets tuples wait for each other for a fifth of a second."""
+
+MIN_BUCKETS: int = Cassandra.model_fields["buckets"].default
+"""Few enough for rows to share mutations, and many enough for most."""
 
 
 class Density(NamedTuple):
@@ -53,7 +61,7 @@ class Density(NamedTuple):
     seconds: float
 
 
-class Measured(msgspec.Struct):
+class CostRun(msgspec.Struct):
     """A run of `oda bench cost`: how long it took, CPU seconds and MiB by process, bytes by store."""
 
     series: int
@@ -70,7 +78,7 @@ class Measured(msgspec.Struct):
         return Density(self.windows / self.readings, self.series * self.seconds / self.readings)
 
 
-class Load(NamedTuple):
+class Demand(NamedTuple):
     """What is planned for: series, readings a second over all of them, days that are kept."""
 
     series: int
@@ -108,7 +116,7 @@ class Plan(NamedTuple):
 class Model:
     """Fitted to runs of at least three sizes."""
 
-    def __init__(self, runs: Iterable[Measured]) -> None:
+    def __init__(self, runs: Iterable[CostRun]) -> None:
         runs = list(runs)
         density = np.array([run.density for run in runs])
         self._cpu = {
@@ -133,15 +141,15 @@ class Model:
         """Bytes of the process of a window bolt that has them all."""
         return self._bytes_at_start + self.bytes_per_series * series
 
-    def plan(self, load: Load) -> Plan:
+    def plan(self, demand: Demand) -> Plan:
         """Round up, but for `BUSY`."""
-        density = load.density
-        cores = {process: self.cpu(process, density) * load.rate for process in self._cpu}
+        density = demand.density
+        cores = {process: self.cpu(process, density) * demand.rate for process in self._cpu}
         storm = sum(cores[name] for name in (*COMPONENTS, "worker"))
         workers = ceil(storm / BUSY / MACHINE_CORES)
         # A multiple, so that whatever has to do with a partition is in one worker.
         executors = {name: workers * max(1, ceil(cores[name] / BUSY / workers)) for name in COMPONENTS}
-        kept = load.rate * 86_400 * load.days
+        kept = demand.rate * 86_400 * demand.days
         disk = {store: self.disk(store, density) * kept * copies for store, copies in SERVED.items()}
         nodes = {
             store: max(
@@ -153,20 +161,21 @@ class Model:
         }
         # Twice as many as executors: a partition belongs to one of each component, and they are not equally full.
         partitions = max(nodes["kafka"], 2 * max(executors.values()))
-        return Plan(executors, partitions, workers, nodes, disk, load.series * self.bytes_per_series, buckets(load))
+        return Plan(executors, partitions, workers, nodes, disk, demand.series * self.bytes_per_series, buckets(demand))
 
 
-def buckets(load: Load) -> int:
-    """How many keep the partitions small, if no series has a large share of the readings.
+def buckets(demand: Demand) -> int:
+    """How many keep Cassandra's partitions small, if no series has a large share of the readings.
 
-    Of the three tables `readings` has the largest partitions: it has a row for each reading if these are rare. It is
-    planned for half full ones, as series are not dealt evenly.
+    Of the three tables `readings` has the largest: each series has a row in each flush that has readings of it. They
+    are planned for half full, as series are not dealt evenly.
 
-    >>> buckets(Load(series=100_000, rate=50_000, days=30))
-    72
+    >>> buckets(Demand(series=100_000, rate=100_000, days=30)), buckets(Demand(series=100, rate=100_000, days=30))
+    (156, 64)
     """
-    rows_per_slot = load.rate * SLOT_MS / 1000
-    return max(MIN_BUCKETS, ceil(2 * rows_per_slot * ROW_BYTES / MOST_BYTES))
+    rows = min(demand.rate, demand.series * FLUSHES_A_SECOND)
+    slot_bytes = (rows * ROW_BYTES + demand.rate * READING_BYTES) * SLOT_MS / 1000
+    return max(MIN_BUCKETS, ceil(2 * slot_bytes / MOST_BYTES))
 
 
 _Terms = tuple[float, ...]

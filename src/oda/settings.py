@@ -172,7 +172,7 @@ class Judge(Section):
     min_stddev: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
 
-class Readings(Section):
+class Ingestion(Section):
     """What is accepted, and how it is cut into batches."""
 
     max_ahead_ms: Duration = 86_400_000
@@ -218,7 +218,7 @@ class Settings(Section):
     elasticsearch: Elasticsearch
     window: Window = Window()
     judge: Judge = Judge()
-    readings: Readings = Readings()
+    readings: Ingestion = Ingestion()
     snapshots: Snapshots = Snapshots()
     parallelism: Parallelism = Parallelism()
 

@@ -11,8 +11,8 @@ from oda.core.log import Record
 from oda.core.pace import Pace
 from oda.core.progress import Progress
 from oda.core.text import to_text
+from oda.kafka.source import KafkaSource
 from oda.settings import Settings
-from oda.source import KafkaSource
 from oda.world import WORLD
 
 _POLL_MS = 20

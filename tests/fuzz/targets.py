@@ -26,7 +26,7 @@ from kafka.cluster import collect_hosts
 from oda.audit.expected import Expected
 from oda.audit.message import read_clock_record, read_message
 from oda.cli.hints import Hints
-from oda.cli.watch import AnomalyMessage, Watcher, WindowMessage
+from oda.cli.watch import Watcher
 from oda.collect.check import Check
 from oda.collect.csvfile import Columns
 from oda.collect.csvfile import read as read_csv
@@ -41,10 +41,12 @@ from oda.core.reading import MAX_REASON, MAX_TIME, Reading, RejectedError, decod
 from oda.core.snapshot import SnapshotError
 from oda.core.windows import PartitionWindows
 from oda.errors import UserError
+from oda.results import Results
 from oda.settings import Settings, SettingsError, load_options
 from oda.stores import archive, keyspace
 from oda.stores.contract import Rows
-from oda.stores.elasticsearch import ElasticsearchStore, templates
+from oda.stores.elasticsearch import ElasticsearchStore
+from oda.stores.indices import templates
 from oda.stores.place import bucket_of, slot_of
 
 NOW = 1_800_000_000_000
@@ -320,12 +322,12 @@ def archive_row(data: bytes) -> None:
 
 def watch(data: bytes) -> None:
     """Whatever is in the topics of results, it is shown as a line or counted as unreadable."""
-    watcher = Watcher([], Hints(2, tell=lambda _: None))
-    for kind in (WindowMessage, AnomalyMessage):
-        before = watcher.counts.unreadable
-        line = watcher.line(kind, data)
-        assert (line is None) == (watcher.counts.unreadable > before)
-        assert line is None or line.plain.isprintable()
+    results, watcher = Results(SETTINGS.kafka), Watcher(Hints(2, tell=lambda _: None))
+    for topic in (SETTINGS.kafka.windows, SETTINGS.kafka.anomalies):
+        before = results.unreadable
+        result = results.take(topic, data)
+        assert (result is None) == (results.unreadable > before)
+        assert result is None or watcher.line(result).plain.isprintable()
 
 
 # -- seeds: small examples to start from, and words to put in -------------------------------------------
@@ -413,7 +415,8 @@ def _results() -> list[bytes]:
         "start": MAX_TIME,
         "time": 0,
     }
-    row |= {"count": 2, "value": -1e100, "mean": 1e100, "stddev": 5e-324}
+    row |= {"count": 2, "value": -1e100, "mean": 1e100, "stddev": 5e-324, "window_start": 0}
+    row |= {"end": MAX_TIME, "last_offset": 8, "closed_at": 9, "closed_by": "data", "late": 0}
     return [json.dumps(row).encode(), json.dumps(row | {"time": 10**30}).encode(), b"[" * 2000, b'"\xff"']
 
 

@@ -6,7 +6,7 @@ from kafka import KafkaAdminClient
 
 from oda.audit.sources import Log
 from oda.core.kinds import WINDOWS
-from oda.kafka import create_topics
+from oda.kafka.topics import create_topics
 from oda.stores.cassandra import CassandraStore
 from support import Cluster, wait_until
 from test_upgrade import errors, started_anew, submit_over

@@ -12,8 +12,9 @@ import pytest
 from kafka import KafkaAdminClient
 
 from oda.collect.walk import Walks
-from oda.kafka import consumer, list_topics
-from oda.topology import BIN
+from oda.kafka.reader import follow, reader
+from oda.kafka.topics import list_topics
+from oda.paths import BIN
 from support import HANG_SECONDS, wait_until
 
 LINES = [f"line {number}: {'ä' * number}\t " for number in range(42)]
@@ -34,11 +35,12 @@ def messages(settings, topic: str, expected: int) -> list[dict]:
     """What is in a topic, once there are as many as expected."""
     found: list[dict] = []
     deadline = time.monotonic() + HANG_SECONDS
-    with consumer(settings.kafka, [topic], from_beginning=True) as client:
-        while len(found) < expected and time.monotonic() < deadline:
-            for records in client.poll(timeout_ms=500).values():
-                assert all(record.key.decode() == json.loads(record.value)["series"] for record in records)
-                found += [json.loads(record.value) for record in records]
+    with reader(settings.kafka, [topic], from_beginning=True) as consumer:
+        for _, records in follow(consumer, deadline):
+            assert all(record.key.decode() == json.loads(record.value)["series"] for record in records)
+            found += [json.loads(record.value) for record in records]
+            if len(found) >= expected:
+                break
     return found
 
 

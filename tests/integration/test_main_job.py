@@ -14,19 +14,15 @@ from kafka.errors import MessageSizeTooLargeError
 
 from malformed import HARD, LARGE, MALFORMED, NAMES
 from oda.core.reading import Reading, encode
-from oda.kafka import consumer
-from oda.topology import BIN, ROOT
+from oda.kafka.reader import read_to_end, reader
+from oda.paths import BIN, ROOT
 from support import ENV, HANG_SECONDS, wait_until
 
 
 def messages(settings, topic):
     """Everything that is in a topic now."""
-    found = []
-    with consumer(settings.kafka, [topic], from_beginning=True) as client:
-        ends = client.end_offsets(client.assignment())
-        while any(client.position(place) < end for place, end in ends.items()):
-            found += itertools.chain.from_iterable(client.poll(timeout_ms=500).values())
-    return found
+    with reader(settings.kafka, [topic], from_beginning=True) as consumer:
+        return [record for _, records in read_to_end(consumer) for record in records]
 
 
 def test_a_random_walk_with_spikes(stream):
@@ -91,19 +87,19 @@ def test_a_time_centuries_ahead_can_not_hide_behind_a_record_timestamp_of_then(s
 
 
 def test_the_storm_ui_shows_the_components_and_streams_and_no_error(stream):
-    found = stream.storm.topology_id(stream.settings.kafka.group)
-    topology = stream.storm.ask(f"topology/{found}")
+    found = stream.storm.api.topology_id(stream.settings.kafka.group)
+    topology = stream.storm.api.ask(f"topology/{found}")
     components = {row["spoutId"]: row for row in topology["spouts"]} | {row["boltId"]: row for row in topology["bolts"]}
     assert components.keys() >= {"readings", "windows", "anomalies", "cassandra", "elasticsearch", "kafka"}
     assert {name: row["lastError"] for name, row in components.items() if row["lastError"]} == {}
-    assert "readings" in stream.storm.ask(f"topology/{found}/visualization")
+    assert "readings" in stream.storm.api.ask(f"topology/{found}/visualization")
     wanted = {"readings": {"readings", "rejected"}, "windows": {"windows", "baselines"}, "anomalies": {"anomalies"}}
     for name, streams in wanted.items():  # the UI learns of a stream with the executors' first report
         wait_until(lambda name=name, streams=streams: streams <= streams_of(stream, found, name), f"no {streams}")
 
 
 def streams_of(stream, topology, component):
-    answer = stream.storm.ask(f"topology/{topology}/component/{component}")
+    answer = stream.storm.api.ask(f"topology/{topology}/component/{component}")
     return {output["stream"] for output in answer["outputStats"]}
 
 

@@ -20,8 +20,9 @@ from kafka import KafkaAdminClient
 from oda.collect.delivered import HEADER, delivered, mark
 from oda.collect.producer import Producer
 from oda.collect.spool import Spool
-from oda.kafka import consumer, create_topics, list_topics
-from oda.topology import BIN
+from oda.kafka.reader import read_to_end, reader
+from oda.kafka.topics import create_topics, list_topics
+from oda.paths import BIN
 from support import ENV, HANG_SECONDS, Cluster, wait_until
 
 
@@ -37,12 +38,10 @@ def values(readings: list[dict]) -> list[int]:
 def in_kafka(cluster: Cluster) -> list[dict]:
     """Everything that is in the topic of readings, in order per series."""
     found = []
-    with consumer(cluster.settings.kafka, [cluster.settings.kafka.readings], from_beginning=True) as client:
-        ends = client.end_offsets(client.assignment())
-        while any(client.position(place) < end for place, end in ends.items()):
-            for records in client.poll(timeout_ms=500).values():
-                assert all(record.key.decode() == json.loads(record.value)["series"] for record in records)
-                found += [json.loads(record.value) for record in records]
+    with reader(cluster.settings.kafka, [cluster.settings.kafka.readings], from_beginning=True) as consumer:
+        for _, records in read_to_end(consumer):
+            assert all(record.key.decode() == json.loads(record.value)["series"] for record in records)
+            found += [json.loads(record.value) for record in records]
     return found
 
 

@@ -11,11 +11,14 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from oda.core.kinds import REJECTED, WINDOWS, ClosedWindow, Rejected
 from oda.errors import Refused
-from oda.kafka import connect, consumer, create_topics
-from oda.stores.cassandra import CassandraStore, open_session
+from oda.kafka.reader import read_to_end, reader
+from oda.kafka.topics import create_topics
+from oda.stores.cassandra import CassandraStore
 from oda.stores.contract import Rows
-from oda.stores.elasticsearch import TEMPLATE_PRIORITY, ElasticsearchStore
+from oda.stores.elasticsearch import ElasticsearchStore
+from oda.stores.indices import TEMPLATE_PRIORITY
 from oda.stores.kafka import CUT, KafkaStore
+from oda.stores.session import open_session
 from support import wait_until
 
 KAFKAS_OWN_LIMIT = 1_048_588
@@ -54,7 +57,7 @@ def migrated(store, settings, **changes):
 
 @contextmanager
 def administrator(settings):
-    with closing(connect(KafkaAdminClient, settings.kafka)) as admin:
+    with closing(KafkaAdminClient(bootstrap_servers=settings.kafka.brokers)) as admin:
         yield admin
 
 
@@ -65,12 +68,8 @@ def make_topic(settings, name, **configs):
 
 
 def written(settings, topic):
-    with consumer(settings.kafka, [topic], from_beginning=True) as client:
-        ends, found = client.end_offsets(client.assignment()), []
-        while any(client.position(place) < end for place, end in ends.items()):
-            for records in client.poll(timeout_ms=500).values():
-                found += records
-    return found
+    with reader(settings.kafka, [topic], from_beginning=True) as consumer:
+        return [record for _, records in read_to_end(consumer) for record in records]
 
 
 def test_a_catch_all_template_does_not_matter_and_one_in_the_way_is_shown_where_people_look(isolated, elasticsearch):
@@ -94,8 +93,8 @@ def test_a_catch_all_template_does_not_matter_and_one_in_the_way_is_shown_where_
 
 
 def last_error(isolated, name):
-    found = isolated.storm.topology_id(name)
-    errors = isolated.storm.ask(f"topology/{found}/component/elasticsearch")["componentErrors"]
+    found = isolated.storm.api.topology_id(name)
+    errors = isolated.storm.api.ask(f"topology/{found}/component/elasticsearch")["componentErrors"]
     return " ".join(error["error"] for error in errors)
 
 

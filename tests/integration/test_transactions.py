@@ -12,7 +12,7 @@ from kafka.admin import ConfigResource
 from oda.collect.delivered import HEADER, delivered, mark
 from oda.collect.spool import Spool
 from oda.core.kinds import REJECTED, WINDOWS
-from oda.kafka import create_topics
+from oda.kafka.topics import create_topics
 from oda.stores.cassandra import CassandraStore
 from oda.stores.kafka import KafkaStore
 from support import wait_until

@@ -13,10 +13,11 @@ from oda.audit.sources import Log, Positions
 from oda.collect.walk import Walks
 from oda.core import snapshot
 from oda.core.kinds import WINDOWS
-from oda.kafka import create_topics
+from oda.kafka.topics import create_topics
+from oda.paths import BIN, ROOT
 from oda.stores.cassandra import CassandraStore
 from oda.stores.snapshots import SnapshotStore
-from oda.topology import BIN, ROOT, TOPOLOGY
+from oda.storm.topologies import TOPOLOGY
 from support import ENV, Cluster, wait_until
 
 HOUR_MS = 3_600_000
@@ -51,11 +52,11 @@ def collecting(cluster: Cluster, path):
 
 def submit_over(cluster: Cluster, name: str, *options: str) -> None:
     """As docs/upgrades.md says; and wait for its worker."""
-    former = cluster.storm.topology_id(name)
+    former = cluster.storm.api.topology_id(name)
     cluster.storm.sparse("submit", "--force", "--wait", "1", "-n", TOPOLOGY, "-N", name, *options)
-    found = cluster.storm.topology_id(name)
+    found = cluster.storm.api.topology_id(name)
     assert found not in (former, None)
-    wait_until(lambda: cluster.storm.ask(f"topology/{found}")["workers"], "no worker")
+    wait_until(lambda: cluster.storm.api.ask(f"topology/{found}")["workers"], "no worker")
 
 
 @pytest.fixture
@@ -121,8 +122,8 @@ def test_a_snapshot_of_an_unknown_format_is_refused_and_starting_anew_is_a_way_o
 
 def errors(stream: Cluster, name: str, component: str = "windows") -> list[str]:
     """What the Storm UI shows of a component."""
-    found = stream.storm.topology_id(name)
-    return [row["error"] for row in stream.storm.ask(f"topology/{found}/component/{component}")["componentErrors"]]
+    found = stream.storm.api.topology_id(name)
+    return [row["error"] for row in stream.storm.api.ask(f"topology/{found}/component/{component}")["componentErrors"]]
 
 
 def started_anew(stream: Cluster) -> Cluster:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from oda.cluster.layout import load_layout
-from oda.kafka import create_topics
+from oda.kafka.topics import create_topics
 from oda.settings import Parallelism
 from support import wait_until
 

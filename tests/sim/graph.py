@@ -7,7 +7,8 @@ import sys
 from functools import cache
 from unittest.mock import patch
 
-from oda.topology import ROOT, TOPOLOGY
+from oda.paths import ROOT
+from oda.storm.topologies import TOPOLOGY
 from sim.storm import Component
 
 

@@ -11,8 +11,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from oda.core import clock
+from oda.kafka.source import _task_of
 from oda.settings import Settings
-from oda.source import _task_of
 from sim.events import START, Events
 
 
@@ -71,7 +71,7 @@ class Topic:
 
 
 class Source:
-    """What the spout asks instead of `oda.source.KafkaSource`."""
+    """What the spout asks instead of `oda.kafka.source.KafkaSource`."""
 
     def __init__(self, topic: Topic, task: int, tasks: int, most: int) -> None:
         self._topic, self._task, self._tasks, self._most = topic, task, tasks, most

@@ -380,7 +380,7 @@ class Broker:
 
 def positions(*committed: OffsetAndMetadata | None, ends: list[int], readable: list[int] | None = None) -> Positions:
     found = object.__new__(Log)
-    found._config = SETTINGS.kafka
+    found._settings = SETTINGS.kafka
     found._admin = found._consumer = Broker(list(committed), ends, readable or ends)
     return found.positions()
 

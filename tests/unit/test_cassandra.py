@@ -2,7 +2,7 @@
 
 from itertools import islice
 
-from oda.stores.cassandra import RECONNECTION
+from oda.stores.session import RECONNECTION
 
 
 def test_a_node_that_was_down_for_a_day_is_still_looked_for_every_few_seconds():

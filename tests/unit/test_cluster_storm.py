@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from oda.cluster.artifacts import pinned
-from oda.cluster.storm import FLUX, local_run
+from oda.cluster.storm_command import FLUX, local_run
 
 SPARSE_RUN = ["jar", "/p/_build/oda.jar", FLUX, "--local", "--no-splash", "--sleep", "60", "/tmp/oda.yaml"]
 
@@ -51,7 +51,7 @@ def test_every_other_call_is_none_of_its_business(args: list[str]) -> None:
 
 def test_version_is_what_streamparse_looks_for() -> None:
     answer = subprocess.run(
-        [sys.executable, "-c", "from oda.cluster.storm import main; main()", "version"],
+        [sys.executable, "-c", "from oda.cluster.storm_command import main; main()", "version"],
         capture_output=True,
         text=True,
         check=True,

@@ -7,11 +7,12 @@ import pytest
 from kafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
 from kafka.partitioner import DefaultPartitioner
 
+from oda.collect import fate, run
 from oda.collect import producer as module
-from oda.collect import run, topic
 from oda.collect.producer import Producer
 from oda.core.reading import Reading, encode
 from oda.errors import UserError
+from oda.kafka.partitioner import RememberingPartitioner
 from oda.settings import Kafka
 
 NOW = 1_732_300_000_000
@@ -93,7 +94,7 @@ class Client:
 def connected(monkeypatch):
     def connect(*answers) -> tuple[Producer, Client]:
         client = Client(answers)
-        monkeypatch.setattr(module, "connect", lambda *_, **__: client)
+        monkeypatch.setattr(module.client, "producer", lambda *_, **__: client)
         return Producer(Kafka(brokers="here:9092"), "readings"), client
 
     return connect
@@ -115,7 +116,7 @@ def test_a_message_that_was_not_taken_is_sent_again(connected):
 
 
 def test_a_topic_that_is_made_anew_or_gone_ends_it_with_what_was_acknowledged(connected, monkeypatch):
-    monkeypatch.setattr(topic, "UNKNOWN", 0)
+    monkeypatch.setattr(fate, "UNKNOWN", 0)
     for fates, said in (([1, 2], "was deleted, and made anew"), ([1, None], "is not there any more")):
         producer, client = connected(True, None, None)
         for message in (b"a", b"b"):
@@ -235,7 +236,7 @@ def test_a_key_has_the_partition_that_kafka_gives_it():
 
         available_partitions_for_topic = partitions_for_topic
 
-    remembering, cluster = module.RememberingPartitioner(), Cluster()
+    remembering, cluster = RememberingPartitioner(), Cluster()
     for _ in range(2):
         for key in (b"pump-%d" % number for number in range(50)):
             expected = DefaultPartitioner().partition("readings", key, key, b"", b"", cluster)

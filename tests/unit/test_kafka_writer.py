@@ -5,9 +5,9 @@ from kafka.errors import KafkaError
 
 from oda.core.kinds import Rejected
 from oda.errors import Refused
+from oda.kafka.topics import Topic, check_topics
 from oda.settings import Cassandra, Elasticsearch, Kafka, Settings
 from oda.stores.kafka import CUT, KafkaStore, _fitted
-from oda.stores.topics import Topic, check_topics
 
 KIB = 1024
 SETTINGS = Kafka(brokers="127.0.0.1:9092")
@@ -106,7 +106,7 @@ def test_a_producer_that_failed_is_closed_and_another_goes_on_with_what_the_topi
         return [topic(name) for name in SETTINGS.topics]
 
     monkeypatch.setattr("oda.stores.kafka.find_topics", look)
-    monkeypatch.setattr("oda.stores.kafka.connect", lambda *_, **__: next(opened))
+    monkeypatch.setattr("oda.stores.kafka.client.producer", lambda *_, **__: next(opened))
     store = KafkaStore(
         Settings(
             kafka=SETTINGS,

@@ -1,6 +1,6 @@
 """The script `oda` makes its environment whatever its user has set: the real script, with a real Python and pip.
 
-What it installs here is a program of a line and one package, both from this machine.
+What it installs here is a program of a line, one package, and another one for developers, all from this machine.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from oda.topology import ROOT
+from oda.paths import ROOT
 from support import HANG_SECONDS
 
 PROGRAM = "import os, sys\ndef main():\n    print(sys.prefix, *map(os.environ.get, sys.argv[1:]), sep='\\n')\n"
@@ -52,11 +53,19 @@ class Clone:
             (self.bin / name).symlink_to("/bin/true")
         (self.bin / "python3.11").symlink_to(Path(sys.executable).resolve())
         shutil.copy(ROOT / "oda", self.root)
-        package = wheel(self.root, "package", "")
-        digest = hashlib.sha256(package.read_bytes()).hexdigest()
-        (self.root / "requirements.lock").write_text(f"package @ {package.as_uri()} --hash=sha256:{digest}\n")
+        package, tool = self._pinned("package"), self._pinned("tool")
+        (self.root / "requirements.lock").write_text(package)
+        (self.root / "requirements-dev.lock").write_text(package + tool)
         (self.root / "pyproject.toml").write_text(PYPROJECT)
         (self.root / "backend.py").write_text(BACKEND.format(wheel(self.root, "oda", PROGRAM).name))
+
+    def _pinned(self, name: str) -> str:
+        file = wheel(self.root, name, "")
+        return f"{name} @ {file.as_uri()} --hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
+
+    def has(self, name: str) -> bool:
+        """Whether a package is installed."""
+        return bool(list(self.root.glob(f".venv/lib/python3*/site-packages/{name}_program.py")))
 
     def run(self, *arguments: str, through: Sequence[str] = (), **environment: str) -> subprocess.CompletedProcess[str]:
         """Start the script, with no more in its environment than this, `through` another command."""
@@ -114,9 +123,49 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 def test_it_sets_up_whatever_is_set_and_only_once(clone: Clone) -> None:
     assert clone.works() == ([], "")
-    assert list(clone.root.glob(".venv/lib/python3*/site-packages/package_program.py"))
+    assert clone.has("package")
     # Another one behind the same link, such as the next minor version, would not find the packages.
     assert str((clone.root / ".venv/bin/python").resolve()) in (clone.root / ".venv/made-from").read_text()
+
+
+def test_what_developers_need_is_there_when_they_test_and_not_before(clone: Clone) -> None:
+    for command in (
+        ["up"],
+        ["topics", "--topic", "test"],
+        ["--env", "test", "up"],
+        ["--env=test"],
+        ["--config"],
+        ["-e"],
+    ):
+        assert clone.works(*command)[1] == ""
+    assert not clone.has("tool")
+    assert "installing the Python packages" in clone.works("--config", "second.json", "test", "tests/unit")[1]
+    assert clone.has("tool")
+    for command in ("test", "bench", "up"):
+        assert clone.works(command)[1] == ""
+
+
+def test_who_developed_needs_no_more_after_a_change_of_what_all_need(clone: Clone) -> None:
+    lock = clone.root / "requirements.lock"
+    lock.write_text(lock.read_text() + "# changed\n")
+    for command in ("up", "test"):
+        assert "installing the Python packages" in clone.works(command)[1]
+    for command in ("up", "test"):
+        assert clone.works(command)[1] == ""
+
+
+def pins(lock: str) -> set[str]:
+    """Packages with their versions and hashes, without what is said of them."""
+    text = "".join(line for line in (ROOT / lock).read_text().splitlines(True) if not line.lstrip().startswith("#"))
+    return {package.strip() for package in text.replace("\\\n", " ").splitlines()}
+
+
+def test_supervisors_get_a_part_of_what_developers_have_and_no_tool_of_theirs() -> None:
+    for_all, for_developers = pins("requirements.lock"), pins("requirements-dev.lock")
+    assert for_all < for_developers
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
+    assert {tool for tool in tools if not any(pin.startswith(f"{tool} ") for pin in for_developers)} == set()
+    assert {tool for tool in tools if any(pin.startswith(f"{tool} ") for pin in for_all)} == set()
 
 
 def test_who_has_no_home_keeps_downloads_in_the_clone(clone: Clone) -> None:
@@ -159,7 +208,7 @@ def test_activating_the_environment_sets_the_same(clone: Clone) -> None:
 @pytest.mark.parametrize("name", ["a:b", "a$b", "a'b", 'a"b', "a[b", "a]b", "a\\b", "a*b", "a,b", "a;b", "a&b", "a\nb"])
 def test_a_folder_that_something_would_misread_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
-    for file in ("oda", "requirements.lock", "pyproject.toml"):
+    for file in ("oda", "requirements.lock", "requirements-dev.lock", "pyproject.toml"):
         shutil.copy(ROOT / file, tmp_path / name)
     done = subprocess.run([tmp_path / name / "oda"], capture_output=True, text=True, check=False)
     assert done.returncode == 2

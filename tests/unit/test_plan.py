@@ -1,19 +1,19 @@
-"""The capacity model: it gives back what it was fitted to, and a plan that bears its load."""
+"""The capacity model: it gives back what it was fitted to, and a plan that bears its demand."""
 
 from __future__ import annotations
 
 import pytest
 
-from oda.plan import BUSY, COMPONENTS, MACHINE_CORES, SNAPSHOTS, Density, Load, Measured, Model
+from oda.plan import BUSY, COMPONENTS, MACHINE_CORES, SNAPSHOTS, CostRun, Demand, Density, Model
 
 PROCESSES = (*COMPONENTS, "worker", "kafka server", "cassandra server", "elasticsearch server")
 
 
-def run(series: int, windows: float, seconds: float) -> Measured:
+def run(series: int, windows: float, seconds: float) -> CostRun:
     """Each process takes 2 us a reading and 10 us a window; each store 50 bytes and 200. Snapshots: 3 us a series."""
     readings = 1_000_000
     cpu = dict.fromkeys(PROCESSES, readings * (2e-06 + 1e-05 * windows))
-    return Measured(
+    return CostRun(
         series,
         readings,
         windows * readings,
@@ -36,25 +36,25 @@ def test_it_is_linear_in_the_windows_of_a_reading(windows):
 
 
 def test_snapshots_cost_by_the_second():
-    dense, sparse = Load(100_000, 50_000, 1).density, Load(100_000, 1_000, 1).density
+    dense, sparse = Demand(100_000, 50_000, 1).density, Demand(100_000, 1_000, 1).density
     assert MODEL.cpu("windows", dense) == pytest.approx(2e-6 + 10e-6 + 3e-6 * 2)
     assert MODEL.cpu("windows", sparse) == pytest.approx(2e-6 + 10e-6 + 3e-6 * 100)
     assert MODEL.cpu("anomalies", sparse) == pytest.approx(2e-6 + 10e-6)
 
 
 def test_a_small_load_needs_one_executor_each_and_three_nodes():
-    plan = MODEL.plan(Load(100, 1000, 1))
+    plan = MODEL.plan(Demand(100, 1000, 1))
     assert set(plan.executors.values()) == {1}
     assert (plan.workers, plan.partitions) == (1, 3)
     assert plan.nodes == {"kafka": 3, "cassandra": 3, "elasticsearch": 2}
 
 
 def test_a_large_load_fits_what_is_planned_for_it():
-    load = Load(10_000_000, 5_000_000, 30)
-    plan = MODEL.plan(load)
-    cores = MODEL.cpu("anomalies", load.density) * load.rate
+    demand = Demand(10_000_000, 5_000_000, 30)
+    plan = MODEL.plan(demand)
+    cores = MODEL.cpu("anomalies", demand.density) * demand.rate
     assert cores <= plan.executors["anomalies"] * BUSY
-    assert MODEL.cpu("windows", load.density) * load.rate <= plan.executors["windows"] * BUSY
+    assert MODEL.cpu("windows", demand.density) * demand.rate <= plan.executors["windows"] * BUSY
     assert len(COMPONENTS) * cores <= plan.workers * MACHINE_CORES * BUSY
     assert {executors % plan.workers for executors in plan.executors.values()} == {0}
     assert plan.partitions >= 2 * plan.executors["windows"]
@@ -62,5 +62,5 @@ def test_a_large_load_fits_what_is_planned_for_it():
 
 
 def test_a_series_has_at_most_one_window_for_each_reading():
-    assert Load(10_000_000, 1000, 1).density.windows == 1
-    assert Load(100, 10_000, 1).density.windows == 0.005
+    assert Demand(10_000_000, 1000, 1).density.windows == 1
+    assert Demand(100, 10_000, 1).density.windows == 0.005

@@ -15,8 +15,7 @@ from kafka.record import MemoryRecords, MemoryRecordsBuilder
 from kafka.record.default_records import DefaultRecordBase as Format
 from kafka.record.util import calc_crc32c
 
-from oda.kafka import PartitionRecords
-from oda.records import _PartitionRecords
+from oda.kafka.records import PartitionRecords, _PartitionRecords
 
 HERE = TopicPartition("readings", 0)
 ABORT, COMMIT = b"\0\0\0\0", b"\0\0\0\1"

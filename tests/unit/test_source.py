@@ -14,10 +14,10 @@ from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
-from oda import source
 from oda.errors import UserError
+from oda.kafka import source
+from oda.kafka.source import KafkaSource
 from oda.settings import Settings
-from oda.source import KafkaSource
 from support import HANG_SECONDS, wait_until
 
 OLD, NEW = UUID(int=1), UUID(int=2)
@@ -96,7 +96,7 @@ class Broker:
 @pytest.fixture(autouse=True)
 def broker(monkeypatch) -> Broker:
     broker = Broker()
-    monkeypatch.setattr(source, "connect_consumer", lambda *_, **__: broker)
+    monkeypatch.setattr(source.client, "consumer", lambda *_, **__: broker)
     monkeypatch.setattr(source, "create_topics", lambda _: None)
     return broker
 

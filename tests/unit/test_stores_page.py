@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from oda.topology import ROOT
+from oda.paths import ROOT
 
 PAGE = (ROOT / "docs/stores.md").read_text()
 

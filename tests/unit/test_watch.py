@@ -3,81 +3,57 @@
 import itertools
 import json
 
-import pytest
+from test_results import ANOMALY, WINDOW
 
 from oda.cli.hints import Hints
-from oda.cli.watch import AnomalyMessage, Watcher, WindowMessage
-
-WINDOW = {
-    "topic": "readings", "partition": 1, "series": "pump-7", "start": 1732300000000, "end": 1732300002000,
-    "count": 200, "mean": 3.25, "stddev": 0.5, "first_offset": 10, "last_offset": 400, "closed_at": 401,
-    "closed_by": "data", "late": 0,
-}  # fmt: skip
-ANOMALY = {
-    "topic": "readings", "partition": 1, "series": "pump-7", "time": 1732300002123, "offset": 410, "value": 9.25,
-    "mean": 3.25, "stddev": 0.5, "count": 200, "window_start": 1732300000000,
-}  # fmt: skip
-
+from oda.cli.watch import Counts, Watcher
+from oda.core.kinds import ANOMALIES, WINDOWS
 
 OFFSETS = itertools.count(1000)
 
 
-def new_watcher(series=(), tell=print) -> Watcher:
-    return Watcher(series, Hints(min_count=2, tell=tell))
+def new_watcher(tell=print) -> Watcher:
+    return Watcher(Hints(min_count=2, tell=tell))
 
 
 def show(watcher: Watcher, kind, message: dict, **changed):
-    return watcher.line(kind, json.dumps({**message, **changed}).encode())
+    return watcher.line(kind.located(json.dumps({**message, **changed}).encode()))
 
 
 def test_a_window_is_time_series_count_average_and_stddev():
-    line = show(new_watcher(), WindowMessage, WINDOW)
+    line = show(new_watcher(), WINDOWS, WINDOW)
     assert line.plain == "2024-11-22 18:26:40.000  pump-7  200 readings  average 3.25  stddev 0.5"
 
 
 def test_an_anomaly_is_red_and_says_how_far_off_it_is():
-    line = show(new_watcher(), AnomalyMessage, ANOMALY)
+    line = show(new_watcher(), ANOMALIES, ANOMALY)
     assert line.plain == "2024-11-22 18:26:42.123  pump-7  ANOMALY 9.25: 12.0 sigmas from 3.25 ± 0.5"
     assert "red" in str(line.style)
 
 
 def test_without_spread_the_distance_is_infinite():
-    assert "inf sigmas" in show(new_watcher(), AnomalyMessage, ANOMALY, stddev=0).plain
+    assert "inf sigmas" in show(new_watcher(), ANOMALIES, ANOMALY, stddev=0).plain
 
 
-def test_a_repeated_result_is_shown_once():
+def test_the_end_says_how_much_there_was():
     watcher = new_watcher()
-    for _ in range(3):
-        show(watcher, WindowMessage, WINDOW)
-        show(watcher, AnomalyMessage, ANOMALY, offset=10)  # a window of the same place is another thing
-    show(watcher, WindowMessage, WINDOW, partition=2)
-    assert (watcher.counts.windows, watcher.counts.anomalies) == (2, 1)
-
-
-def test_only_the_wanted_series():
-    watcher = new_watcher(["pump-8", "pump-9"])
-    assert show(watcher, WindowMessage, WINDOW) is None
-    assert show(watcher, WindowMessage, WINDOW, series="pump-9") is not None
-    assert watcher.counts.summary() == "1 windows, 0 anomalies"
+    show(watcher, WINDOWS, WINDOW)
+    show(watcher, WINDOWS, WINDOW, partition=2)
+    show(watcher, ANOMALIES, ANOMALY)
+    assert watcher.counts.summary() == "2 windows, 1 anomalies"
+    assert Counts(unreadable=1).summary() == "0 windows, 0 anomalies, 1 messages that could not be read"
 
 
 def test_a_name_can_neither_command_the_terminal_nor_style_the_text():
-    line = show(new_watcher(), WindowMessage, WINDOW, series="[red]\x1b[2J\n")
+    line = show(new_watcher(), WINDOWS, WINDOW, series="[red]\x1b[2J\n")
     assert "[red]\\x1b[2J\\n" in line.plain
     assert line.spans == []
-
-
-@pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b"[1]", json.dumps({**WINDOW, "start": 10**18}).encode()])
-def test_what_is_no_result_is_counted(data: bytes):
-    watcher = new_watcher()
-    assert watcher.line(WindowMessage, data) is None
-    assert watcher.counts.summary() == "0 windows, 0 anomalies, 1 messages that could not be read"
 
 
 def windows(watcher: Watcher, counts: list[int], **changed):
     for number, count in enumerate(counts):
         start = WINDOW["start"] + number * 1_800_000
-        show(watcher, WindowMessage, WINDOW, start=start, first_offset=next(OFFSETS), count=count, **changed)
+        show(watcher, WINDOWS, WINDOW, start=start, first_offset=next(OFFSETS), count=count, **changed)
 
 
 def test_a_series_that_is_never_judged_is_told_of_once():
@@ -97,11 +73,11 @@ def test_a_series_that_is_never_judged_is_told_of_once():
 def test_a_series_in_several_partitions_is_told_of_once():
     told = []
     watcher = new_watcher(tell=told.append)
-    show(watcher, WindowMessage, WINDOW)
-    show(watcher, WindowMessage, WINDOW, series="pump-8", partition=2)
+    show(watcher, WINDOWS, WINDOW)
+    show(watcher, WINDOWS, WINDOW, series="pump-8", partition=2)
     assert told == []
     for partition in (0, 1, 2):
-        show(watcher, AnomalyMessage, ANOMALY, partition=partition)
+        show(watcher, ANOMALIES, ANOMALY, partition=partition)
     assert [hint.partition(",")[0] for hint in told] == ["pump-7: its results are of the partitions 0 and 1"]
 
 

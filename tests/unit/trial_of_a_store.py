@@ -18,10 +18,10 @@ from oda.audit.reference import Reference
 from oda.core.kinds import ANOMALIES, WINDOWS, Kind
 from oda.core.reading import Reading, encode
 from oda.errors import Refused
+from oda.isolated import isolated
 from oda.settings import Settings, load_settings
 from oda.stores.catalogue import STORES
 from oda.stores.contract import Rows, Store
-from oda.topology import isolated
 
 STORE = next(store for store in STORES if store.name == "sqlite")
 READINGS = [Reading("ab"[n % 2], 700 * n, 5.0 + n % 5 + 1000 * (n % 11 == 10)) for n in range(60)]

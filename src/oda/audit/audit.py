@@ -14,7 +14,7 @@ from oda.audit.expected import Accepted, Expected
 from oda.audit.sources import Log, Positions, is_beyond
 from oda.core.kinds import KINDS, REJECTED, Document, Kind
 from oda.errors import UserError
-from oda.kafka import made_anew
+from oda.kafka.problems import made_anew
 from oda.settings import Settings
 from oda.stores.archive import Packed, unpack
 from oda.stores.cassandra import CassandraStore

@@ -43,7 +43,6 @@ class Names:
         return self._numbers.setdefault(name, len(self._numbers))
 
     def name(self, number: int) -> str:
-        """The name that has this number."""
         return self.all()[number]
 
     def all(self) -> list[str]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import KafkaError
+from kafka import TopicPartition
 from kafka.protocol.consumer import OffsetSpec
 
-from oda import kafka, settings
 from oda.core.kinds import Document, Kind
 from oda.errors import UserError
+from oda.kafka import client
+from oda.kafka.problems import lost_its_end
+from oda.settings import Kafka
 from oda.stores.kafka import partitions_of, read, require_beginning
 
 
@@ -39,12 +40,12 @@ class Log:
         UserError: Kafka can't be reached, here or in any method.
     """
 
-    def __init__(self, config: settings.Kafka) -> None:
-        self._config = config
-        self._admin = kafka.connect(KafkaAdminClient, config)
-        self._consumer = kafka.connect_consumer(
-            config,
-            group_id=config.group,
+    def __init__(self, settings: Kafka) -> None:
+        self._settings = settings
+        self._admin = client.admin(settings)
+        self._consumer = client.consumer(
+            settings,
+            group_id=settings.group,
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_poll_records=20_000,
@@ -52,7 +53,6 @@ class Log:
         )
 
     def close(self) -> None:
-        """Let go of the connections."""
         self._consumer.close(autocommit=False)
         self._admin.close()
 
@@ -63,8 +63,8 @@ class Log:
             UserError: there is no such topic.
         """
         with self._errors():
-            partitions_of(self._consumer, self._config.readings)
-            return kafka.topic_id(self._consumer, self._config.readings)
+            partitions_of(self._consumer, self._settings.readings)
+            return client.topic_id(self._consumer, self._settings.readings)
 
     def positions(self) -> Positions:
         """How far the group has come.
@@ -73,14 +73,14 @@ class Log:
             UserError: there is no such topic, or it lost its end.
         """
         with self._errors():
-            parts = partitions_of(self._consumer, self._config.readings)
+            parts = partitions_of(self._consumer, self._settings.readings)
             committed = {part.partition: self._committed(part) for part in parts}
             found = self._admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST))
             ends = {part.partition: found[part].offset for part in parts}
             readable = {part.partition: end for part, end in self._consumer.end_offsets(parts).items()}
         for partition, end in ends.items():
             if committed[partition] > end:
-                raise UserError(kafka.lost_its_end(self._config.readings, partition, committed[partition]))
+                raise UserError(lost_its_end(self._settings.readings, partition, committed[partition]))
         held = {partition: end for partition, end in readable.items() if end < ends[partition]}
         return Positions(committed, ends, held)
 
@@ -99,16 +99,12 @@ class Log:
             UserError: the beginning of the log is gone.
         """
         with self._errors():
-            part = TopicPartition(self._config.readings, partition)
+            part = TopicPartition(self._settings.readings, partition)
             require_beginning(self._consumer, part)
             yield from read(self._consumer, part, 0, end)
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except KafkaError as error:
-            raise UserError(f"Kafka at oda.kafka.brokers = {self._config.brokers}: {error}") from None
+    def _errors(self) -> AbstractContextManager[None]:
+        return client.explained(self._settings)
 
 
 def is_beyond(row: Document, kind: Kind[Any], committed: Mapping[int, int]) -> bool:

@@ -16,7 +16,7 @@ from oda.errors import UserError
 
 
 @dataclass
-class Measured:
+class EngineRates:
     """One workload: readings a second by engine, one figure a round, and the day (UTC) it was measured on."""
 
     workload: Workload
@@ -34,7 +34,7 @@ def compare(
     workloads: Iterable[Workload],
     rounds: int,
     tell: Callable[[str], None],
-) -> Iterable[Measured]:
+) -> Iterable[EngineRates]:
     """Yield each workload's figures, anew after each round.
 
     Raises:
@@ -44,7 +44,7 @@ def compare(
         tell(f"installing {engine.name}")
         engine.install()
     for workload in workloads:
-        measured = Measured(workload)
+        measured = EngineRates(workload)
         with _topics(context, workload, sorted({engine.share for engine in engines}), tell) as topics:
             for number in range(1, rounds + 1):
                 for engine in engines:

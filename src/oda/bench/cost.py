@@ -10,13 +10,14 @@ from pathlib import Path
 import psutil
 
 from oda.bench import throughput
-from oda.bench.watch import rss
+from oda.bench.recorder import rss
 from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
 from oda.cluster import processes
-from oda.plan import COMPONENTS, Measured
-from oda.stores import cassandra, elasticsearch
+from oda.plan import COMPONENTS, CostRun
+from oda.stores import elasticsearch
 from oda.stores.catalogue import STORES
+from oda.stores.session import open_session
 
 _APART_MS = 600_000
 """More than filling the topic takes: the second half must not be older than the first."""
@@ -31,7 +32,7 @@ _TABLES = ("readings", "windows", "anomalies")
 _SERVERS = {f"{store.name} server": store.server for store in STORES if store.server}
 
 
-def measure(system: System, workload: Workload) -> Measured:
+def measure(system: System, workload: Workload) -> CostRun:
     """Cost of a workload's readings.
 
     The same again goes before, uncounted: young processes import modules and compile, which is most of the CPU time of
@@ -45,17 +46,17 @@ def measure(system: System, workload: Workload) -> Measured:
     fill(settings, workload, ago_ms=workload.duration_ms + _APART_MS)
     with storm.running(system.topology):
         throughput.wait_for_commits(settings)
-        storm.deactivate(system.topology)
+        storm.api.deactivate(system.topology)
         fill(settings, workload)
         before, began = _cpu(system), time.monotonic()
-        storm.activate(system.topology)
+        storm.api.activate(system.topology)
         throughput.wait_for_commits(settings)
         cpu = {name: after - before[name] for name, after in _cpu(system).items()}
         seconds = time.monotonic() - began
         memory = {name: sum(map(rss, found)) for name, found in _processes(system).items()}
     windows = workload.readings * workload.step_ms / settings.window.size_ms
     disk = {store: size // 2 for store, size in _disk(system).items()}
-    return Measured(workload.series, workload.readings, windows, seconds, cpu, memory, disk)
+    return CostRun(workload.series, workload.readings, windows, seconds, cpu, memory, disk)
 
 
 def _processes(system: System) -> dict[str, list[psutil.Process]]:
@@ -85,7 +86,7 @@ def _disk(system: System) -> dict[str, int]:
     client = elasticsearch.connect(settings.elasticsearch)
     indices = f"{settings.elasticsearch.prefix}-*"
     client.options(request_timeout=_MERGE_SECONDS).indices.forcemerge(index=indices, max_num_segments=1)
-    session = cassandra.open_session(settings.cassandra)
+    session = open_session(settings.cassandra)
     for table in _TABLES:
         session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH memtable_flush_period_in_ms = 1000")
     session.cluster.shutdown()

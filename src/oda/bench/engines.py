@@ -22,8 +22,9 @@ from oda.bench.results import Expected, Rows, collect, stamp, wait_for
 from oda.cli.context import Context
 from oda.cluster.layout import load_layout
 from oda.errors import UserError
+from oda.paths import ROOT
 from oda.settings import Settings
-from oda.topology import ROOT, Storm
+from oda.storm.topologies import Storm
 
 BENCHMARKS = ROOT / "benchmarks"
 PEERS = BENCHMARKS / "peers"
@@ -34,7 +35,7 @@ _NEVER_MS = 2**31
 """ODA's clock closes windows of silent series. The others have none, so it must not strike."""
 
 
-class Outcome(NamedTuple):
+class EngineRun(NamedTuple):
     """What an engine wrote, and how many readings a second it worked off."""
 
     rows: Rows
@@ -60,7 +61,7 @@ class Engine(ABC):
         """Fetch and build what it needs, once."""
 
     @abstractmethod
-    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> Outcome:
+    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> EngineRun:
         """Work a topic off, until all results that are expected are there. Raises UserError when it can't."""
 
 
@@ -70,38 +71,38 @@ class OdaCompute(Engine):
     ODA reads far ahead of its first result, so its clock starts when it begins to read.
     """
 
-    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> Outcome:
+    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> EngineRun:
         """Until the last result."""
         with _stream(context, topic, lateness_ms) as (storm, settings):
             with storm.running(settings.kafka.group, topology="../benchmarks/compute"):
                 began = throughput.reading_since(settings, load_layout(context.config, context.env).logs)
                 wait_for(settings, len(expected.rows), lambda: None)
             found = collect(settings)
-        return Outcome(found.rows, expected.readings / (found.last - began))
+        return EngineRun(found.rows, expected.readings / (found.last - began))
 
 
 class Oda(Engine):
     """The topology with all three sinks: a reading counts when everything that came of it is durable and committed."""
 
-    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> Outcome:
+    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> EngineRun:
         """Until the last commit."""
         with _stream(context, topic, lateness_ms) as (storm, settings):
             with storm.running(settings.kafka.group):
                 rate = throughput.topology_rate(settings, load_layout(context.config, context.env).logs)
             wait_for(settings, len(expected.rows), lambda: None)
-            return Outcome(collect(settings).rows, rate.per_second)
+            return EngineRun(collect(settings).rows, rate.per_second)
 
 
 class Peer(Engine):
     """A program in `benchmarks/peers` that is told by its environment what to read and where to write."""
 
-    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> Outcome:
+    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> EngineRun:
         """From the first result to the last."""
         with _stream(context, topic, lateness_ms) as (_, settings), tempfile.TemporaryDirectory() as folder:
             with self._running(settings, Path(folder)) as process:
                 wait_for(settings, len(expected.rows), lambda: _must_run(process, self.name))
             found = collect(settings)
-        return Outcome(found.rows, expected.behind_first / (found.last - found.first))
+        return EngineRun(found.rows, expected.behind_first / (found.last - found.first))
 
     @property
     def folder(self) -> Path:
@@ -149,7 +150,6 @@ class PythonPeer(Peer):
 
     @property
     def command(self) -> list[str]:
-        """Its environment's Python."""
         return [str(self._environment / "bin/python"), str(self.folder / "main.py")]
 
     @property
@@ -182,7 +182,6 @@ class JavaPeer(Peer):
 
     @property
     def command(self) -> list[str]:
-        """Whatever Java is here."""
         return ["java", "-cp", f"{self.folder}/target/classes:{self.folder}/target/lib/*", "Main"]
 
     def install(self) -> None:

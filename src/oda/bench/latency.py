@@ -15,21 +15,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
-from kafka import KafkaProducer
 from numpy.typing import NDArray
 
+from oda.bench.load import SteadyLoad
+from oda.bench.recorder import Background
 from oda.bench.results import stamp
-from oda.bench.watch import Background, Load
 from oda.core.kinds import ANOMALIES
 from oda.core.reading import Reading, encode
 from oda.errors import UserError
-from oda.kafka import connect, consumer
+from oda.kafka import client
+from oda.kafka.reader import follow, reader
 from oda.settings import Settings
 from oda.stores import elasticsearch
 from oda.stores.cassandra import CassandraStore
-from oda.topology import Storm
+from oda.stores.indices import address
+from oda.storm.topologies import Storm
 
 _WARM_UP_SECONDS = 60.0
 """The first windows have no baseline, and a worker's young JVM compiles for most of a minute."""
@@ -117,7 +118,7 @@ def measure(settings: Settings, storm: Storm, rate: int, seconds: float) -> Late
         watches = [
             stack.enter_context(_Watch(stack.enter_context(store(settings)))) for store in (_cassandra, _elasticsearch)
         ]
-        stack.enter_context(Load(settings, rate - probe_rate))
+        stack.enter_context(SteadyLoad(settings, rate - probe_rate))
         _produce(settings, probe_rate, _WARM_UP_SECONDS, [])
         every = _produce(settings, probe_rate, seconds, [])
         asked = _produce(settings, probe_rate, seconds, watches)
@@ -143,11 +144,13 @@ def _appended(settings: Settings, probes: Mapping[Place, Probe]) -> dict[Place, 
     """When the broker appended each anomaly, seconds since 1970, to the ms; waits for those of the probes."""
     found: dict[Place, float] = {}
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    with consumer(settings.kafka, [settings.kafka.anomalies], from_beginning=True) as client:
-        while not probes.keys() <= found.keys() and time.monotonic() < deadline:
-            for message in (one for batch in client.poll(1000).values() for one in batch):
-                row = msgspec.json.decode(message.value)
-                found[row["partition"], row["offset"]] = message.timestamp / 1000
+    with reader(settings.kafka, [settings.kafka.anomalies], from_beginning=True) as consumer:
+        for _, records in follow(consumer, deadline):
+            for record in records:
+                anomaly = ANOMALIES.located(record.value)
+                found[anomaly.partition, anomaly.row.offset] = record.timestamp / 1000
+            if probes.keys() <= found.keys():
+                break
     return found
 
 
@@ -162,7 +165,7 @@ def _produce(settings: Settings, rate: int, seconds: float, asked: list[_Watch])
             watch.wanted[place] = probe
 
     series = rate // _SERIES_PROBES_A_SECOND
-    producer = connect(KafkaProducer, settings.kafka, acks="all", enable_idempotence=True, linger_ms=0)
+    producer = client.producer(settings.kafka, enable_idempotence=True, linger_ms=0)
     began = time.perf_counter()
     for number in range(int(rate * seconds)):
         pause = began + number / rate - time.perf_counter()
@@ -195,7 +198,7 @@ def _cassandra(settings: Settings) -> Iterator[Find]:
 def _elasticsearch(settings: Settings) -> Iterator[Find]:
     """By their ids, which finds a document at once; a search finds it after the next refresh."""
     prefix, topic = settings.elasticsearch.prefix, settings.kafka.readings
-    with closing(elasticsearch.connect(settings.elasticsearch)) as client:
+    with closing(elasticsearch.connect(settings.elasticsearch)) as insights:
 
         def find(wanted: dict[Place, Probe]) -> list[Place]:
             if not wanted:
@@ -204,8 +207,8 @@ def _elasticsearch(settings: Settings) -> Iterator[Find]:
                 {"topic": topic, "partition": partition, "offset": offset, "time": probe.time}
                 for (partition, offset), probe in wanted.items()
             ]
-            docs = [elasticsearch.address(prefix, ANOMALIES, row) for row in rows]
-            answers = client.mget(docs=docs, source=False)["docs"]  # in the order of the questions
+            docs = [address(prefix, ANOMALIES, row) for row in rows]
+            answers = insights.mget(docs=docs, source=False)["docs"]  # in the order of the questions
             return [place for place, answer in zip(wanted, answers, strict=True) if answer.get("found")]
 
         yield find

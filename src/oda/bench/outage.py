@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from oda.bench.watch import SAMPLE_SECONDS, Load, Recorder, Sample
+from oda.bench.load import SteadyLoad
+from oda.bench.recorder import SAMPLE_SECONDS, Recorder, Sample
 from oda.chaos.faults import kill
 from oda.chaos.system import System
 from oda.cluster import processes
@@ -38,7 +39,7 @@ class Work(NamedTuple):
         return (self.last.committed - self.first.committed) / (self.last.at - self.first.at)
 
 
-class Outcome(NamedTuple):
+class Outage(NamedTuple):
     """What was measured.
 
     Attributes:
@@ -63,7 +64,7 @@ class Outcome(NamedTuple):
         return [sample for sample in self.samples if begin + SETTLE_SECONDS <= sample.at < end]
 
 
-def measure(system: System, store: str, seconds: float, rate: int, tell: Callable[[str], None]) -> Outcome:
+def measure(system: System, store: str, seconds: float, rate: int, tell: Callable[[str], None]) -> Outage:
     """Measure an outage; the store runs again and the load has ended when this returns or raises.
 
     Args:
@@ -76,7 +77,7 @@ def measure(system: System, store: str, seconds: float, rate: int, tell: Callabl
     Raises:
         UserError: the backlog was not worked off.
     """
-    with Load(system.settings, rate), Recorder(system) as recorder:
+    with SteadyLoad(system.settings, rate), Recorder(system) as recorder:
         tell("warming up")
         time.sleep(SETTLE_SECONDS)
         tell("held back for comparison")
@@ -98,16 +99,16 @@ def measure(system: System, store: str, seconds: float, rate: int, tell: Callabl
     tell("waiting until the clock has closed the last windows")
     window = system.settings.window
     time.sleep(SETTLE_SECONDS / 2 + (window.size_ms + window.lateness_ms + window.idle_ms) / 1000)
-    return Outcome(recorder.samples, (began, ended), reference, after, failed, _retries(system))
+    return Outage(recorder.samples, (began, ended), reference, after, failed, _retries(system))
 
 
 @contextmanager
 def _held_back(system: System) -> Iterator[None]:
-    system.storm.deactivate(system.topology)
+    system.storm.api.deactivate(system.topology)
     try:
         yield
     finally:
-        system.storm.activate(system.topology)
+        system.storm.api.activate(system.topology)
 
 
 @contextmanager
@@ -134,10 +135,10 @@ def _work_off(recorder: Recorder, rate: int) -> Work:
 
 
 def _failed(system: System) -> int:
-    topology = system.storm.ask(f"topology/{system.storm.topology_id(system.topology)}?window=:all-time")
+    topology = system.storm.api.ask(f"topology/{system.storm.api.topology_id(system.topology)}?window=:all-time")
     return sum(spout["failed"] for spout in topology["spouts"])
 
 
 def _retries(system: System) -> int:
-    folder = system.cluster.layout.logs / "workers-artifacts" / str(system.storm.topology_id(system.topology))
+    folder = system.cluster.layout.logs / "workers-artifacts" / str(system.storm.api.topology_id(system.topology))
     return sum(len(_RETRY.findall(log.read_text(errors="replace"))) for log in folder.glob("*/worker.log"))

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from kafka import KafkaAdminClient
-
 from oda.cli.context import Context
-from oda.kafka import connect, create_topics
+from oda.isolated import isolated
+from oda.kafka import client
+from oda.kafka.topics import create_topics
 from oda.settings import Settings
 from oda.stores.catalogue import STORES
-from oda.topology import Storm, isolated
+from oda.storm.topologies import Storm
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def _drop(settings: Settings) -> None:
     for description in STORES:
         with closing(description.open(settings)) as store:
             store.drop()
-    admin = connect(KafkaAdminClient, settings.kafka)
-    # By name, and not those of the settings: other engines make topics for their state, named after the group.
-    admin.delete_topics([topic for topic in admin.list_topics() if settings.kafka.group in topic])
-    admin.close()
+    with closing(client.admin(settings.kafka)) as admin:
+        # By name, and not those of the settings: other engines make topics for their state, named after the group.
+        topics = [topic for topic in admin.list_topics() if settings.kafka.group in topic]
+        admin.delete_topics(topics, raise_errors=False)  # some may be going already

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from oda.bench.compare import Measured
+from oda.bench.compare import EngineRates
 
 _DATA = "results.json"
 
@@ -32,10 +32,10 @@ def machine() -> dict[str, str]:
 
 class _Results(msgspec.Struct):
     machine: dict[str, str]
-    measured: list[Measured]
+    measured: list[EngineRates]
 
 
-def write(folder: Path, measured: Sequence[Measured]) -> None:
+def write(folder: Path, measured: Sequence[EngineRates]) -> None:
     """Write `results.json`, `results.md` and `results.svg`.
 
     Other workloads keep the figures that they have there, if they are of this machine.
@@ -59,7 +59,7 @@ def _page(results: _Results) -> str:
     return "\n".join([*lines, "", "![rates](results.svg)", ""])
 
 
-def table(measured: Measured) -> list[str]:
+def table(measured: EngineRates) -> list[str]:
     """Median and spread of each engine's rate, and of what ODA's rates are to it."""
     names = list(measured.rates)
     ours = [name for name in names if name.startswith("ODA")]
@@ -78,7 +78,7 @@ def _spread(ratios: Sequence[float]) -> str:
     return f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-def plot(file: Path, measured: Sequence[Measured]) -> None:
+def plot(file: Path, measured: Sequence[EngineRates]) -> None:
     """Bars of the medians, lines from the lowest to the highest, a panel a workload."""
     from matplotlib.figure import Figure  # it takes a second to import
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from math import isclose
 from typing import Any, NamedTuple
 
 import msgspec
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import TopicPartition
 from kafka.admin import ConfigResource
 
 from oda.audit.reference import Reference
 from oda.core.reading import decode
 from oda.errors import UserError
-from oda.kafka import connect, consumer
-from oda.records import Record, lean
+from oda.kafka import client
+from oda.kafka.reader import read_to_end, reader
+from oda.kafka.records import Record, lean
 from oda.settings import Settings
 
 _STALLED_SECONDS = 60.0
@@ -60,12 +62,12 @@ def expect(settings: Settings) -> Expected:
     """Run the simple implementation over the readings topic."""
     rows: Rows = {}
     after = 0
-    with consumer(settings.kafka, [settings.kafka.readings], from_beginning=True) as client:
-        references = {tp: Reference(settings.window, settings.judge) for tp in client.assignment()}
-        for tp, record in _records(lean(client)):
+    with reader(settings.kafka, [settings.kafka.readings], from_beginning=True) as consumer:
+        references = {tp: Reference(settings.window, settings.judge) for tp in consumer.assignment()}
+        for tp, record in _records(lean(consumer)):
             reading = decode(record.value, record.timestamp, settings.readings.max_ahead_ms, record.by_broker)
             references[tp].read(record.offset, reading)
-        ends = client.end_offsets(client.assignment())
+        ends = consumer.end_offsets(consumer.assignment())
     for tp, reference in references.items():
         rows |= {(row.series, row.start, None): (row.count, row.mean, row.stddev) for row in reference.windows}
         rows |= {(row.series, row.time, row.value): (row.mean, row.stddev) for row in reference.anomalies}
@@ -75,10 +77,9 @@ def expect(settings: Settings) -> Expected:
 
 def stamp(settings: Settings) -> None:
     """Let the broker note when it appended each result: one clock for all engines."""
-    admin = connect(KafkaAdminClient, settings.kafka)
     changes = {"message.timestamp.type": "LogAppendTime"}
-    admin.alter_configs([ConfigResource("topic", topic, changes) for topic in _topics(settings)])
-    admin.close()
+    with closing(client.admin(settings.kafka)) as admin:
+        admin.alter_configs([ConfigResource("topic", topic, changes) for topic in _topics(settings)])
 
 
 def wait_for(settings: Settings, count: int, must_live: Callable[[], None]) -> None:
@@ -87,12 +88,12 @@ def wait_for(settings: Settings, count: int, must_live: Callable[[], None]) -> N
     Raises:
         UserError: nothing was added for a minute.
     """
-    with consumer(settings.kafka, _topics(settings), from_beginning=True) as client:
+    with reader(settings.kafka, _topics(settings), from_beginning=True) as consumer:
         held, since = -1, time.monotonic()
         while held < count:
             must_live()
             time.sleep(0.5)
-            before, held = held, sum(client.end_offsets(client.assignment()).values())
+            before, held = held, sum(consumer.end_offsets(consumer.assignment()).values())
             if held > before:
                 since = time.monotonic()
             elif time.monotonic() > since + _STALLED_SECONDS:
@@ -103,8 +104,8 @@ def collect(settings: Settings) -> Found:
     """Read what an engine wrote. Raises UserError when it wrote something twice."""
     rows: Rows = {}
     times = []
-    with consumer(settings.kafka, _topics(settings), from_beginning=True) as client:
-        for _, record in _records(lean(client)):
+    with reader(settings.kafka, _topics(settings), from_beginning=True) as consumer:
+        for _, record in _records(lean(consumer)):
             times.append(record.timestamp)
             row = _decode(record.value or b"")
             if row.value is None:
@@ -132,9 +133,7 @@ def _topics(settings: Settings) -> list[str]:
     return [settings.kafka.windows, settings.kafka.anomalies]
 
 
-def _records(client: Any) -> Iterator[tuple[TopicPartition, Record]]:
+def _records(consumer: Any) -> Iterator[tuple[TopicPartition, Record]]:
     """All that the assigned partitions hold now."""
-    ends = client.end_offsets(client.assignment())
-    while any(client.position(tp) < end for tp, end in ends.items()):
-        for tp, records in client.poll(1000, max_records=10_000).items():
-            yield from ((tp, record) for record in records)
+    for tp, records in read_to_end(consumer):
+        yield from ((tp, record) for record in records)

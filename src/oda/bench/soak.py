@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from oda.bench.watch import Load, Recorder, Sample
+from oda.bench.load import SteadyLoad
+from oda.bench.recorder import Recorder, Sample
 from oda.chaos.system import System
 
 _WARM_UP_SECONDS = 120.0
@@ -20,7 +21,7 @@ def measure(system: System, rate: int, seconds: float, tell: Callable[[str], Non
         seconds: how long, after the warm-up.
         tell: called each minute with how it goes.
     """
-    with Load(system.settings, rate), Recorder(system) as recorder:
+    with SteadyLoad(system.settings, rate), Recorder(system) as recorder:
         time.sleep(_WARM_UP_SECONDS)
         began = time.monotonic()
         while (left := began + seconds - time.monotonic()) > 0:

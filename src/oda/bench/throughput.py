@@ -13,33 +13,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from kafka import TopicPartition
-
-from oda.kafka import connect_consumer, consumer
-from oda.settings import Kafka, Settings
+from oda.kafka.group import Group
+from oda.kafka.reader import read_to_end, reader
+from oda.settings import Settings
 
 _TAKEN_ON = re.compile(r"^(\S+ \S+) .* partition \d+ from offset", re.MULTILINE)
 
 
 class Rate(NamedTuple):
-    """Readings over seconds."""
-
     readings: int
     seconds: float
 
     @property
     def per_second(self) -> float:
-        """Readings a second."""
         return self.readings / self.seconds
 
 
 def poll_rate(settings: Settings) -> Rate:
     """Read the whole topic with bare poll()."""
-    with consumer(settings.kafka, [settings.kafka.readings], from_beginning=True) as client:
-        total = sum(client.end_offsets(client.assignment()).values())
-        seen, began = 0, time.perf_counter()
-        while seen < total:
-            seen += sum(map(len, client.poll(1000, max_records=settings.readings.max_batch).values()))
+    kafka = settings.kafka
+    with reader(kafka, [kafka.readings], from_beginning=True, max_poll_records=settings.readings.max_batch) as consumer:
+        began = time.perf_counter()
+        seen = sum(len(records) for _, records in read_to_end(consumer))
         return Rate(seen, time.perf_counter() - began)
 
 
@@ -61,30 +56,10 @@ def topology_rate(settings: Settings, logs: Path) -> Rate:
 def wait_for_commits(settings: Settings) -> int:
     """Return when all that the topic holds now is committed: how many readings that is."""
     with closing(Group(settings.kafka)) as group:
-        total = group.end()
-        while group.committed() < total:
+        total = sum(group.ends().values())
+        while sum(group.committed().values()) < total:
             time.sleep(0.05)
     return total
-
-
-class Group:
-    """How far the topology's consumer group has come in the readings topic: sums over its partitions."""
-
-    def __init__(self, settings: Kafka) -> None:
-        self._client = connect_consumer(settings, group_id=settings.group, enable_auto_commit=False)
-        self._partitions = [TopicPartition(settings.readings, number) for number in range(settings.partitions)]
-
-    def committed(self) -> int:
-        """Readings that are committed."""
-        return sum(self._client.committed(partition) or 0 for partition in self._partitions)
-
-    def end(self) -> int:
-        """Readings that the topic holds."""
-        return sum(self._client.end_offsets(self._partitions).values())
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
 
 
 def reading_since(settings: Settings, logs: Path) -> float:

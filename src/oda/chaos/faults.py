@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import psutil
-from kafka import KafkaAdminClient
 
 from oda.chaos.system import System, Target
-from oda.kafka import connect
+from oda.kafka import client
 
 PAUSE_SECONDS = 35.0
 """Longer than topology.message.timeout.secs, and than any heartbeat's timeout."""
@@ -55,11 +54,9 @@ class Kill(Fault):
         self._target = target
 
     def strike(self, system: System) -> None:
-        """Kill what is there to be killed."""
         kill(self._target.find(system))
 
     def heal(self, system: System) -> None:
-        """Start the servers that are missing."""
         system.mend()
 
 
@@ -72,13 +69,11 @@ class Pause(Fault):
         self._stopped: list[psutil.Process] = []
 
     def strike(self, system: System) -> None:
-        """Stop it for the time."""
         self._stopped = self._target.find(system)
         _tell_all(self._stopped, "suspend")
         time.sleep(PAUSE_SECONDS)
 
     def heal(self, system: System) -> None:
-        """Let it go on, if it is still there; start the servers that are missing."""
         _tell_all(self._stopped, "resume")
         system.mend()
 
@@ -92,7 +87,6 @@ class Slow(Fault):
         self._slowed: list[psutil.Process] = []
 
     def strike(self, system: System) -> None:
-        """Stop it again and again."""
         self._slowed = self._target.find(system)
         end = time.monotonic() + HURT_SECONDS
         while time.monotonic() < end:
@@ -102,7 +96,6 @@ class Slow(Fault):
             time.sleep(0.1)
 
     def heal(self, system: System) -> None:
-        """Let it go on."""
         _tell_all(self._slowed, "resume")
 
 
@@ -112,11 +105,9 @@ class Resubmit(Fault):
     name = "resubmit topology"
 
     def strike(self, system: System) -> None:
-        """Kill it."""
         system.storm.kill(system.topology)
 
     def heal(self, system: System) -> None:
-        """Submit it."""
         system.storm.submit(system.topology, *system.options)
 
 
@@ -126,12 +117,10 @@ class SecondTopology(Fault):
     name = "second topology"
 
     def strike(self, system: System) -> None:
-        """Submit it and let both work for a while."""
         system.storm.submit(f"{system.topology}-twin", *system.options)
         time.sleep(HURT_SECONDS)
 
     def heal(self, system: System) -> None:
-        """Kill it."""
         system.storm.kill(f"{system.topology}-twin")
 
 
@@ -141,12 +130,10 @@ class MorePartitions(Fault):
     name = "more partitions"
 
     def strike(self, system: System) -> None:
-        """Add one."""
-        config = system.settings.kafka
-        admin = connect(KafkaAdminClient, config)
-        now = len(admin.describe_topics([config.readings])[0]["partitions"])
-        admin.create_partitions({config.readings: now + 1})
-        admin.close()
+        kafka = system.settings.kafka
+        with closing(client.admin(kafka)) as admin:
+            now = len(admin.describe_topics([kafka.readings])[0]["partitions"])
+            admin.create_partitions({kafka.readings: now + 1})
 
     def heal(self, system: System) -> None:
         """Partitions stay."""

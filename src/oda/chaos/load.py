@@ -33,7 +33,7 @@ _SESSION_SECONDS = 60.0
 _LONGEST_OUTAGE = 300.0
 
 
-class Load:
+class TrackedLoad:
     """Produces `rate` readings a second until `stop`.
 
     Attributes:

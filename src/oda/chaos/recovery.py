@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing, suppress
 from math import inf
 from typing import NamedTuple
 
-import msgspec
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from oda.chaos.load import SERIES
-from oda.kafka import connect_consumer
+from oda.core.kinds import ANOMALIES, Anomaly
+from oda.kafka.group import Group
+from oda.kafka.reader import follow, reader
 from oda.settings import Settings
 
 
@@ -60,37 +62,32 @@ class Observer:
         return (time_ms - self._since_ms) / 1000
 
     def _wait_until_stored(self, limit: float) -> bool:
-        kafka = self._settings.kafka
-        consumer = connect_consumer(kafka, group_id=kafka.group, enable_auto_commit=False)
-        topic, deadline = kafka.readings, time.monotonic() + limit
+        deadline = time.monotonic() + limit
         ends: dict[TopicPartition, int] = {}
-        try:
+        with closing(Group(self._settings.kafka)) as group:
             while time.monotonic() < deadline:
-                try:
-                    ends = ends or consumer.end_offsets(
-                        [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
-                    )
-                    if all((consumer.committed(partition) or 0) >= end for partition, end in ends.items()):
+                with suppress(KafkaError):  # the broker is only just back
+                    ends = ends or group.ends()
+                    committed = group.committed()
+                    if all(committed[part] >= end for part, end in ends.items()):
                         return True
-                except KafkaError:  # the broker is only just back
-                    pass
                 time.sleep(0.2)
-            return False
-        finally:
-            consumer.close()
+        return False
 
     def _run(self) -> None:
-        consumer = connect_consumer(self._settings.kafka, fetch_max_wait_ms=100)
-        consumer.subscribe([self._settings.kafka.anomalies])
-        while True:
-            rows = [msgspec.json.decode(m.value) for messages in consumer.poll(200).values() for m in messages]
-            with self._noted:
-                for row in rows:
-                    if row["series"] in self._newest:
-                        self._newest[row["series"]] = max(row["time"], self._newest[row["series"]])
-                if self._judged_ms is None and min(self._newest.values()) >= self._since_ms:
-                    self._judged_ms = _now_ms()
-                    self._noted.notify_all()
+        kafka = self._settings.kafka
+        with reader(kafka, [kafka.anomalies], from_beginning=False, fetch_max_wait_ms=100) as consumer:
+            for _, records in follow(consumer):
+                self._note([ANOMALIES.located(record.value).row for record in records])
+
+    def _note(self, rows: list[Anomaly]) -> None:
+        with self._noted:
+            for row in rows:
+                if row.series in self._newest:
+                    self._newest[row.series] = max(row.time, self._newest[row.series])
+            if self._judged_ms is None and min(self._newest.values()) >= self._since_ms:
+                self._judged_ms = _now_ms()
+                self._noted.notify_all()
 
 
 def _now_ms() -> int:

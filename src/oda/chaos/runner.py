@@ -11,7 +11,7 @@ from math import isfinite
 from random import Random
 
 from oda.chaos.faults import Fault, Kill, MorePartitions, Pause, Resubmit, SecondTopology, Slow
-from oda.chaos.load import Load, count_in_log
+from oda.chaos.load import TrackedLoad, count_in_log
 from oda.chaos.recovery import Observer, Recovery
 from oda.chaos.stores import FullDisk, TooManyRequests, Unavailable
 from oda.chaos.system import System, all_targets, server_target
@@ -74,7 +74,7 @@ def run(
     random = Random(seed)
     faults = [fault for fault in all_faults(system) if only is None or only in fault.name]
     timeline, began, number = Timeline(), time.monotonic(), 0
-    load, observer = Load(system.settings, rate=200), Observer(system.settings)
+    load, observer = TrackedLoad(system.settings, rate=200), Observer(system.settings)
     try:
         observer.expect(time.time_ns() // 1_000_000)
         if not isfinite(observer.wait(RECOVERY_SECONDS).stored):

@@ -9,7 +9,7 @@ from elasticsearch import Elasticsearch
 from oda.chaos.faults import HURT_SECONDS, Fault, kill
 from oda.chaos.system import System
 from oda.cluster.server import Server
-from oda.stores.cassandra import open_session
+from oda.stores.session import open_session
 
 _BLOCK = bytes(2**20)
 
@@ -47,12 +47,10 @@ class Unavailable(Fault):
     name = "unavailable cassandra"
 
     def strike(self, system: System) -> None:
-        """Ask for three replicas on one node."""
         self._replicate(system, 3)
         time.sleep(HURT_SECONDS)
 
     def heal(self, system: System) -> None:
-        """Ask for as many as before."""
         self._replicate(system, system.settings.cassandra.replication)
 
     @staticmethod
@@ -71,12 +69,10 @@ class TooManyRequests(Fault):
     name = "too many requests elasticsearch"
 
     def strike(self, system: System) -> None:
-        """Lower the breaker's limit."""
         self._limit(system, "1%")
         time.sleep(HURT_SECONDS)
 
     def heal(self, system: System) -> None:
-        """Give it its default again."""
         self._limit(system, None)
 
     @staticmethod

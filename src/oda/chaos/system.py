@@ -16,7 +16,7 @@ from oda.cluster.local import LocalCluster, ServerFailedError
 from oda.cluster.storm_daemons import Supervisor
 from oda.settings import Settings
 from oda.stores.catalogue import STORES
-from oda.topology import Storm
+from oda.storm.topologies import Storm
 
 SCRIPTS = {"readings": "spouts.readings.", "windows": "bolts.windows.", "anomalies": "bolts.anomalies."} | {
     store.name: f"bolts.sinks.{store.name}" for store in STORES
@@ -50,7 +50,6 @@ class System:
         return self.workers()[:1]
 
     def server(self, name: str) -> list[psutil.Process]:
-        """The process of a server."""
         running = processes.find_servers(self.cluster.layout.data)
         return [running[name]] if name in running else []
 
@@ -95,7 +94,6 @@ class Target(NamedTuple):
 
 
 def server_target(name: str) -> Target:
-    """A server's process."""
     return Target(f"server {name}", partial(System.server, name=name))
 
 

@@ -20,7 +20,7 @@ from rich.table import Table
 from oda.bench import compare, cost, flame, latency, outage, report, soak, throughput, workers
 from oda.bench.engines import BENCHMARKS, ENGINES
 from oda.bench.own import own_stream
-from oda.bench.watch import Sample
+from oda.bench.recorder import Sample
 from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
 from oda.cli.context import Context
@@ -28,9 +28,10 @@ from oda.cli.plan import COST, load_model
 from oda.cli.servers import local_cluster
 from oda.cli.verify import is_sound
 from oda.cluster.layout import load_layout
-from oda.plan import SERVED, Measured, Model
+from oda.paths import ROOT
+from oda.plan import SERVED, CostRun, Model
 from oda.settings import Settings
-from oda.topology import ROOT, Storm
+from oda.storm.topologies import Storm
 
 app = typer.Typer(help="Measure the system on the running cluster; start it with `oda up`.", no_args_is_help=True)
 
@@ -158,7 +159,7 @@ def measure_peers(
     """
     engines = [engine for engine in ENGINES if only is None or only in engine.name]
     workloads = [Workload(number, readings, late) for late in order.shuffled for number in series]
-    done: dict[Workload, compare.Measured] = {}
+    done: dict[Workload, compare.EngineRates] = {}
     with console.status("") as status:
         for measured in compare.compare(ctx.obj, engines, workloads, rounds, lambda what: _tell(status, what)):
             done[measured.workload] = measured
@@ -218,7 +219,7 @@ def measure_cost(
         COST.write_bytes(msgspec.json.format(msgspec.json.encode(costs)) + b"\n")
 
 
-def _check_table(model: Model, costs: list[Measured]) -> Table:
+def _check_table(model: Model, costs: list[CostRun]) -> Table:
     """What the model foretells over what was measured."""
     table = Table("series", "CPU, whole system", *(f"disk of {store}" for store in SERVED), "memory of window bolts")
     for found in costs:
@@ -229,7 +230,7 @@ def _check_table(model: Model, costs: list[Measured]) -> Table:
     return table
 
 
-def _cost_table(found: Measured) -> Table:
+def _cost_table(found: CostRun) -> Table:
     title = f"{found.series:,} series: {found.readings / found.seconds:,.0f} readings/s"
     table = Table("process", "readings per CPU second", "of a core", "MiB", title=title)
     for name, cpu in found.cpu.items():
@@ -333,7 +334,7 @@ def _memory_table(samples: list[Sample], since: float, during: list[Sample]) -> 
     return table
 
 
-def _print_outage(found: outage.Outcome) -> None:
+def _print_outage(found: outage.Outage) -> None:
     begin, end = found.down
     down = [sample for sample in found.samples if begin <= sample.at < end]
     workers = frozenset[int]().union(*(sample.workers for sample in found.samples))

@@ -22,7 +22,6 @@ _DRAIN_SECONDS = 180.0
 
 
 def register(app: typer.Typer) -> None:
-    """Add `chaos` to the app."""
     app.command()(chaos)
 
 

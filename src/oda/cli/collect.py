@@ -32,7 +32,7 @@ from oda.collect.timeunit import TimeUnit
 from oda.collect.walk import Walks
 from oda.core.reading import MAX_TIME, Reading, RejectedError, epoch_ms
 from oda.errors import UserError
-from oda.kafka import create_topics
+from oda.kafka.topics import create_topics
 
 app = typer.Typer(help="Collect readings from a source into Kafka.", no_args_is_help=True)
 

@@ -12,12 +12,12 @@ from rich.console import Console
 
 from oda.cli import servers, watch
 from oda.cli.context import Context
-from oda.kafka import create_topics
-from oda.topology import BIN, TOPOLOGY, Storm
+from oda.kafka.topics import create_topics
+from oda.paths import BIN
+from oda.storm.topologies import TOPOLOGY, Storm
 
 
 def register(app: typer.Typer) -> None:
-    """Add `demo` to the app."""
     app.command()(demo)
 
 
@@ -41,10 +41,10 @@ def demo(
     settings = context.settings()
     create_topics(settings.kafka)
     storm = Storm(context.config, context.env)
-    if storm.topology_id(TOPOLOGY) is None:
+    if storm.api.topology_id(TOPOLOGY) is None:
         with console.status("submitting the topology"):
             storm.submit(TOPOLOGY)
-    console.print(f"Storm UI: {storm.ui}   Ctrl-C stops the walk; `oda down` ends the cluster.")
+    console.print(f"Storm UI: {storm.api.ui}   Ctrl-C stops the walk; `oda down` ends the cluster.")
     with _walk(context), console.status("waiting for the topology's first windows"):
         watch.follow(settings, seconds)
 

@@ -68,7 +68,6 @@ another partitioner, or before the topic got more partitions. Key each message b
             )
 
     def result(self, series: str, partition: int) -> None:
-        """Take note of a result."""
         known = self._series.setdefault(series, _Series())
         self._series.move_to_end(series)
         if len(self._series) > MEMORY:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from oda.cli import bench, chaos, collect, demo, kafka, plan, servers, test, verify, watch
+from oda.cli import bench, chaos, collect, demo, plan, servers, test, topics, verify, watch
 from oda.cli.context import Context
 from oda.errors import UserError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 servers.register(app)
-kafka.register(app)
+topics.register(app)
 app.add_typer(collect.app, name="collect")
 watch.register(app)
 verify.register(app)

@@ -9,15 +9,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from oda.plan import BUSY, MACHINE_CORES, MACHINE_DISK, SERVED, Load, Measured, Model, Plan
-from oda.topology import ROOT
+from oda.paths import ROOT
+from oda.plan import BUSY, MACHINE_CORES, MACHINE_DISK, SERVED, CostRun, Demand, Model, Plan
 
 COST = ROOT / "benchmarks/cost.json"
 """Written by `oda bench cost`."""
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `oda`."""
     app.command()(plan)
 
 
@@ -32,12 +31,12 @@ def plan(
 
     Example: [bold]oda plan --series 100000 --rate 50000 --retention 30[/bold]
     """
-    _show(load_model().plan(Load(series, rate, retention)), Console())
+    _show(load_model().plan(Demand(series, rate, retention)), Console())
 
 
 def load_model() -> Model:
     """Fitted to benchmarks/cost.json."""
-    return Model(msgspec.json.decode(COST.read_bytes(), type=list[Measured]))
+    return Model(msgspec.json.decode(COST.read_bytes(), type=list[CostRun]))
 
 
 def _show(found: Plan, console: Console) -> None:

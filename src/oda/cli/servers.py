@@ -17,7 +17,6 @@ from oda.cluster.software import Software, install
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to `oda`."""
     app.command()(up)
     app.command()(down)
     app.command()(status)

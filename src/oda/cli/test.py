@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-ROOT = Path(__file__).parents[3]
+from oda.paths import ROOT
 
 _CHECKS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["pytest"]]
 
 
 def register(app: typer.Typer) -> None:
-    """Add `test` to the app."""
     app.command("test")(run_all)
 
 

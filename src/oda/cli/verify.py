@@ -14,7 +14,7 @@ from rich.table import Table
 from oda.audit.audit import Report, audit, wait_until_drained
 from oda.cli.context import Context
 from oda.errors import shorten
-from oda.kafka import held_up
+from oda.kafka.problems import held_up
 from oda.settings import Settings
 
 T = TypeVar("T")
@@ -24,7 +24,6 @@ _NAMED = 5
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `oda`."""
     app.command()(verify)
 
 

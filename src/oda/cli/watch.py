@@ -3,82 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Collection, Hashable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from oda.cli.context import Context
 from oda.cli.hints import Hints
-from oda.core.reading import MAX_TIME
-from oda.kafka import consumer, create_topics
+from oda.core.kinds import Anomaly, ClosedWindow
+from oda.kafka.topics import create_topics
+from oda.results import AnyResult, Results
 from oda.settings import Settings
-
-MEMORY = 100_000
-"""How many results are remembered, so that one that is repeated is shown once."""
-
-
-Time = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME)]
-"""Epoch ms."""
-
-Count = Annotated[int, msgspec.Meta(ge=1)]
-
-
-class WindowMessage(msgspec.Struct):
-    """What is shown of a closed window, and its place in the log."""
-
-    topic: str
-    partition: int
-    first_offset: int
-    series: str
-    start: Time
-    count: Count
-    mean: float
-    stddev: float
-
-    def place(self) -> Hashable:
-        """The same for every repetition of this window, and for no other."""
-        return "window", self.topic, self.partition, self.first_offset
-
-    def text(self) -> Text:
-        """One line."""
-        return Text(
-            f"{_time(self.start)}  {_plain(self.series)}  "
-            f"{self.count} readings  average {self.mean:.10g}  stddev {self.stddev:.4g}"
-        )
-
-
-class AnomalyMessage(msgspec.Struct):
-    """What is shown of an anomaly, and its place in the log."""
-
-    topic: str
-    partition: int
-    offset: int
-    series: str
-    time: Time
-    value: float
-    mean: float
-    stddev: float
-
-    def place(self) -> Hashable:
-        """The same for every repetition of this anomaly, and for no other."""
-        return "anomaly", self.topic, self.partition, self.offset
-
-    def text(self) -> Text:
-        """One line, in red."""
-        sigmas = abs(self.value - self.mean) / self.stddev if self.stddev else inf
-        return Text(
-            f"{_time(self.time)}  {_plain(self.series)}  ANOMALY {self.value:.10g}: "
-            f"{sigmas:.1f} sigmas from {self.mean:.10g} ± {self.stddev:.4g}",
-            style="bold red",
-        )
 
 
 @dataclass
@@ -90,63 +30,41 @@ class Counts:
     unreadable: int = 0
 
     def summary(self) -> str:
-        """One line."""
         unreadable = f", {self.unreadable} messages that could not be read" if self.unreadable else ""
         return f"{self.windows} windows, {self.anomalies} anomalies{unreadable}"
 
 
-class Seen:
-    """A bounded memory: forgets the oldest beyond `limit`.
-
-    >>> seen = Seen(limit=2)
-    >>> [seen.is_new(key) for key in "aabcab"]
-    [True, False, True, True, True, True]
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._keys: OrderedDict[Hashable, None] = OrderedDict()
-
-    def is_new(self, key: Hashable) -> bool:
-        """Whether `key` is not remembered; it is from now on."""
-        if key in self._keys:
-            return False
-        self._keys[key] = None
-        if len(self._keys) > self._limit:
-            self._keys.popitem(last=False)
-        return True
-
-
 class Watcher:
-    """Turns messages into lines: each result once, and only of the wanted series (none named: of all)."""
+    """Turns results into lines, and takes note of them."""
 
-    def __init__(self, series: Collection[str], hints: Hints) -> None:
+    def __init__(self, hints: Hints) -> None:
         self.counts = Counts()
         self._hints = hints
-        self._series = frozenset(series)
-        self._seen = Seen(MEMORY)
 
-    def line(self, kind: type[WindowMessage | AnomalyMessage], data: bytes) -> Text | None:
-        """The line for one message; None if there is nothing to show."""
-        try:
-            result = msgspec.json.decode(data, type=kind)
-        except (ValueError, TypeError, RecursionError):  # msgspec's errors, too; None is a tombstone
-            self.counts.unreadable += 1
-            return None
-        if (self._series and result.series not in self._series) or not self._seen.is_new(result.place()):
-            return None
-        name = _plain(result.series)
-        if isinstance(result, WindowMessage):
+    def line(self, result: AnyResult) -> Text:
+        row, name = result.row, _plain(result.row.series)
+        if isinstance(row, ClosedWindow):
             self.counts.windows += 1
-            self._hints.window(name, result.partition, result.start, result.count)
-        else:
-            self.counts.anomalies += 1
-            self._hints.result(name, result.partition)
-        return result.text()
+            self._hints.window(name, result.partition, row.start, row.count)
+            return Text(_window(name, row))
+        self.counts.anomalies += 1
+        self._hints.result(name, result.partition)
+        return Text(_anomaly(name, row), style="bold red")
+
+
+def _window(name: str, row: ClosedWindow) -> str:
+    return f"{_time(row.start)}  {name}  {row.count} readings  average {row.mean:.10g}  stddev {row.stddev:.4g}"
+
+
+def _anomaly(name: str, row: Anomaly) -> str:
+    sigmas = abs(row.value - row.mean) / row.stddev if row.stddev else inf
+    return (
+        f"{_time(row.time)}  {name}  ANOMALY {row.value:.10g}: "
+        f"{sigmas:.1f} sigmas from {row.mean:.10g} ± {row.stddev:.4g}"
+    )
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `oda`."""
     app.command()(watch)
 
 
@@ -186,24 +104,17 @@ def follow(
     Raises:
         UserError: Kafka can't be reached.
     """
-    kinds: dict[str, type[WindowMessage | AnomalyMessage]] = {
-        settings.kafka.windows: WindowMessage,
-        settings.kafka.anomalies: AnomalyMessage,
-    }
     console = Console(highlight=False, soft_wrap=True)
     notes = Console(highlight=False, soft_wrap=True, markup=False, stderr=True)
-    watcher = Watcher(series, Hints(settings.judge.min_count, notes.print))
+    results = Results(settings.kafka, series)
+    watcher = Watcher(Hints(settings.judge.min_count, notes.print))
     create_topics(settings.kafka)
     deadline = inf if seconds is None else time.monotonic() + seconds
     try:
-        with consumer(settings.kafka, list(kinds), from_beginning) as client:
-            while (left := deadline - time.monotonic()) > 0:
-                for partition, records in client.poll(timeout_ms=min(1.0, left) * 1000).items():
-                    for record in records:
-                        line = watcher.line(kinds[partition.topic], record.value or b"")
-                        if line is not None:
-                            console.print(line)
+        for result in results.read(from_beginning, deadline):
+            console.print(watcher.line(result))
     finally:
+        watcher.counts.unreadable = results.unreadable
         # A console that Ctrl-C interrupted as it wrote a line would write it again.
         Console(highlight=False, soft_wrap=True).print(watcher.counts.summary())
     return watcher.counts

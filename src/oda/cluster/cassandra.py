@@ -5,7 +5,7 @@ from __future__ import annotations
 from oda.cluster.server import PROBE_SECONDS, Server
 
 
-class Cassandra(Server):
+class CassandraNode(Server):
     """One node."""
 
     name = "cassandra"
@@ -19,7 +19,6 @@ class Cassandra(Server):
         return super().values() | {"jamm": jamm}
 
     def command(self) -> list[str]:
-        """The server in the foreground."""
         jars = self.software.store.files("cassandra")
         return self.java([*jars], "org.apache.cassandra.service.CassandraDaemon")
 

@@ -14,7 +14,7 @@ _NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--sec
 _NOBODY += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
 
 
-class Elasticsearch(Server):
+class ElasticsearchNode(Server):
     """One node without security, for loopback."""
 
     name = "elasticsearch"
@@ -28,7 +28,6 @@ class Elasticsearch(Server):
         return [*_NOBODY, start] if os.geteuid() == 0 else [start]
 
     def prepare(self) -> None:
-        """Write the configuration, and make the folder for temporary files."""
         super().prepare()
         (self.folder / "tmp").mkdir(exist_ok=True)
         # Of a first start that was ended; it refuses to start over it.
@@ -47,7 +46,7 @@ class Elasticsearch(Server):
 
     def probe(self) -> None:
         """Whether all primary shards are there."""
-        from elasticsearch import Elasticsearch as Client
+        from elasticsearch import Elasticsearch
 
-        with Client(f"http://127.0.0.1:{self.ports[0]}", request_timeout=PROBE_SECONDS, max_retries=0) as client:
+        with Elasticsearch(f"http://127.0.0.1:{self.ports[0]}", request_timeout=PROBE_SECONDS, max_retries=0) as client:
             client.cluster.health(wait_for_status="yellow", timeout="2s")

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oda.errors import UserError
-from oda.settings import load_settings
+from oda.paths import ROOT
+from oda.settings import Kafka, load_settings
 
-CLUSTER = Path(__file__).parents[3] / "cluster"
+CLUSTER = ROOT / "cluster"
 """The repository's folder of versions and configuration templates."""
 
 _UNUSABLE = re.compile(r'[:,"\\\x00-\x1f\x7f\ud800-\udfff]|\$\{')
@@ -52,14 +53,19 @@ class Layout:
         data: folder of all data, configuration and logs.
         ports: port by name, such as `nimbus`, or `kafka_1` and `kafka_controller_1` of the first broker, or
             `supervisor_1` of the first supervisor.
-        brokers: how many brokers Kafka has.
+        kafka: how clients reach the brokers.
         worker_ports: of each supervisor, one a Storm worker.
     """
 
     data: Path
     ports: dict[str, int]
-    brokers: int
+    kafka: Kafka
     worker_ports: tuple[tuple[int, ...], ...]
+
+    @property
+    def brokers(self) -> int:
+        """How many there are."""
+        return len(self.kafka.brokers.split(","))
 
     @property
     def logs(self) -> Path:
@@ -115,7 +121,7 @@ def load_layout(config: Path, env: str) -> Layout:
     data = (config.parent / servers.data).resolve()
     check_name("servers.data", data)
     check_name("the repository", CLUSTER)
-    return Layout(data, ports, len(brokers), servers.worker_ports)
+    return Layout(data, ports, settings.kafka, servers.worker_ports)
 
 
 def check_name(what: str, folder: Path) -> None:

@@ -12,9 +12,9 @@ import psutil
 from tenacity import RetryError, Retrying, retry_if_not_exception_type, stop_after_delay, wait_fixed
 
 from oda.cluster import processes
-from oda.cluster.cassandra import Cassandra
-from oda.cluster.elasticsearch import Elasticsearch
-from oda.cluster.kafka import Kafka
+from oda.cluster.broker import Broker
+from oda.cluster.cassandra import CassandraNode
+from oda.cluster.elasticsearch import ElasticsearchNode
 from oda.cluster.layout import Layout
 from oda.cluster.memory import free_mb
 from oda.cluster.server import Server
@@ -68,8 +68,8 @@ class LocalCluster:
     def __init__(self, layout: Layout, software: Software) -> None:
         self.layout = layout
         self.servers: list[Server] = [
-            *(server(layout, software) for server in (ZooKeeper, Elasticsearch, Cassandra)),
-            *(Kafka(layout, software, number) for number in range(1, layout.brokers + 1)),
+            *(server(layout, software) for server in (ZooKeeper, ElasticsearchNode, CassandraNode)),
+            *(Broker(layout, software, number) for number in range(1, layout.brokers + 1)),
             Nimbus(layout, software),
             *(Supervisor(layout, software, number) for number in range(1, len(layout.worker_ports) + 1)),
             *(server(layout, software) for server in (UI, Logviewer)),

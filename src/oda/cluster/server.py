@@ -6,7 +6,6 @@ import json
 import os
 import re
 import socket
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import ClassVar
 
 from oda.cluster.layout import CLUSTER, Layout
 from oda.cluster.software import Software
+from oda.paths import BIN
 
 PROBE_SECONDS = 5.0
 """How long one question to a server may take."""
@@ -98,7 +98,7 @@ class Server(ABC):
 
     def environment(self) -> Mapping[str, str]:
         """Its environment; our Python's folder comes first, for the topologies' Python components."""
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        path = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])
         return os.environ | {"JAVA_HOME": str(self.software.jdk), "PATH": path}
 
     def java(self, classpath: list[str | Path], *main: str) -> list[str]:

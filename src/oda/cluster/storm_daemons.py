@@ -44,7 +44,6 @@ class StormDaemon(Server):
         return {**super().environment(), "STORM_CONF_DIR": str(self.conf)}
 
     def command(self) -> list[str]:
-        """The daemon in the foreground."""
         libraries: list[str | Path] = [self.software.storm / library / "*" for library in self.libraries]
         return self.java([*libraries, self.conf], f"-Ddaemon.name={self.name}", f"org.apache.storm.daemon.{self.main}")
 

@@ -16,7 +16,6 @@ class ZooKeeper(Server):
     memory_mb = 110
 
     def command(self) -> list[str]:
-        """The server, from Storm's jars."""
         main = "org.apache.storm.shade.org.apache.zookeeper.server.quorum.QuorumPeerMain"
         return self.java([self.software.storm / "lib/*"], main, f"{self.conf}/zoo.cfg")
 

@@ -7,15 +7,15 @@ carries its spool's id and its number, so that they can be told by reading the e
 from __future__ import annotations
 
 from oda.collect.spool import Spool
-from oda.errors import UserError
-from oda.kafka import consumer, topic_id
+from oda.kafka.client import topic_id
+from oda.kafka.reader import read_to_end, reader
 from oda.settings import Kafka
 
 HEADER = "oda.spool"
 """Name of the header that `mark` is the value of."""
 
-SILENT_POLLS = 20
-"""After as many, of half a second, Kafka is away."""
+AWAY_SECONDS = 10.0
+"""A Kafka that gives nothing for so long is away."""
 
 
 def mark(spool: bytes, number: int) -> bytes:
@@ -35,23 +35,18 @@ def delivered(settings: Kafka, spool: Spool) -> set[int]:
     """
     found: set[int] = set()
     # What is delivered but stands behind somebody's open transaction would be sent again. The spool makes none itself.
-    with consumer(settings, [settings.readings], from_beginning=True, isolation_level="read_uncommitted") as client:
-        log = getattr(topic_id(client, settings.readings), "bytes", b"")  # none before Kafka 2.8
-        ends = client.end_offsets(client.assignment())
+    with reader(settings, [settings.readings], from_beginning=True, isolation_level="read_uncommitted") as consumer:
+        log = getattr(topic_id(consumer, settings.readings), "bytes", b"")  # none before Kafka 2.8
+        ends = consumer.end_offsets(consumer.assignment())
         if not spool.positions:
             spool.follow(log, {place.partition: end for place, end in ends.items()})
             return found
         positions = spool.positions if spool.log in (log, b"") else {}
         for place, end in ends.items():
             position = positions.get(place.partition, 0)
-            client.seek(place, position if position <= end else 0)  # beyond it: of a topic that was made anew since
-        silent = 0
-        while any(client.position(place) < end for place, end in ends.items()):
-            polled = client.poll(timeout_ms=500)
-            silent = 0 if polled else silent + 1
-            if silent == SILENT_POLLS:
-                raise UserError(f"Kafka at oda.kafka.brokers = {settings.brokers} stopped answering")
-            marks = (value for records in polled.values() for r in records for key, value in r.headers if key == HEADER)
+            consumer.seek(place, position if position <= end else 0)  # beyond it: of a topic that was made anew since
+        for _, records in read_to_end(consumer, ends, AWAY_SECONDS):
+            marks = (value for record in records for key, value in record.headers if key == HEADER)
             found.update(int.from_bytes(value[len(spool.id) :]) for value in marks if value.startswith(spool.id))
         spool.follow(log, {place.partition: positions.get(place.partition, 0) for place in ends})
     return found

@@ -36,7 +36,6 @@ class Endpoint:
         self._together = Together(lambda messages: asyncio.to_thread(intake.append, messages))
 
     def application(self) -> web.Application:
-        """What answers the two."""
         application = web.Application(client_max_size=MAX_LENGTH)
         application.add_routes([web.post("/readings", self._readings), web.get("/health", self._health)])
         return application

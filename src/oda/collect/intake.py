@@ -55,7 +55,6 @@ class Intake:
         self.accepted += len(messages)
 
     def __str__(self) -> str:
-        """The sums, for people."""
         waiting = f"{len(self.spool)} wait for Kafka in {self.spool.folder}"
         return f"{self.accepted} readings accepted, {self.rejected} rejected; {waiting}"
 

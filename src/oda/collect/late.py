@@ -34,7 +34,6 @@ class Late:
         self._largest: OrderedDict[str, int] = OrderedDict()
 
     def add(self, reading: Reading) -> None:
-        """Take note of the next reading."""
         self.total += 1
         largest = max(self._largest.get(reading.series, 0), reading.time)
         self._largest[reading.series] = largest
@@ -53,7 +52,6 @@ class Late:
             yield due, reading
 
     def __str__(self) -> str:
-        """What it means, for people."""
         window = self._window
         return (
             f"{self.count} of {self.total} readings come late: newer ones of their series have closed their windows "

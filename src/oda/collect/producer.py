@@ -11,12 +11,11 @@ from contextlib import suppress
 from math import inf
 from typing import Any, Self
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from oda.collect.topic import Topic
+from oda.collect.fate import Fate
 from oda.errors import UserError
-from oda.kafka import RememberingPartitioner, connect
+from oda.kafka import client
 from oda.settings import Kafka
 
 MAX_PENDING = 10_000
@@ -55,21 +54,17 @@ class Producer:
         self._brokers = settings.brokers
         self._topic = topic
         self._pending: deque[Any] = deque()
-        self._client = connect(
-            KafkaProducer,
+        self._client = client.producer(
             settings,
-            acks="all",
             enable_idempotence=True,
             delivery_timeout_ms=inf,
             max_block_ms=int(LOOK * 1000),
             metadata_max_age_ms=10_000,
-            partitioner=RememberingPartitioner(),
             linger_ms=5,
             batch_size=128 * 1024,
             allow_auto_create_topics=False,
-            metrics_enabled=False,
         )
-        self._fate = Topic(topic, self._client._metadata)
+        self._fate = Fate(topic, self._client._metadata)
         with suppress(KafkaError):
             self._client.partitions_for(topic)  # from now on it is among those that are followed
 
@@ -134,7 +129,7 @@ class Producer:
                 raise self._refused(error) from None
 
     def _check_topic(self) -> None:
-        if fate := self._fate.fate:
+        if fate := self._fate.what:
             raise UserError(
                 f"the topic {self._topic} {fate}: of {self.sent} messages Kafka at oda.kafka.brokers = {self._brokers} "
                 f"had acknowledged {self.acknowledged}, which may be gone with it"

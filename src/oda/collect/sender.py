@@ -14,7 +14,7 @@ from oda.collect.producer import Producer
 from oda.collect.pump import Pump
 from oda.collect.spool import Spool, SpoolError
 from oda.errors import UserError
-from oda.kafka import create_topics, require_topic
+from oda.kafka.topics import create_topics, require_topic
 from oda.settings import Kafka
 
 STALLED = 5.0

@@ -72,7 +72,6 @@ class Subscriber:
             self._client = self._new_client()
 
     async def close(self) -> None:
-        """Disconnect."""
         await self._client.disconnect()
 
     async def _received(self, *payload: Any) -> dict[str, Any]:

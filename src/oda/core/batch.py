@@ -66,7 +66,6 @@ class Readings(NamedTuple):
         return self._part(slice(int(np.searchsorted(self.offsets, offset)), None))
 
     def before(self, offset: int) -> Readings:
-        """The readings before `offset`."""
         return self._part(slice(int(np.searchsorted(self.offsets, offset))))
 
     def _part(self, of: slice) -> Readings:

@@ -159,17 +159,21 @@ class Kind(Generic[Row]):
         """
         return f"{row['topic']}:{row['partition']}:{row[self.offset]}"
 
-    def located(self, message: bytes) -> Located[Row]:
+    def located(self, message: bytes | None) -> Located[Row]:
         """The row of a JSON document.
 
         Raises:
-            ValueError, TypeError, RecursionError: it is none of this kind.
+            ValueError: it is none of this kind.
 
         >>> rejected = REJECTED.document("readings", 3, Rejected(7, "not JSON", b"k", None))
         >>> REJECTED.located(msgspec.json.encode(rejected)).row
         Rejected(offset=7, reason='not JSON', key=b'k', value=None)
         """
-        topic, partition, *values = msgspec.structs.astuple(self._decoder.decode(message))
+        try:
+            document = self._decoder.decode(message or b"")
+        except RecursionError as error:  # of msgspec's own errors the base is ValueError
+            raise ValueError(f"not of {self.name}: {error}") from None
+        topic, partition, *values = msgspec.structs.astuple(document)
         return Located(topic, partition, self.row(*values))
 
     @cached_property
@@ -192,3 +196,6 @@ REJECTED = Kind("rejected", Rejected, offset="offset", made_at="offset")
 
 KINDS: Mapping[str, Kind[Any]] = {kind.name: kind for kind in (WINDOWS, ANOMALIES, REJECTED)}
 """By name."""
+
+OF_SERIES = tuple(kind for kind in KINDS.values() if kind.time)
+"""Those whose rows are of a series and a time."""

@@ -16,86 +16,45 @@ from uuid import UUID
 
 from cassandra import (
     AuthenticationFailed,
-    ConsistencyLevel,
     DriverException,
     InvalidRequest,
     Unauthorized,
     UnresolvableContactPoints,
 )
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.cluster import NoHostAvailable
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
-from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
 from cassandra.pool import Host
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 
 from oda.core.batch import Batch, joined
 from oda.core.kinds import Document, Kind, Meaning
 from oda.errors import Refused, UserError
-from oda.settings import Cassandra, Settings
+from oda.settings import Settings
 from oda.stores import archive, keyspace
 from oda.stores.archive import Packed
+from oda.stores.cells import PACK, Pack, bigint, bound, int_, user_type
 from oda.stores.contract import Found, Item, Rows
 from oda.stores.place import bucket_of, slot_of
+from oda.stores.session import open_session
 
 _REQUEST_ROWS = 30
 _REQUEST_BYTES = 2**20
 """Where a request ends; Cassandra is set up to take 5 MiB (cluster/cassandra/cassandra.yaml)."""
 
-RECONNECTION = ExponentialReconnectionPolicy(base_delay=1.0, max_delay=5.0, max_attempts=None)
-"""The driver's own lets pauses grow to ten minutes, and gives a node up after 64 attempts."""
-
 _READINGS = ("bucket", "slot", "series", "partition", "first_offset", "last_offset", "data")
 
 
-def open_session(settings: Cassandra) -> Session:
-    """Open a session; changes nothing.
-
-    Raises:
-        cassandra.cluster.NoHostAvailable: no host answers.
-    """
-    profile = ExecutionProfile(
-        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy()),
-        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
-        serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
-        request_timeout=settings.timeout_ms / 1000,
-    )
-    cluster = Cluster(
-        settings.contact_points,
-        port=settings.port,
-        protocol_version=5,  # of Cassandra 4 and 5; finding it out costs a reconnect and a warning each
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-        connect_timeout=settings.timeout_ms / 1000,
-        control_connection_timeout=settings.timeout_ms / 1000,
-        reconnection_policy=RECONNECTION,
-    )
-    try:
-        return cluster.connect()
-    except BaseException:
-        cluster.shutdown()
-        raise
-
-
-def open_keyspace(settings: Cassandra) -> Session:
-    """Open a session and bring the keyspace up to date: for what writes into tables of its own there.
-
-    Raises as `open_session` does, and:
-        Refused: the keyspace can't be brought up to date.
-    """
-    session = open_session(settings)
-    try:
-        keyspace.migrate(session, settings)
-    except BaseException:
-        session.cluster.shutdown()
-        raise
-    return session
+_Partitions = defaultdict[tuple[str, int, int], list[BoundStatement]]
+"""Rows by table, bucket and slot."""
 
 
 class _Insert(NamedTuple):
-    """A statement for rows of one kind: what of a row is its key, and what its user type, in that type's order."""
+    """A statement for rows of one kind: what of a row is its key, the fields of its user type, how these are packed."""
 
     statement: PreparedStatement
     key: Callable[[Any], tuple[str, int, int]]
-    fields: tuple[Callable[[Any], Any], ...]
+    fields: tuple[str, ...]
+    packs: tuple[Pack, ...]
 
 
 class CassandraStore:
@@ -118,11 +77,13 @@ class CassandraStore:
 
     def migrate(self) -> None:
         """Make the keyspace, or bring an older one up to date. Raises Refused when that can't be."""
-        self.notes = keyspace.migrate(self._session, self._settings)
+        with self._explained():
+            self.notes = keyspace.migrate(self._session, self._settings)
 
     def drop(self) -> None:
         """Delete the keyspace."""
-        self._session.execute(f"DROP KEYSPACE IF EXISTS {self._settings.keyspace}")
+        with self._explained():
+            self._session.execute(f"DROP KEYSPACE IF EXISTS {self._settings.keyspace}")
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -134,7 +95,7 @@ class CassandraStore:
             cassandra.DriverException, cassandra.cluster.NoHostAvailable: try again.
         """
         with _refusals():
-            partitions: defaultdict[tuple[str, int, int], list[BoundStatement]] = defaultdict(list)
+            partitions: _Partitions = defaultdict(list)
             for item in items:
                 if isinstance(item, Rows):
                     self._bind_rows(item, partitions)
@@ -147,35 +108,37 @@ class CassandraStore:
             writes = [(request, ()) for parts in by_replica.values() for request in _requests(parts)]
             execute_concurrent(self._session, writes, concurrency=128, raise_on_first_error=True)
 
-    def _bind_rows(self, item: Rows, partitions: defaultdict[tuple[str, int, int], list[BoundStatement]]) -> None:
-        insert = self._inserts.get(item.kind.name) or self._prepare(item.kind)
-        table, partition, timestamp, buckets = item.kind.name, item.partition, item.clock * 1000, self._settings.buckets
+    def _bind_rows(self, item: Rows, partitions: _Partitions) -> None:
+        table, insert = item.kind.name, self._inserts.get(item.kind.name) or self._prepare(item.kind)
+        partition, timestamp = int_(item.partition), bigint(item.clock * 1000)
         for row in item.rows:
             series, time, offset = insert.key(row)
-            bucket, slot = bucket_of(series, buckets), slot_of(time)
-            fields = tuple(get(row) for get in insert.fields)
-            bound = insert.statement.bind((bucket, slot, series, time, partition, offset, fields, timestamp))
-            partitions[table, bucket, slot].append(bound)
+            bucket, slot = bucket_of(series, self._settings.buckets), slot_of(time)
+            fields = user_type(insert.packs, (getattr(row, name, None) for name in insert.fields))
+            place = (int_(bucket), int_(slot), series.encode(), bigint(time), partition, bigint(offset))
+            cells = [*place, fields, timestamp]
+            partitions[table, bucket, slot].append(bound(insert.statement, cells))
 
-    def _bind_readings(self, batch: Batch, partitions: defaultdict[tuple[str, int, int], list[BoundStatement]]) -> None:
+    def _bind_readings(self, batch: Batch, partitions: _Partitions) -> None:
         if self._insert_readings is None:
             self._insert_readings = self._session.prepare(self._statement("readings", _READINGS))
-        timestamp = batch.clock * 1000
-        for row in archive.pack(*batch.readings):
-            bucket = bucket_of(row.series, self._settings.buckets)
-            place = (bucket, row.slot, row.series, batch.partition, row.first_offset, row.last_offset)
-            partitions["readings", bucket, row.slot].append(self._insert_readings.bind((*place, row.data, timestamp)))
+        partition, timestamp = int_(batch.partition), bigint(batch.clock * 1000)
+        for series, slot, first, last, data in archive.pack(*batch.readings):
+            bucket = bucket_of(series, self._settings.buckets)
+            place = (int_(bucket), int_(slot), series.encode(), partition, bigint(first), bigint(last))
+            cells = [*place, data, timestamp]
+            partitions["readings", bucket, slot].append(bound(self._insert_readings, cells))
 
     def _prepare(self, kind: Kind[Any]) -> _Insert:
-        statement = self._session.prepare(
-            self._statement(kind.name, ("bucket", "slot", *keyspace.key_of(kind), "fields"))
-        )
-        known = {field.name for field in kind.fields}
-        # By name, in the order of the type as it is: a field that was added stands at its end. One that only a later
+        columns = ("bucket", "slot", *keyspace.key_of(kind), "fields")
+        statement = self._session.prepare(self._statement(kind.name, columns))
+        types = {field.name: keyspace.TYPES[field.meaning] for field in kind.fields}
+        # By name, in the order of the type as it is: a field that was added stands at its end. One that only another
         # version of this program knows stays empty.
         names = statement.column_metadata[-2].type.fieldnames
-        fields = tuple(attrgetter(name) if name in known else lambda _: None for name in names)
-        insert = self._inserts[kind.name] = _Insert(statement, attrgetter("series", kind.time, kind.offset), fields)
+        packs = tuple(PACK[types[name]] if name in types else bytes for name in names)
+        key = attrgetter("series", kind.time, kind.offset)
+        insert = self._inserts[kind.name] = _Insert(statement, key, names, packs)
         return insert
 
     def _statement(self, table: str, columns: Iterable[str]) -> str:
@@ -201,6 +164,7 @@ class CassandraStore:
     def recent(self, kind: Kind[Any], series: str, since: int, until: int) -> Iterator[Document]:
         """One series' rows with `since <= time < until` (epoch ms), by time. Asks all slots side by side."""
         with self._explained():
+            keyspace.check(self._session, self._settings)
             select = self._session.prepare(
                 f"SELECT {_columns(kind)} FROM {self._table(kind)} WHERE bucket = ? AND slot = ? AND series = ? "
                 f'AND "{kind.time}" >= ? AND "{kind.time}" < ?'

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
+from oda.core.kinds import KINDS, OF_SERIES
 from oda.settings import Settings
 from oda.stores.contract import Store
 
@@ -48,11 +49,13 @@ class Description:
         return cast(Store, getattr(import_module(module), name)(settings))
 
 
+_OF_SERIES = tuple(kind.name for kind in OF_SERIES)
+
 STORES = (
     Description(
         "cassandra",
         "oda.stores.cassandra:CassandraStore",
-        streams=("readings", "windows", "anomalies"),
+        streams=("readings", *_OF_SERIES),
         own={"keyspace": "{name}"},
         linger_seconds=0.2,
         server="cassandra",
@@ -61,7 +64,7 @@ STORES = (
     Description(
         "elasticsearch",
         "oda.stores.elasticsearch:ElasticsearchStore",
-        streams=("windows", "anomalies"),
+        streams=_OF_SERIES,
         own={"prefix": "{name}"},
         linger_seconds=0.2,
         server="elasticsearch",
@@ -70,7 +73,7 @@ STORES = (
     Description(
         "kafka",
         "oda.stores.kafka:KafkaStore",
-        streams=("rejected", "windows", "anomalies"),
+        streams=tuple(KINDS),
         own={"windows": "{name}.windows", "anomalies": "{name}.anomalies", "rejected": "{name}.rejected"},
         server="kafka-1",
         copies=3,

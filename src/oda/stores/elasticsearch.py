@@ -1,16 +1,13 @@
 """Elasticsearch, the insights: windows and anomalies as documents, one index a month, of old ones a decade.
 
 A document's id is its place in the log and its version the spout's clock (`external_gte`), so
-writing twice, or an old one after a new, changes nothing. Names and times are what is searched by; numbers are only
-aggregated, so they have columns (doc values) and no index.
+writing twice, or an old one after a new, changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 import elastic_transport
@@ -19,85 +16,23 @@ from elasticsearch import ApiError, Elasticsearch, JsonSerializer
 from elasticsearch.helpers import ScanError, scan, streaming_bulk
 
 from oda import settings
-from oda.core.kinds import ANOMALIES, WINDOWS, Document, Kind, Meaning
+from oda.core.kinds import OF_SERIES, Document, Kind
 from oda.errors import Refused, UserError
 from oda.stores.contract import Found, Item, Rows
-
-FIRST_MONTHLY = 2020
-"""The first year that has an index for each month; those before it share one for their decade."""
-
-TEMPLATE_PRIORITY = 10_632
-"""Above Elastic's own (100, 200) and a catch-all of somebody else. Of two templates of one priority that match the
-same index, Elasticsearch refuses the second: so no round number."""
-
-STORED = (WINDOWS, ANOMALIES)
-"""The kinds that have indices."""
+from oda.stores.indices import address, mapping, templates
 
 _STALE = 409  # a newer version is there
 _BUSY = (408, 429)
 """Answers of 4xx that pass by themselves."""
 
-_DAY_MS = 86_400_000
 _PAGE = 5_000
 
 _ANSWER = "errors,items.index.status,items.index.error"
 """What is looked at of the answer to a bulk request."""
 
-_TYPES: dict[Meaning, dict[str, Any]] = {
-    Meaning.NAME: {"type": "keyword"},
-    Meaning.TIME: {"type": "date", "format": "epoch_millis"},
-    Meaning.OFFSET: {"type": "long"},
-    Meaning.COUNT: {"type": "long"},
-    Meaning.VALUE: {"type": "double"},
-}
-
 
 class WriteError(Exception):
     """Elasticsearch could not write documents; the text is its first reason."""
-
-
-def mapping(kind: Kind[Any]) -> dict[str, Any]:
-    """The fields of a kind's documents."""
-    origin = {"topic": {"type": "keyword"}, "partition": {"type": "integer"}}
-    searched = {field.name for field in kind.fields if field.meaning is Meaning.NAME} | {kind.time}
-    return origin | {
-        field.name: _TYPES[field.meaning] | ({} if field.name in searched else {"index": False})
-        for field in kind.fields
-    }
-
-
-def templates(config: settings.Elasticsearch) -> dict[str, dict[str, Any]]:
-    """Index templates by name: explicit mappings that refuse an unknown field."""
-    return {
-        f"{config.prefix}-{kind.name}": {
-            "index_patterns": [f"{config.prefix}-{kind.name}-*"],
-            "priority": TEMPLATE_PRIORITY,
-            "template": {
-                "settings": {
-                    "number_of_shards": config.shards,
-                    "number_of_replicas": config.replicas,
-                    "refresh_interval": f"{config.refresh_ms}ms",
-                },
-                "mappings": {"dynamic": "strict", "properties": mapping(kind)},
-            },
-        }
-        for kind in STORED
-    }
-
-
-def address(prefix: str, kind: Kind[Any], row: Document) -> dict[str, str]:
-    """Where a row is."""
-    return {"_index": f"{prefix}-{kind.name}-{_period(row[kind.time] // _DAY_MS)}", "_id": kind.place(row)}
-
-
-@lru_cache(1_000)
-def _period(day: int) -> str:
-    """Of which month an index is; of which decade for what was recorded long ago.
-
-    A node takes 1,000 shards. Times from 1970 on, by month, would fill it, and no row at all could be written.
-    """
-    date = datetime.fromtimestamp(day * _DAY_MS // 1000, UTC)
-    return f"{date:%Y.%m}" if date.year >= FIRST_MONTHLY else f"{date.year // 10}0s"
 
 
 class _Json(JsonSerializer):
@@ -135,14 +70,14 @@ class ElasticsearchStore:
     def migrate(self) -> None:
         """Put the templates, and add what existing indices lack. Raises Refused when that can't be."""
         indices = self._client.indices
-        with _refusals():
+        with self._explained(), _refusals():
             for name, template in templates(self._config).items():
                 indices.put_index_template(name=name, **template)
-            for kind in STORED:
+            for kind in OF_SERIES:
                 self._extend(kind)
             refresh = {"index.refresh_interval": f"{self._config.refresh_ms}ms"}
             indices.put_settings(index=self._patterns, settings=refresh, allow_no_indices=True)
-        self.notes = self._ignored()
+            self.notes = self._ignored()
 
     def _extend(self, kind: Kind[Any]) -> None:
         """Add fields that indices of a former version lack."""
@@ -179,10 +114,11 @@ class ElasticsearchStore:
 
     def drop(self) -> None:
         """Delete indices and templates."""
-        for index in self._client.indices.get(index=self._patterns):
-            self._client.indices.delete(index=index)
-        for template in templates(self._config):
-            self._client.options(ignore_status=404).indices.delete_index_template(name=template)
+        with self._explained():
+            for index in self._client.indices.get(index=self._patterns):
+                self._client.indices.delete(index=index)
+            for template in templates(self._config):
+                self._client.options(ignore_status=404).indices.delete_index_template(name=template)
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -238,7 +174,7 @@ class ElasticsearchStore:
 
     @property
     def _patterns(self) -> list[str]:
-        return [self._pattern(kind) for kind in STORED]
+        return [self._pattern(kind) for kind in OF_SERIES]
 
     def _pattern(self, kind: Kind[Any]) -> str:
         return f"{self._config.prefix}-{kind.name}-*"

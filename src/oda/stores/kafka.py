@@ -5,26 +5,25 @@ Results are JSON, at least once: a replay repeats a row as it was, and its place
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import msgspec
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import (
-    KafkaError,
     MessageSizeTooLargeError,
     PolicyViolationError,
     TopicAuthorizationFailedError,
 )
 
-from oda.core.kinds import REJECTED, Document, Kind, Rejected
+from oda.core.kinds import KINDS, REJECTED, Document, Kind, Rejected
 from oda.errors import Refused, UserError
-from oda.kafka import RememberingPartitioner, connect, connect_consumer
+from oda.kafka import client
+from oda.kafka.reader import read_to_end
+from oda.kafka.topics import Topic, check_topics, find_topics
 from oda.settings import Settings
 from oda.stores.contract import Found, Item, Rows
-from oda.stores.topics import Topic, check_topics, find_topics
 
 _MAX_REQUEST_BYTES = 4 * 1024 * 1024  # a rejected original of the broker's 1 MiB, and its headers
 
@@ -32,9 +31,6 @@ _BATCH_BYTES = 128 * 1024
 
 _OVERHEAD_BYTES = 200
 """What Kafka adds to a message with a few headers, at most."""
-
-_STALL_SECONDS = 60
-"""A log that gives nothing new for so long can't be read to its end."""
 
 CUT = "; this copy is cut, the topic takes no more"
 """The end of the reason of a message that is not here as a whole."""
@@ -46,7 +42,7 @@ class KafkaStore:
     def __init__(self, settings: Settings) -> None:
         self.notes: Sequence[str] = ()
         self._config = settings.kafka
-        self._names = {kind: getattr(settings.kafka, kind) for kind in ("windows", "anomalies", "rejected")}
+        self._names = {kind: getattr(settings.kafka, kind) for kind in KINDS}
         self._topics: dict[str, Topic] = {}
         self._producer: Any = None
 
@@ -70,12 +66,8 @@ class KafkaStore:
 
     def drop(self) -> None:
         """Delete the topics; readings stay."""
-        admin = connect(KafkaAdminClient, self._config)
-        try:
-            existing = set(admin.list_topics())
-            admin.delete_topics([name for name in self._names.values() if name in existing])
-        finally:
-            admin.close()
+        with client.explained(self._config), closing(client.admin(self._config)) as admin:
+            admin.delete_topics(list(self._names.values()), raise_errors=False)  # not each may exist
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -91,7 +83,8 @@ class KafkaStore:
             sent = [message for item in items if isinstance(item, Rows) for message in self._send(item)]
             self._producer.flush()
             for topic, future in sent:
-                self._done(topic, future)
+                with self._refusals(topic):
+                    future.get()
         except BaseException:
             self.close()
             raise
@@ -100,18 +93,14 @@ class KafkaStore:
         if self._producer is not None:
             return
         self.migrate()  # what its topics take by now
-        self._producer = connect(
-            KafkaProducer,
+        self._producer = client.producer(
             self._config,
-            acks="all",
             enable_idempotence=True,
             max_request_size=_MAX_REQUEST_BYTES,
             # `flush` does not wait for it; without it the sender is woken for nearly every row.
             linger_ms=1_000,
             # A topic's limit is one of batches: what is written together has to fit, too.
             batch_size=min(_BATCH_BYTES, *(topic.limit for topic in self._topics.values())),
-            metrics_enabled=False,
-            partitioner=RememberingPartitioner(),
         )
 
     def _send(self, item: Rows) -> Iterator[tuple[str, Any]]:
@@ -123,7 +112,9 @@ class KafkaStore:
             else:
                 document = item.kind.document(origin, item.partition, row)
                 key, value, headers = row.series.encode(), msgspec.json.encode(document), []
-            yield topic, self._producer.send(topic, key=key, value=value, headers=headers)
+            with self._refusals(topic):
+                future = self._producer.send(topic, key=key, value=value, headers=headers)
+            yield topic, future
 
     def _copy(self, message: Rejected, partition: int) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
         """A rejected message as it came, with its origin and the reason as headers.
@@ -140,9 +131,11 @@ class KafkaStore:
         value = b"" if key is None and value is None else value
         return key, value, [("oda.reason", reason), *headers]
 
-    def _done(self, topic: str, future: Any) -> None:
+    @contextmanager
+    def _refusals(self, topic: str) -> Iterator[None]:
+        """What a topic, or the producer for it, says to what will never be taken."""
         try:
-            future.get()
+            yield
         except MessageSizeTooLargeError:
             raise Refused(
                 f"topic {topic} takes no message of more than {self._topics[topic].limit} bytes, and a larger one "
@@ -161,19 +154,19 @@ class KafkaStore:
         Raises:
             UserError: the beginning of the topic is gone, or there is no such topic.
         """
-        with self._reader(kind) as (client, parts):
-            for part, end in client.end_offsets(parts).items():
-                require_beginning(client, part)
-                for record in read(client, part, 0, end):
+        with self._reader(kind) as (consumer, parts):
+            for part, end in consumer.end_offsets(parts).items():
+                require_beginning(consumer, part)
+                for record in read(consumer, part, 0, end):
                     yield from self._rejected(record) if kind is REJECTED else self._row(kind, record)
 
     def recent(self, kind: Kind[Any], series: str, since: int, until: int) -> list[Document]:
         """One series' rows with `since <= time < until` (epoch ms), by time. Looks through the whole topic."""
         found = {}
-        with self._reader(kind) as (client, parts):
-            starts, ends = client.beginning_offsets(parts), client.end_offsets(parts)
+        with self._reader(kind) as (consumer, parts):
+            starts, ends = consumer.beginning_offsets(parts), consumer.end_offsets(parts)
             for part in parts:
-                for record in read(client, part, starts[part], ends[part]):
+                for record in read(consumer, part, starts[part], ends[part]):
                     for place, row in self._row(kind, record):
                         if row.get("series") == series and since <= row[kind.time] < until:
                             found[place] = row
@@ -201,54 +194,38 @@ class KafkaStore:
 
     @contextmanager
     def _reader(self, kind: Kind[Any]) -> Iterator[tuple[Any, list[TopicPartition]]]:
-        client = connect_consumer(
-            self._config,
-            group_id=None,
-            auto_offset_reset="none",
-            max_poll_records=20_000,
-            max_partition_fetch_bytes=16 * 2**20,
-        )
+        fetch = {"max_poll_records": 20_000, "max_partition_fetch_bytes": 16 * 2**20}
+        consumer = client.consumer(self._config, auto_offset_reset="none", **fetch)
         try:
-            yield client, partitions_of(client, self._names[kind.name])
-        except KafkaError as error:
-            raise UserError(f"Kafka at oda.kafka.brokers = {self._config.brokers}: {error}") from None
+            with client.explained(self._config):
+                yield consumer, partitions_of(consumer, self._names[kind.name])
         finally:
-            client.close()
+            consumer.close()
 
 
-def partitions_of(client: Any, topic: str) -> list[TopicPartition]:
+def partitions_of(consumer: Any, topic: str) -> list[TopicPartition]:
     """All of a topic. Raises UserError when it doesn't exist."""
-    numbers = client.partitions_for_topic(topic)
+    numbers = consumer.partitions_for_topic(topic)
     if not numbers:
-        raise UserError(f"there is no topic {topic}. Has the topology run yet?")
+        raise UserError(f"there is no topic {topic}: nothing to audit. Has the topology run yet?")
     return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 
-def require_beginning(client: Any, part: TopicPartition) -> None:
+def require_beginning(consumer: Any, part: TopicPartition) -> None:
     """Raises UserError when retention has taken the beginning of a partition."""
-    if client.beginning_offsets([part])[part] > 0:
+    if consumer.beginning_offsets([part])[part] > 0:
         raise UserError(
             f"the beginning of topic {part.topic}, partition {part.partition}, is gone (retention deletes old "
             "records): what it gave can't be audited. Audit a topic with retention.ms=-1, under its own group."
         )
 
 
-def read(client: Any, part: TopicPartition, start: int, end: int) -> Iterator[Any]:
+def read(consumer: Any, part: TopicPartition, start: int, end: int) -> Iterator[Any]:
     """The records of a partition from `start` on, before `end`. Raises UserError when they don't come."""
-    client.assign([part])
-    client.seek(part, start)
-    position, since = start, time.monotonic()
-    while position < end:  # not "until the last record": offsets may hold none
-        for record in client.poll(timeout_ms=1000).get(part, ()):
-            if record.offset < end:
-                yield record
-        if client.position(part) > position:
-            position, since = client.position(part), time.monotonic()
-        elif time.monotonic() > since + _STALL_SECONDS:
-            raise UserError(
-                f"topic {part.topic}, partition {part.partition}: nothing after offset {position} "
-                f"for {_STALL_SECONDS} s, though it ends at {end}; are all brokers up?"
-            )
+    consumer.assign([part])
+    consumer.seek(part, start)
+    for _, records in read_to_end(consumer, {part: end}):
+        yield from records
 
 
 def _fitted(message: Rejected, room: int) -> tuple[bytes | None, bytes | None, bytes]:

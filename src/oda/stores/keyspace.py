@@ -14,23 +14,21 @@ from cassandra import InvalidRequest, Unauthorized
 from cassandra.cluster import Session
 from cassandra.metadata import KeyspaceMetadata, TableMetadata
 
-from oda.core.kinds import ANOMALIES, WINDOWS, Field, Kind, Meaning
+from oda.core.kinds import OF_SERIES, Field, Kind, Meaning
 from oda.errors import Refused
 from oda.settings import Cassandra
 from oda.stores.place import SLOT_MS
 
 _WAY_OUT = "start anew beside it: docs/upgrades.md"
 
-_TYPES = {
+TYPES = {
     Meaning.NAME: "text",
     Meaning.TIME: "timestamp",
     Meaning.OFFSET: "bigint",
     Meaning.COUNT: "bigint",
     Meaning.VALUE: "double",
 }
-
-STORED = (WINDOWS, ANOMALIES)
-"""The kinds that have a table."""
+"""In CQL."""
 
 _TIME_WINDOWED = """
     AND compaction = {{'class': 'TimeWindowCompactionStrategy',
@@ -101,7 +99,7 @@ def tables(settings: Cassandra) -> list[Table]:
                 f"{bucket}, slot = {kind.time} div {SLOT_MS} ms",
                 expiring,
             )
-            for kind in STORED
+            for kind in OF_SERIES
         ),
         # A row has a series' readings of some batches that chain, packed in log order (see `oda.stores.archive`).
         # Which batches is a matter of chance. `last_offset` is in the key, so that the row of a batch that is
@@ -143,9 +141,9 @@ def statements(settings: Cassandra, found: KeyspaceMetadata | None = None) -> It
             f"CREATE KEYSPACE IF NOT EXISTS {settings.keyspace} WITH replication = "
             f"{{'class': 'NetworkTopologyStrategy', 'replication_factor': {settings.replication}}}"
         )
-    for kind in STORED:
+    for kind in OF_SERIES:
         if found is None or type_of(kind) not in found.user_types:
-            fields = ", ".join(f'"{field.name}" {_TYPES[field.meaning]}' for field in fields_of(kind))
+            fields = ", ".join(f'"{field.name}" {TYPES[field.meaning]}' for field in fields_of(kind))
             yield f"CREATE TYPE IF NOT EXISTS {settings.keyspace}.{type_of(kind)} ({fields})"
     for table in tables(settings):
         if found is None or table.name not in found.tables:
@@ -190,13 +188,13 @@ def check(session: Session, settings: Cassandra) -> None:
     for table in tables(settings):
         if there := found.tables.get(table.name):
             _check_table(there, table, settings)
-    for kind in STORED:
+    for kind in OF_SERIES:
         types = _fields(found, kind)
         for field in fields_of(kind):
-            if types.get(field.name, _TYPES[field.meaning]) != _TYPES[field.meaning]:
+            if types.get(field.name, TYPES[field.meaning]) != TYPES[field.meaning]:
                 raise Refused(
                     f"keyspace {settings.keyspace}: in type {type_of(kind)}, {field.name} is {types[field.name]}, "
-                    f"not {_TYPES[field.meaning]}, which can't be altered; {_WAY_OUT}"
+                    f"not {TYPES[field.meaning]}, which can't be altered; {_WAY_OUT}"
                 )
 
 
@@ -207,6 +205,13 @@ def _check_table(found: TableMetadata, table: Table, settings: Cassandra) -> Non
             f"keyspace {settings.keyspace} is of a former version: its table {table.name} has the key "
             f"({', '.join(key)}), which can't be altered; {_WAY_OUT}"
         )
+    for name, column in found.columns.items():
+        wanted = table.columns.get(name, column.cql_type)
+        if column.cql_type != wanted and "frozen" not in wanted:  # whose fields are looked at one by one
+            raise Refused(
+                f"keyspace {settings.keyspace}: in table {table.name}, {name} is {column.cql_type}, not {wanted}, "
+                f"which can't be altered; {_WAY_OUT}"
+            )
     comment = found.options["comment"]
     if comment != table.comment:
         raise Refused(
@@ -218,11 +223,11 @@ def _check_table(found: TableMetadata, table: Table, settings: Cassandra) -> Non
 
 def _additions(found: KeyspaceMetadata, settings: Cassandra) -> Iterator[str]:
     """The CQL that adds what a former version did not have."""
-    for kind in STORED:
+    for kind in OF_SERIES:
         for field in fields_of(kind):
             if field.name not in _fields(found, kind):
                 type_ = f"{settings.keyspace}.{type_of(kind)}"
-                yield f'ALTER TYPE {type_} ADD IF NOT EXISTS "{field.name}" {_TYPES[field.meaning]}'
+                yield f'ALTER TYPE {type_} ADD IF NOT EXISTS "{field.name}" {TYPES[field.meaning]}'
     for table in tables(settings):
         for name, type_ in table.columns.items():
             if name not in found.tables[table.name].columns:
@@ -267,7 +272,7 @@ def _other_ttl(found: KeyspaceMetadata, settings: Cassandra) -> dict[str, int]:
     """The tables that give rows another life than the settings say, and which, in seconds."""
     lives = {
         table: int(found.tables[table].options["default_time_to_live"])
-        for table in ("readings", *(kind.name for kind in STORED))
+        for table in ("readings", *(kind.name for kind in OF_SERIES))
     }
     return {table: ttl for table, ttl in lives.items() if ttl != ttl_seconds(settings)}
 

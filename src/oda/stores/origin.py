@@ -9,7 +9,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from oda.settings import Settings
-from oda.stores.cassandra import open_keyspace
+from oda.stores.session import open_keyspace
 
 
 def log_of_results(settings: Settings, log_id: UUID) -> UUID:

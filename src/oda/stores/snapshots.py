@@ -20,7 +20,7 @@ from cassandra.concurrent import execute_concurrent_with_args
 
 from oda.settings import Settings
 from oda.stores.background import FatalError
-from oda.stores.cassandra import open_keyspace
+from oda.stores.session import open_keyspace
 
 CHUNK_BYTES = 512 * 1024
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from oda.topology import Storm, _no_proxy
+from oda.storm.topologies import Storm, _no_proxy
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -48,7 +48,7 @@ def test_the_storm_ui_on_this_machine_is_not_asked_through_a_proxy(
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    assert storm(tmp_path, nimbus, port).ask("cluster/summary") == {"proxy": through_proxy}
+    assert storm(tmp_path, nimbus, port).api.ask("cluster/summary") == {"proxy": through_proxy}
 
 
 @pytest.mark.parametrize(

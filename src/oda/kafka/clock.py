@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kafka import KafkaProducer
-
 from oda.core.clock import KEY, encode
-from oda.kafka import connect
+from oda.kafka import client
 from oda.settings import Kafka
 
 
 class ClockWriter:
     """Writes clock records. A failed call may be repeated: a record that is there twice closes nothing more."""
 
-    def __init__(self, config: Kafka) -> None:
-        self._group = config.group
-        self._topic = config.readings
+    def __init__(self, settings: Kafka) -> None:
+        self._group = settings.group
+        self._topic = settings.readings
         # Not idempotent: that can't go on after some errors, and a repeated record is as good.
-        self._producer = connect(KafkaProducer, config, acks="all", enable_idempotence=False, metrics_enabled=False)
+        self._producer = client.producer(settings, enable_idempotence=False)
 
     def write(self, partition: int, position: int, through: Mapping[str, int], ended: Sequence[str]) -> None:
         """Write what closes these windows and ends these series; returns when the brokers have acknowledged it.

@@ -8,19 +8,19 @@ from typing import Annotated
 
 import typer
 
-from oda import kafka
 from oda.cli.context import Context
 from oda.collect.lines import lists_of_lines, stdin
 from oda.collect.producer import Producer
 from oda.core.reading import MAX_TIME, RejectedError, decode
 from oda.errors import UserError
+from oda.kafka.reader import follow, reader
+from oda.kafka.topics import create_topic, list_topics, require_topic
 from oda.settings import Kafka
 
 Topic = Annotated[str, typer.Option("--topic", help="The topic's name.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to `oda`."""
     app.command()(topics)
     app.command()(produce)
     app.command()(consume)
@@ -48,14 +48,12 @@ def topics(
         raise UserError("give either --create or --list")
     settings = _settings(ctx)
     if list_:
-        for name in kafka.list_topics(settings):
+        for name in list_topics(settings):
             print(name)
     elif topic is None:
         raise UserError("--create needs --topic NAME")
     else:
-        kafka.create_topic(
-            settings, topic, partitions or settings.partitions, replication_factor or settings.replication
-        )
+        create_topic(settings, topic, partitions or settings.partitions, replication_factor or settings.replication)
         print(f"created topic {topic}")
 
 
@@ -73,7 +71,7 @@ def produce(ctx: typer.Context, topic: Topic) -> None:
     """
     settings = _settings(ctx)
     read = stdin()
-    kafka.require_topic(settings, topic)
+    require_topic(settings, topic)
     producer = Producer(settings, topic)
     try:
         with producer:
@@ -100,13 +98,13 @@ def consume(
         oda consume --topic readings
     """
     left = max_messages
-    with kafka.consumer(_settings(ctx), [topic], from_beginning) as client:
-        while left is None or left > 0:
-            for records in client.poll(timeout_ms=1_000, max_records=left).values():
-                for record in records:
-                    sys.stdout.buffer.write((record.value or b"") + b"\n")
-                left = None if left is None else left - len(records)
+    with reader(_settings(ctx), [topic], from_beginning) as consumer:
+        for _, records in follow(consumer):
+            for record in records[:left]:
+                sys.stdout.buffer.write((record.value or b"") + b"\n")
             sys.stdout.buffer.flush()
+            if left is not None and (left := left - len(records)) <= 0:
+                return
 
 
 def _series(message: bytes) -> bytes | None:

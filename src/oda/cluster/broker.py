@@ -1,4 +1,4 @@
-"""Kafka, the log of readings and results."""
+"""Kafka's brokers, which keep the log of readings and results."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import base64
 import re
 import subprocess
 import uuid
+from contextlib import closing
 from pathlib import Path
+
+from kafka.admin import NewTopic
 
 from oda.cluster.layout import Layout
 from oda.cluster.server import PROBE_SECONDS, Server
 from oda.cluster.software import Software
 from oda.errors import UserError
+from oda.kafka import client
 
 
-class Kafka(Server):
+class Broker(Server):
     """One node, broker and controller; together they are one Kafka.
 
     Attributes:
@@ -68,24 +72,19 @@ class Kafka(Server):
             raise UserError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
 
     def command(self) -> list[str]:
-        """Broker and controller in one."""
         return self._java("kafka.Kafka", f"{self.conf}/server.properties")
 
     def probe(self) -> None:
         """Whether it is one of the brokers, and a topic could be made."""
-        from kafka.admin import KafkaAdminClient, NewTopic
-
         timeout_ms = int(PROBE_SECONDS * 1000)
         # It has to answer itself to begin with; what is asked then may be answered by another one.
-        admin = KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{self.ports[0]}", request_timeout_ms=timeout_ms)
-        try:
+        itself = self.layout.kafka.model_copy(update={"brokers": f"127.0.0.1:{self.ports[0]}"})
+        with closing(client.admin(itself, request_timeout_ms=timeout_ms)) as admin:
             if self.ports[0] not in {broker["port"] for broker in admin.describe_cluster()["brokers"]}:
                 raise ConnectionError("the controller has not let it serve yet")
             # Brokers answer before they can make a topic; `validate_only` makes none.
             topic = NewTopic(f"probe-{uuid.uuid4()}", num_partitions=1, replication_factor=1)
             admin.create_topics([topic], timeout_ms=timeout_ms, validate_only=True)
-        finally:
-            admin.close()
 
     @property
     def _numbers(self) -> range:

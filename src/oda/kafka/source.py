@@ -22,15 +22,14 @@ from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from oda.errors import UserError
-from oda.kafka import connect_consumer, create_topics, held_up, lost_its_end, made_anew, topic_id
-from oda.records import Record, lean
+from oda.kafka import client
+from oda.kafka.problems import HeldUp, lost_its_end, made_anew
+from oda.kafka.records import Record, lean
+from oda.kafka.topics import create_topics
 from oda.settings import Settings
 from oda.stores.origin import log_of_results
 
 _RPC_MS = 5_000
-
-_HELD_UP_SECONDS = 60.0
-"""An open transaction is worth a word when it holds a partition up for longer."""
 
 
 class KafkaSource:
@@ -45,16 +44,16 @@ class KafkaSource:
     """
 
     def __init__(self, settings: Settings, task: int, tasks: int, log: Logger) -> None:
-        config = settings.kafka
-        create_topics(config)
-        self._settings, self._topic, self._task, self._tasks, self._log = settings, config.readings, task, tasks, log
+        kafka = settings.kafka
+        create_topics(kafka)
+        self._settings, self._topic, self._task, self._tasks, self._log = settings, kafka.readings, task, tasks, log
         self._assigned: list[TopicPartition] = []
         self._paused = False
         self._lost: str | None = None
-        self._stood: dict[TopicPartition, tuple[int, float]] = {}
-        consumer = connect_consumer(
-            config,
-            group_id=config.group,
+        self._held = HeldUp(log.warning)
+        consumer = client.consumer(
+            kafka,
+            group_id=kafka.group,
             enable_auto_commit=False,
             # Where to go on when our position is not in the log is not for kafka-python to choose.
             auto_offset_reset="none",
@@ -69,7 +68,7 @@ class KafkaSource:
         self._positions = consumer._subscription
         self._log_id: UUID | None = None
         consumer.partitions_for_topic(self._topic)
-        found = topic_id(consumer, self._topic)
+        found = client.topic_id(consumer, self._topic)
         if found is None:
             raise UserError(f"Kafka tells no id of topic {self._topic}: is it older than 2.8?")
         # Cassandra may be away for long.
@@ -87,12 +86,12 @@ class KafkaSource:
 
         Nothing of it may be emitted or committed then.
         """
-        if self._assigned and topic_id(self._consumer, self._topic) is None:  # perhaps just a broker that starts
+        if self._assigned and client.topic_id(self._consumer, self._topic) is None:  # perhaps just a broker that starts
             return f"topic {self._topic} is gone: was it deleted? A new one is another log: docs/upgrades.md"
         return self._made_anew() or self._lost
 
     def _made_anew(self) -> str | None:
-        now = topic_id(self._consumer, self._topic)
+        now = client.topic_id(self._consumer, self._topic)
         if self._log_id is None or now in (None, self._log_id):
             return None
         return made_anew(self._topic, self._log_id, now)
@@ -148,7 +147,8 @@ class KafkaSource:
         except KafkaError as error:
             self._log.warning("no end offsets: %r", error)
             return {}
-        self._report_held_up(ends)
+        for tp, end in ends.items():
+            self._held.look(tp, end, self._consumer.highwater(tp) or 0, time.monotonic())
         # A position beyond the end is no sign that all was read: the log lost its end, or a version of ours that
         # did not wait for transactions has read on.
         return {tp.partition: end for tp, end in ends.items() if self.position(tp.partition) <= end}
@@ -196,16 +196,6 @@ class KafkaSource:
             self._consumer.commit({tp: note}, timeout_ms=_RPC_MS)
         except KafkaError as error:
             self._log.warning("this could not be noted in Kafka: %r", error)
-
-    def _report_held_up(self, ends: dict[TopicPartition, int]) -> None:
-        now = time.monotonic()
-        for tp, end in ends.items():
-            at, since = self._stood.get(tp, (-1, now))
-            if at == end and (self._consumer.highwater(tp) or 0) > end:
-                if now < since + _HELD_UP_SECONDS:
-                    continue
-                self._log.warning(held_up(self._topic, tp.partition, end))
-            self._stood[tp] = end, now
 
     def _start(self, tp: TopicPartition) -> OffsetAndMetadata:
         committed: Any = self._consumer.committed(tp, metadata=True)

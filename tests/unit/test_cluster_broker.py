@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from oda.cluster.kafka import Kafka
+from oda.cluster.broker import Broker
 from oda.cluster.layout import CLUSTER, load_layout
 from oda.cluster.local import LocalCluster
 from oda.cluster.software import Software
 from oda.errors import UserError
 
 
-class NothingToRun(Kafka):
+class NothingToRun(Broker):
     """Formats without Java."""
 
     def command(self) -> list[str]:
@@ -29,7 +29,7 @@ class NothingToRun(Kafka):
 SOFTWARE: Any = Software(Path(), None, Path(), Path())  # type: ignore[arg-type]
 
 
-def brokers(folder: Path, count: int) -> list[Kafka]:
+def brokers(folder: Path, count: int) -> list[Broker]:
     document = json.loads((CLUSTER.parent / "config.json").read_text())
     addresses = ",".join(f"127.0.0.1:{9092 + 2 * n}" for n in range(count))
     document["envs"]["local"]["options"] |= {"oda.kafka.brokers": addresses, "oda.kafka.replication": 1}
@@ -40,14 +40,14 @@ def brokers(folder: Path, count: int) -> list[Kafka]:
     return [NothingToRun(layout, SOFTWARE, number) for number in range(1, count + 1)]
 
 
-def properties(broker: Kafka) -> dict[str, str]:
+def properties(broker: Broker) -> dict[str, str]:
     lines = (broker.conf / "server.properties").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
 def test_each_broker_is_a_server_with_ports_and_a_folder_of_its_own(tmp_path: Path) -> None:
     layout = brokers(tmp_path, 3)[0].layout
-    servers = [server for server in LocalCluster(layout, SOFTWARE).servers if isinstance(server, Kafka)]
+    servers = [server for server in LocalCluster(layout, SOFTWARE).servers if isinstance(server, Broker)]
     assert [server.name for server in servers] == ["kafka-1", "kafka-2", "kafka-3"]
     assert [server.ports for server in servers] == [[9092, 9093], [9094, 9095], [9096, 9097]]
     assert len({server.folder for server in servers} | {server.log for server in servers}) == 6

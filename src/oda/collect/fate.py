@@ -11,7 +11,7 @@ UNKNOWN = 10.0
 """A topic that the brokers don't know for so long, seconds, is gone; one that was just started may lag behind."""
 
 
-class Topic:
+class Fate:
     """Follows what the brokers say of one topic.
 
     Args:
@@ -37,7 +37,7 @@ class Topic:
         self._is_another = self._is_another or found != self._id
 
     @property
-    def fate(self) -> str:
+    def what(self) -> str:
         """What became of it; "" when it is still there."""
         if self._is_another:
             return "was deleted, and made anew"

@@ -1,34 +1,20 @@
-"""A steady load, and a look at the system from outside each second while it lasts."""
+"""A look at a running system from outside, each second."""
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from contextlib import closing, suppress
-from math import ceil
 from typing import NamedTuple, Self
 
-import numpy as np
 import psutil
 
-from oda.bench.throughput import Group
-from oda.bench.workload import noise
 from oda.chaos.system import SCRIPTS, System
 from oda.cluster import processes
-from oda.collect.producer import Producer
-from oda.core.reading import Reading, encode
-from oda.settings import Settings
+from oda.kafka.group import Group
 
 SAMPLE_SECONDS = 1.0
-_STEP_SECONDS = 0.01
-_SERIES = 100
-
-_MOST_A_PROCESS = 20_000
-"""Readings a second that a producer is asked for; about 30,000 take all of a core."""
 
 
 class Sample(NamedTuple):
@@ -70,48 +56,6 @@ class Background(ABC):
         """Work until `_over` is set."""
 
 
-class Load:
-    """Produces noise around a level for each series, one reading in a thousand far off, until it is left.
-
-    From processes of its own: as a thread it would hold up whoever measures, and one can't produce fast enough.
-    """
-
-    def __init__(self, settings: Settings, rate: int) -> None:
-        count = ceil(rate / _MOST_A_PROCESS)
-        self._processes = [
-            multiprocessing.get_context("spawn").Process(
-                target=_produce, args=(settings, rate // count, range(number, _SERIES, count)), daemon=True
-            )
-            for number in range(count)
-        ]
-
-    def __enter__(self) -> Self:
-        for process in self._processes:
-            process.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for process in self._processes:
-            process.terminate()
-            process.join()
-
-
-def _produce(settings: Settings, rate: int, series: Sequence[int]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process ends this one
-    random, sent, began = np.random.default_rng(series[0]), 0, time.monotonic()
-    parent = multiprocessing.parent_process()
-    with Producer(settings.kafka, settings.kafka.readings) as producer:
-        while parent is not None and parent.is_alive():
-            time.sleep(_STEP_SECONDS)
-            # A second's at most: all of it gets one time, which would be old if it can't keep up.
-            due = min(int((time.monotonic() - began) * rate) - sent, rate)
-            now = time.time_ns() // 1_000_000
-            for value in noise(random, due).tolist():
-                reading = Reading(f"bench-{series[sent % len(series)]}", now, value)
-                producer.send(encode(reading), reading.series.encode())
-                sent += 1
-
-
 class Recorder(Background):
     """Takes samples until it is left."""
 
@@ -130,7 +74,7 @@ class Recorder(Background):
     def _run(self) -> None:
         with closing(Group(self._system.settings.kafka)) as group:
             while not self._over.wait(SAMPLE_SECONDS):
-                committed, end = group.committed(), group.end()
+                committed, end = sum(group.committed().values()), sum(group.ends().values())
                 workers = frozenset(process.pid for process in self._system.workers())
                 self.samples.append(Sample(time.monotonic(), committed, end, _memory(self._system), workers))
 

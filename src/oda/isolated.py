@@ -1,0 +1,29 @@
+"""A config.json for topics, tables and indices that nobody else uses, on the same servers."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+
+from oda.stores.catalogue import STORES
+
+
+def isolated(config: Path, env: str, folder: Path, **options: object) -> Path:
+    """Write a config.json for the same servers with topics, tables and indices of its own.
+
+    Options are named as `window__size_ms=1000`. The topology's name is the group's.
+    """
+    name = "t" + secrets.token_hex(4)
+    content = json.loads(config.read_text())
+    own = {
+        f"oda.{store.name}.{setting}": pattern.format(name=name)
+        for store in STORES
+        for setting, pattern in store.own.items()
+    }
+    chosen = {"oda." + option.replace("__", "."): value for option, value in options.items()}
+    source = {"oda.kafka.group": name, "oda.kafka.readings": f"{name}.readings"}
+    content["envs"][env]["options"] |= source | own | chosen
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(content))
+    return path
