@@ -44,6 +44,13 @@ def messages(settings, topic: str, expected: int) -> list[dict]:
     return found
 
 
+ORIGIN = {"topic": "readings", "partition": 0, "series": "pump-7", "mean": 3.25, "stddev": 0.5, "count": 200}
+WINDOW = ORIGIN | {
+    "start": 1732300000000, "end": 1732300002000, "first_offset": 1, "last_offset": 200, "closed_at": 201,
+    "closed_by": "data", "late": 0,
+}  # fmt: skip
+
+
 def watched(cluster, results: int) -> tuple[list[str], list[str]]:
     """What `oda watch` prints to stdout and stderr until Ctrl-C, once it has shown so many results."""
     command = [str(BIN / "oda"), "--config", str(cluster.config), "watch", "--from-beginning"]
@@ -201,10 +208,10 @@ def test_a_reading_that_is_produced_is_keyed_by_its_series(cluster, tmp_path):
 
 def test_watch_tells_what_is_not_as_it_seems(cluster, tmp_path):
     cluster = cluster.isolated(tmp_path, kafka__partitions=1)
-    window = {"topic": "readings", "mean": 3.25, "stddev": 0.5, "count": 1}
     rows = [
-        window | {"series": "taxi", "partition": 0, "start": n * 1_800_000, "first_offset": n} for n in range(5)
-    ] + [window | {"series": "pump-7", "partition": n, "start": 0, "first_offset": 100} for n in (2, 3)]
+        WINDOW | {"series": "taxi", "partition": 0, "start": n * 1_800_000, "count": 1, "first_offset": n}
+        for n in range(5)
+    ] + [WINDOW | {"partition": n, "start": 0, "count": 1, "first_offset": 100} for n in (2, 3)]
     cluster.oda("watch", "--seconds", 0)  # makes the topics
     cluster.oda("produce", "--topic", cluster.settings.kafka.windows, input="\n".join(map(json.dumps, rows)))
     out, err = watched(cluster, results=7)
@@ -216,11 +223,9 @@ def test_watch_tells_what_is_not_as_it_seems(cluster, tmp_path):
 
 def test_watch_shows_each_result_once(cluster, tmp_path):
     cluster = cluster.isolated(tmp_path)
-    place = {"topic": "readings", "partition": 0, "series": "pump-7", "mean": 3.25, "stddev": 0.5, "count": 200}
-    window = place | {"start": 1732300000000, "first_offset": 1}
-    anomaly = place | {"time": 1732300002123, "offset": 9, "value": 9.25}
+    anomaly = ORIGIN | {"time": 1732300002123, "offset": 9, "value": 9.25, "window_start": 1732300000000}
     cluster.oda("watch", "--seconds", 0)  # makes the topics
-    for topic, result in ((cluster.settings.kafka.windows, window), (cluster.settings.kafka.anomalies, anomaly)):
+    for topic, result in ((cluster.settings.kafka.windows, WINDOW), (cluster.settings.kafka.anomalies, anomaly)):
         cluster.oda("produce", "--topic", topic, input=f"{json.dumps(result)}\n" * 3)
     shown, _ = watched(cluster, results=2)
     assert sorted(shown[:2]) == [
