@@ -144,25 +144,31 @@ class PartitionWindows:
         late = windows <= closed_through
         late_so_far = np.cumsum(late)
 
-        self._changed.update(readings.names)
+        self._changed.update(state.name for state in states)
         self._add(states, segment[~late], windows[~late], values[~late], offsets[~late])
 
-        newly_closed = []
         lasts = ends - 1
         late_before = late_so_far[starts] - late[starts]
-        for number, (state, last) in enumerate(zip(states, lasts.tolist(), strict=True)):
-            due = sorted(n for n in state.open if n <= closed_through[last])
-            for n in due:
-                boundary = (number << _TIME_BITS) + (n + 1) * size + lateness
-                at = int(np.searchsorted(keys, boundary))
-                lateness_count = state.late + int(late_so_far[at] - late_before[number])
-                newly_closed.append(self._close(state, n, int(offsets[at]), "data", lateness_count))
-            state.max_time = int(keys[last] & _TIME_MASK)
-            state.closed_through = int(closed_through[last])
-            state.late += int(late_so_far[last] - late_before[number])
-            state.last_offset = int(offsets[last])
-        newly_closed.sort(key=_closed_at)
-        self._ledger += newly_closed
+        through = closed_through[lasts].tolist()
+        opened = enumerate(zip(states, through, strict=True))
+        due = [(number, n) for number, (state, last) in opened for n in state.open if n <= last]
+        if due:
+            due.sort()
+            numbers, ns = np.array(due).T
+            at = np.searchsorted(keys, (numbers << _TIME_BITS) + (ns + 1) * size + lateness)
+            lateness_counts = (late_so_far[at] - late_before[numbers]).tolist()
+            newly_closed = [
+                self._close(states[number], n, closed_at, "data", states[number].late + count)
+                for (number, n), closed_at, count in zip(due, offsets[at].tolist(), lateness_counts, strict=True)
+            ]
+            newly_closed.sort(key=_closed_at)
+            self._ledger += newly_closed
+
+        # As lists: one by one, NumPy's numbers cost more than all the rest.
+        newest, lates = (keys[lasts] & _TIME_MASK).tolist(), (late_so_far[lasts] - late_before).tolist()
+        for state, *values_of in zip(states, newest, through, lates, offsets[lasts].tolist(), strict=True):
+            state.max_time, state.closed_through, late_count, state.last_offset = values_of
+            state.late += late_count
 
     def _state(self, name: str) -> Series:
         state = self.series.get(name)
