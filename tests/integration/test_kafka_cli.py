@@ -12,6 +12,7 @@ import pytest
 from kafka import KafkaAdminClient
 
 from oda.collect.walk import Walks
+from oda.core.kinds import ANOMALIES, WINDOWS, Anomaly, ClosedWindow
 from oda.kafka.reader import follow, reader
 from oda.kafka.topics import list_topics
 from oda.paths import BIN
@@ -201,10 +202,9 @@ def test_a_reading_that_is_produced_is_keyed_by_its_series(cluster, tmp_path):
 
 def test_watch_tells_what_is_not_as_it_seems(cluster, tmp_path):
     cluster = cluster.isolated(tmp_path, kafka__partitions=1)
-    window = {"topic": "readings", "mean": 3.25, "stddev": 0.5, "count": 1}
-    rows = [
-        window | {"series": "taxi", "partition": 0, "start": n * 1_800_000, "first_offset": n} for n in range(5)
-    ] + [window | {"series": "pump-7", "partition": n, "start": 0, "first_offset": 100} for n in (2, 3)]
+    window = WINDOWS.document("readings", 0, ClosedWindow("taxi", 0, 2000, 1, 3.25, 0.5, 0, 0, 1, "data", 0))
+    rows = [window | {"start": n * 1_800_000, "first_offset": n} for n in range(5)]
+    rows += [window | {"series": "pump-7", "partition": n, "first_offset": 100} for n in (2, 3)]
     cluster.oda("watch", "--seconds", 0)  # makes the topics
     cluster.oda("produce", "--topic", cluster.settings.kafka.windows, input="\n".join(map(json.dumps, rows)))
     out, err = watched(cluster, results=7)
@@ -216,9 +216,10 @@ def test_watch_tells_what_is_not_as_it_seems(cluster, tmp_path):
 
 def test_watch_shows_each_result_once(cluster, tmp_path):
     cluster = cluster.isolated(tmp_path)
-    place = {"topic": "readings", "partition": 0, "series": "pump-7", "mean": 3.25, "stddev": 0.5, "count": 200}
-    window = place | {"start": 1732300000000, "first_offset": 1}
-    anomaly = place | {"time": 1732300002123, "offset": 9, "value": 9.25}
+    start = 1732300000000
+    closed = ClosedWindow("pump-7", start, start + 2000, 200, 3.25, 0.5, 1, 200, 201, "data", 0)
+    window = WINDOWS.document("readings", 0, closed)
+    anomaly = ANOMALIES.document("readings", 0, Anomaly("pump-7", start + 2123, 9, 9.25, 3.25, 0.5, 200, start))
     cluster.oda("watch", "--seconds", 0)  # makes the topics
     for topic, result in ((cluster.settings.kafka.windows, window), (cluster.settings.kafka.anomalies, anomaly)):
         cluster.oda("produce", "--topic", topic, input=f"{json.dumps(result)}\n" * 3)
