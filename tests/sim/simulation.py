@@ -122,8 +122,8 @@ class Simulation:
         if self.is_peace:
             return
         faults = (
-            self._kill, self._kill_worker, self._pause, self._split, self._submit_twice, self._away, self._slow,
-            self._lose, self._set_back, self._add_partition,
+            self._kill, self._kill_worker, self._pause, self._split, self._submit_twice, self._away, self._refuse,
+            self._slow, self._lose, self._set_back, self._add_partition,
         )  # fmt: skip
         self.events.random.choice(faults)()
         self.events.soon(6.0, self._strike)
@@ -178,6 +178,11 @@ class Simulation:
         server = self.events.random.choice((self.topic, self.heads, *self.stores.values()))
         server.away_until = self.events.now + self.events.random.uniform(0.5, 15)
         self.events.note(f"{getattr(server, 'name', type(server).__name__)} is away until {server.away_until:.1f}")
+
+    def _refuse(self) -> None:
+        store = self.events.random.choice(list(self.stores.values()))
+        store.refuses_until = self.events.now + self.events.random.uniform(0.5, 15)
+        self.events.note(f"{store.name} refuses until {store.refuses_until:.1f}")
 
     def _slow(self) -> None:
         self.topology.slow = self.events.random.choice((0.1, 3.0))

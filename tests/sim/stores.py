@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from typing import Any
 
+from oda.errors import Refused
 from oda.stores.contract import Item, Rows
 from oda.stores.snapshots import FencedError
 from sim.events import Events
@@ -26,13 +27,14 @@ class Kept:
 
     Attributes:
         away_until: it answers nobody before that.
+        refuses_until: it takes no rows before that, or only some.
         slow: seconds that a write takes at most.
     """
 
     def __init__(self, events: Events, name: str) -> None:
         self.events, self.name = events, name
         self.rows: dict[Place, Any] = {}
-        self.away_until = 0.0
+        self.away_until = self.refuses_until = 0.0
         self.slow = 0.05
 
     def put(self, place: Place, row: Any) -> None:
@@ -52,16 +54,25 @@ class Client:
     def __init__(self, store: Kept) -> None:
         store.require()
         self._store = store
+        self._was_refused = False
 
     def write(self, items: Sequence[Item]) -> None:
         self._store.require()
+        if self._was_refused:
+            raise BrokenPromiseError(f"{self._store.name} refused, and is not opened anew")
         random = self._store.events.random
-        fails = self._store.events.chance(0.05)
+        self._was_refused = self._store.events.now < self._store.refuses_until
+        fails = self._was_refused or self._store.events.chance(0.05)
         for place, row in chain.from_iterable(map(_placed, items)):
             if not fails or random.random() < 0.5:
                 self._store.put(place, row)
+        if self._was_refused:
+            raise Refused(f"{self._store.name}: no such column")
         if fails:
             raise AwayError(f"{self._store.name} has done a part")
+
+    def close(self) -> None:
+        pass
 
 
 def _placed(item: Item) -> Iterator[tuple[Place, Any]]:
