@@ -48,9 +48,7 @@ class WindowBolt(Bolt):
         self.clock: Any = None
         self.found: dict[int, PartitionWindows] = {}
         self.requests: BackgroundWriter[Request] = self._in_background(self._serve, self._served)
-        self.records: BackgroundWriter[tuple[int, int, dict[str, int]]] = self._in_background(
-            self._write_clock, lambda _: None
-        )
+        self.records: BackgroundWriter[tuple[int, Mark]] = self._in_background(self._write_clock, lambda _: None)
 
     def _in_background(self, write: Any, done: Any) -> BackgroundWriter[Any]:
         forever, no_linger = float("inf"), 0.0
@@ -89,7 +87,7 @@ class WindowBolt(Bolt):
             elif isinstance(action, Load | Save):
                 self.requests.put(Request(number, action))
             elif isinstance(action, Mark):
-                self.records.put((number, *action))
+                self.records.put((number, action))
             elif isinstance(action, Skip):
                 self.logger.warning("partition %d: no snapshot, %d offsets skipped", number, action.offsets)
             else:
@@ -118,8 +116,7 @@ class WindowBolt(Bolt):
                 raise
 
     def _load(self, number: int) -> PartitionWindows:
-        rules, data = self.settings.window, self.snapshots.load(number)
-        return PartitionWindows(rules) if data is None else snapshot.decode(data, rules)
+        return snapshot.decode(self.snapshots.load(number), self.settings.window)
 
     def _served(self, requests: list[Request]) -> None:
         """In that thread, too: go on with what waited for Cassandra."""
@@ -133,12 +130,12 @@ class WindowBolt(Bolt):
                     self.logger.info("partition %d goes on from offset %d", number, windows.position)
                     self._do(number, partition.loaded(windows, self._now()))
 
-    def _write_clock(self, records: list[tuple[int, int, dict[str, int]]]) -> None:
+    def _write_clock(self, records: list[tuple[int, Mark]]) -> None:
         """In the clock writer's thread."""
         if self.clock is None:
             self.clock = self.open_clock(self.settings.kafka)
-        for record in records:
-            self.clock.write(*record)
+        for number, mark in records:
+            self.clock.write(number, *mark)
 
     def _tell(self, problem: str) -> None:
         """For the Storm UI."""

@@ -156,6 +156,11 @@ class Window(Section):
     lateness_ms: Duration = 0
     idle_ms: Duration = 5_000
     """How long after its end the clock closes the window of a series that fell silent."""
+    expire_ms: Annotated[Duration, Field(gt=0)] = 86_400_000
+    """How long a series is silent until nothing is kept of it: one that comes again begins anew.
+
+    As one run of the spout sees it: one that is started again counts anew.
+    """
 
 
 class Judge(Section):

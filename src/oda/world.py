@@ -1,7 +1,8 @@
-"""Time and threads as spout and bolts know them: a simulation gives them others."""
+"""Time, chance and threads as spout and bolts know them: a simulation gives them others."""
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -29,12 +30,14 @@ class World:
         wall: seconds since 1970, as the machine is set.
         sleep: for so many seconds.
         start: begins work.
+        draw: a number that nobody else has drawn, of 62 bits.
     """
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     start: Callable[[Work], None] = _in_thread
+    draw: Callable[[], int] = lambda: secrets.randbits(62)
 
 
 WORLD = World()

@@ -50,7 +50,9 @@ class ReadingsSpout(Spout):
         peers = sorted(int(task) for task, name in context["task->component"].items() if name == context["componentid"])
         self.source = self.open_source(self.settings, peers.index(context["taskid"]), len(peers), self.logger)
         self.partitions: dict[int, Progress] = {}
-        self.begin_clock()
+        self.epoch = self.world.draw()
+        # Of this run: it only goes forward, whatever is done to the machine's. What arrives is compared with it.
+        self.began = int((self.world.wall() - self.world.monotonic()) * 1000)
         self.seq = 0
         self.clocks: set[int] = set()  # partitions whose last clock is not acknowledged: another would tell nothing new
         self.ends: dict[int, int] = {}
@@ -61,11 +63,6 @@ class ReadingsSpout(Spout):
         self.timeout: float = storm_conf["topology.message.timeout.secs"]
         self.pace = Pace(most // 2, most, self.timeout / 3)
         self.crowd = (storm_conf.get("topology.max.spout.pending") or float("inf")) / 2
-
-    def begin_clock(self) -> None:
-        """Of this run: it only goes forward, whatever is done to the machine's. What arrives is compared with it."""
-        self.epoch = int(self.world.wall() * 1000)
-        self.began = self.epoch - int(self.world.monotonic() * 1000)
 
     def next_tuple(self) -> None:
         """Emit what has arrived, then what is due by the clock."""

@@ -12,7 +12,6 @@ import pytest
 from kafka import KafkaAdminClient
 
 from oda.collect.walk import Walks
-from oda.core.kinds import ANOMALIES, WINDOWS, Anomaly, ClosedWindow
 from oda.kafka.reader import follow, reader
 from oda.kafka.topics import list_topics
 from oda.paths import BIN
@@ -43,6 +42,13 @@ def messages(settings, topic: str, expected: int) -> list[dict]:
             if len(found) >= expected:
                 break
     return found
+
+
+ORIGIN = {"topic": "readings", "partition": 0, "series": "pump-7", "mean": 3.25, "stddev": 0.5, "count": 200}
+WINDOW = ORIGIN | {
+    "start": 1732300000000, "end": 1732300002000, "first_offset": 1, "last_offset": 200, "closed_at": 201,
+    "closed_by": "data", "late": 0,
+}  # fmt: skip
 
 
 def watched(cluster, results: int) -> tuple[list[str], list[str]]:
@@ -202,9 +208,10 @@ def test_a_reading_that_is_produced_is_keyed_by_its_series(cluster, tmp_path):
 
 def test_watch_tells_what_is_not_as_it_seems(cluster, tmp_path):
     cluster = cluster.isolated(tmp_path, kafka__partitions=1)
-    window = WINDOWS.document("readings", 0, ClosedWindow("taxi", 0, 2000, 1, 3.25, 0.5, 0, 0, 1, "data", 0))
-    rows = [window | {"start": n * 1_800_000, "first_offset": n} for n in range(5)]
-    rows += [window | {"series": "pump-7", "partition": n, "first_offset": 100} for n in (2, 3)]
+    rows = [
+        WINDOW | {"series": "taxi", "partition": 0, "start": n * 1_800_000, "count": 1, "first_offset": n}
+        for n in range(5)
+    ] + [WINDOW | {"partition": n, "start": 0, "count": 1, "first_offset": 100} for n in (2, 3)]
     cluster.oda("watch", "--seconds", 0)  # makes the topics
     cluster.oda("produce", "--topic", cluster.settings.kafka.windows, input="\n".join(map(json.dumps, rows)))
     out, err = watched(cluster, results=7)
@@ -216,12 +223,9 @@ def test_watch_tells_what_is_not_as_it_seems(cluster, tmp_path):
 
 def test_watch_shows_each_result_once(cluster, tmp_path):
     cluster = cluster.isolated(tmp_path)
-    start = 1732300000000
-    closed = ClosedWindow("pump-7", start, start + 2000, 200, 3.25, 0.5, 1, 200, 201, "data", 0)
-    window = WINDOWS.document("readings", 0, closed)
-    anomaly = ANOMALIES.document("readings", 0, Anomaly("pump-7", start + 2123, 9, 9.25, 3.25, 0.5, 200, start))
+    anomaly = ORIGIN | {"time": 1732300002123, "offset": 9, "value": 9.25, "window_start": 1732300000000}
     cluster.oda("watch", "--seconds", 0)  # makes the topics
-    for topic, result in ((cluster.settings.kafka.windows, window), (cluster.settings.kafka.anomalies, anomaly)):
+    for topic, result in ((cluster.settings.kafka.windows, WINDOW), (cluster.settings.kafka.anomalies, anomaly)):
         cluster.oda("produce", "--topic", topic, input=f"{json.dumps(result)}\n" * 3)
     shown, _ = watched(cluster, results=2)
     assert sorted(shown[:2]) == [

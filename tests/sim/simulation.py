@@ -37,8 +37,9 @@ class Simulation:
             "oda.cassandra.hosts": "a:1",
             "oda.elasticsearch.urls": "http://a:1",
             "oda.window.size_ms": random.choice((500, 2000)),
-            "oda.window.lateness_ms": random.choice((0, 0, 300)),
+            "oda.window.lateness_ms": random.choice((0, 0, 300, 1500)),
             "oda.window.idle_ms": random.choice((0, 1000)),
+            "oda.window.expire_ms": random.choice((4000, 86_400_000)),
             "oda.judge.sigmas": random.choice((1.0, 2.0)),
             "oda.readings.backlog": random.choice((50, 100_000)),
             "oda.snapshots.interval_ms": random.choice((300, 1000)),
@@ -78,7 +79,7 @@ class Simulation:
     def run(self) -> None:
         """Raises BrokenPromiseError when something happens that must not, or too little."""
         self.topic.committing = self._check_commit
-        until = self.events.random.uniform(10, 30)
+        until = self.events.random.uniform(8, 22)
         self._produce()
         self._strike()
         self.events.run(until)
@@ -107,8 +108,12 @@ class Simulation:
             value = random.choice((random.gauss(5, 1), 5.0, 100.0 * random.random()))
             message = {"series": name, "time": time, "value": value}
             self.topic.append(partition, name.encode(), json.dumps(message).encode(), gap=gap)
-        if random.random() < 0.02 and len(self.series) > 1:
-            self.series.pop()  # it falls silent
+        if random.random() < 0.04:  # one falls silent, or comes, perhaps again
+            name = f"s{random.randrange(8)}"
+            if name not in self.series:
+                self.series.append(name)
+            elif len(self.series) > 1:
+                self.series.remove(name)
         self.events.soon(0.8, self._produce)
 
     def _not_a_reading(self) -> tuple[bytes | None, bytes | None]:
@@ -181,8 +186,8 @@ class Simulation:
 
     def _refuse(self) -> None:
         store = self.events.random.choice(list(self.stores.values()))
-        store.refuses_until = self.events.now + self.events.random.uniform(0.5, 15)
-        self.events.note(f"{store.name} refuses until {store.refuses_until:.1f}")
+        store.mended_at = self.events.now + self.events.random.uniform(0.5, 15)
+        self.events.note(f"{store.name} refuses what it is given until {store.mended_at:.1f}")
 
     def _slow(self) -> None:
         self.topology.slow = self.events.random.choice((0.1, 3.0))
@@ -216,6 +221,8 @@ class Simulation:
         self.topology.loss, self.topology.delay, self.topology.slow = 0.0, 0.05, 0.1
         for server in (self.topic, self.heads, *self.stores.values()):
             server.away_until = 0.0
+        for store in self.stores.values():
+            store.mended_at = min(store.mended_at, self.events.now)
         for process in list(self.topology.processes):
             process.sleeps_until = 0.0
             if process.component.is_spout and self.was_shared:

@@ -27,15 +27,13 @@ class Kept:
 
     Attributes:
         away_until: it answers nobody before that.
-        refuses_until: it takes no rows before that, or only some.
-        slow: seconds that a write takes at most.
+        mended_at: before that it takes no row, and from who had opened it before that, either.
     """
 
     def __init__(self, events: Events, name: str) -> None:
         self.events, self.name = events, name
         self.rows: dict[Place, Any] = {}
-        self.away_until = self.refuses_until = 0.0
-        self.slow = 0.05
+        self.away_until = self.mended_at = 0.0
 
     def put(self, place: Place, row: Any) -> None:
         if self.rows.setdefault(place, row) != row:
@@ -53,26 +51,22 @@ class Client:
 
     def __init__(self, store: Kept) -> None:
         store.require()
-        self._store = store
-        self._was_refused = False
+        self._store, self._opened = store, store.events.now
 
     def write(self, items: Sequence[Item]) -> None:
         self._store.require()
-        if self._was_refused:
-            raise BrokenPromiseError(f"{self._store.name} refused, and is not opened anew")
+        if self._opened < self._store.mended_at and items:
+            raise Refused(f"{self._store.name} has no such column")
         random = self._store.events.random
-        self._was_refused = self._store.events.now < self._store.refuses_until
-        fails = self._was_refused or self._store.events.chance(0.05)
+        fails = self._store.events.chance(0.05)
         for place, row in chain.from_iterable(map(_placed, items)):
             if not fails or random.random() < 0.5:
                 self._store.put(place, row)
-        if self._was_refused:
-            raise Refused(f"{self._store.name}: no such column")
         if fails:
             raise AwayError(f"{self._store.name} has done a part")
 
     def close(self) -> None:
-        pass
+        """There is nothing to let go of."""
 
 
 def _placed(item: Item) -> Iterator[tuple[Place, Any]]:
@@ -91,12 +85,12 @@ class Heads:
 
     def __init__(self, events: Events) -> None:
         self.events = events
-        self.heads: dict[int, tuple[int, int, bytes | None]] = {}  # position, owner, data
+        self.heads: dict[int, tuple[int, int, list[bytes]]] = {}  # position, owner, parts
         self.away_until = 0.0
         self.owners = count(1)
 
     def position(self, partition: int) -> int:
-        return self.heads.get(partition, (0, 0, None))[0]
+        return self.heads.get(partition, (0, 0, []))[0]
 
 
 class Snapshots:
@@ -108,23 +102,26 @@ class Snapshots:
         self._owner = next(heads.owners)
         self._seen: dict[int, tuple[int, int]] = {}
 
-    def load(self, partition: int) -> bytes | None:
+    def load(self, partition: int) -> list[bytes]:
         self._require()
-        position, _, data = self._heads.heads.get(partition, (-1, 0, None))
-        self._put(partition, position, data)
-        return data
+        position, _, parts = self._heads.heads.get(partition, (-1, 0, []))
+        self._put(partition, position, parts)
+        return parts
 
-    def save(self, partition: int, position: int, data: bytes) -> None:
+    def save(self, partition: int, position: int, data: bytes, is_whole: bool) -> None:
         self._require()
-        now = self._heads.heads[partition][:2]
-        if now != self._seen[partition] and now != (position, self._owner):
+        *now, parts = self._heads.heads[partition]
+        if now == [position, self._owner]:  # a repetition
+            self._seen[partition] = position, self._owner
+            return
+        if tuple(now) != self._seen[partition]:
             raise FencedError(f"partition {partition} was taken over: {now}, not {self._seen[partition]}")
         if position < now[0]:
             raise BrokenPromiseError(f"partition {partition}: a snapshot goes back from {now[0]} to {position}")
-        self._put(partition, position, data)
+        self._put(partition, position, [data] if is_whole else [*parts, data])
 
-    def _put(self, partition: int, position: int, data: bytes | None) -> None:
-        self._heads.heads[partition] = position, self._owner, data
+    def _put(self, partition: int, position: int, parts: list[bytes]) -> None:
+        self._heads.heads[partition] = position, self._owner, parts
         if self._heads.events.chance(0.05):
             raise AwayError("Cassandra's answer got lost")
         self._seen[partition] = position, self._owner

@@ -131,6 +131,7 @@ class Process:
             wall=lambda: START + self.events.now + drift,
             sleep=lambda _: None,
             start=lambda writer: Thread(self, writer),
+            draw=lambda: self.events.random.getrandbits(62),
         )
         topology.wire(code)
         self.call(lambda: code.initialize(topology.options, topology.context(component, index)))

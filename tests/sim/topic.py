@@ -5,7 +5,9 @@ Records are bytes, as collectors make them, with what is no reading among them, 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
+from operator import attrgetter
 from typing import NamedTuple
 
 from oda.core import clock
@@ -59,7 +61,9 @@ class Topic:
         self.ends[number] = self.committed[number] = 0
 
     def between(self, partition: int, start: int, most: int) -> list[Record]:
-        return [record for record in self.records[partition] if record.offset >= start][:most]
+        records = self.records[partition]
+        first = bisect_left(records, start, key=attrgetter("offset"))
+        return records[first : first + most]
 
     def require(self) -> None:
         if self.events.now < self.away_until:
@@ -123,9 +127,9 @@ class ClockWriter:
     def __init__(self, topic: Topic, settings: Settings) -> None:
         self._topic, self._group = topic, settings.kafka.group
 
-    def write(self, partition: int, position: int, through: dict[str, int]) -> None:
+    def write(self, partition: int, position: int, through: dict[str, int], ended: list[str]) -> None:
         self._topic.require()
-        for value in clock.encode(self._group, position, through):
+        for value in clock.encode(self._group, position, through, ended):
             self._topic.append(partition, clock.KEY, value)
         if self._topic.events.chance(0.1):
             raise AwayError("Kafka's answer got lost")

@@ -11,16 +11,32 @@ from oda.audit.message import CLOCK_KEY, read_clock_record
 from oda.core.clock import KEY, MOST_SERIES, ClockRecord, decode, encode
 from oda.core.reading import MAX_TIME, RejectedError
 
+GOOD = {"group": "oda", "position": 7, "through": {"a": 2000}}
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=249)
 
 
 @given(
-    st.text(st.characters(codec="utf-8")), st.integers(0, 2**63 - 1), st.dictionaries(names, st.integers(0, MAX_TIME))
+    st.text(st.characters(codec="utf-8")),
+    st.integers(0, 2**63 - 1),
+    st.dictionaries(names, st.integers(0, MAX_TIME)),
+    st.lists(names),
 )
-def test_both_implementations_read_what_was_written(group: str, position: int, through: dict[str, int]) -> None:
-    for value in encode(group, position, through):
-        assert decode(value) == ClockRecord(group, position, through)
-        assert read_clock_record(value) == (group, position, through)
+def test_both_implementations_read_what_was_written(
+    group: str, position: int, through: dict[str, int], ended: list[str]
+) -> None:
+    found = [decode(value) for value in encode(group, position, through, ended)]
+    assert [read_clock_record(value) for value in encode(group, position, through, ended)] == [
+        (one.group, one.position, one.through, tuple(one.ended)) for one in found
+    ]
+    assert all((one.group, one.position) == (group, position) for one in found)
+    assert {name: start for one in found for name, start in one.through.items()} == through
+    assert [name for one in found for name in one.ended] == ended
+
+
+def test_a_record_of_a_version_that_ended_no_series_is_read() -> None:
+    data = msgspec.json.encode(GOOD)
+    assert decode(data) == ClockRecord("oda", 7, {"a": 2000}, [])
+    assert read_clock_record(data) == ("oda", 7, {"a": 2000}, ())
 
 
 def test_many_series_are_told_in_records_that_kafka_takes() -> None:
@@ -38,7 +54,6 @@ def test_the_key_is_no_series() -> None:
         KEY.decode()
 
 
-GOOD = {"group": "oda", "position": 7, "through": {"a": 2000}}
 BAD = {
     "nothing": None,
     "no JSON": b"{",

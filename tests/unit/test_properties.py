@@ -32,7 +32,11 @@ Row = ClosedWindow | Anomaly
 Log = dict[int, Reading | ClockMark]  # by offset; an offset that is not there is a gap or was rejected
 
 rules = st.builds(
-    Window, size_ms=st.sampled_from([1, 10]), lateness_ms=st.sampled_from([0, 3, 25]), idle_ms=st.sampled_from([0, 5])
+    Window,
+    size_ms=st.sampled_from([1, 10]),
+    lateness_ms=st.sampled_from([0, 3, 25]),
+    idle_ms=st.sampled_from([0, 5]),
+    expire_ms=st.sampled_from([60, 1_000_000]),
 )
 judgements = st.builds(
     Judge,
@@ -47,9 +51,15 @@ names = st.sampled_from("abc")
 steps = st.lists(st.tuples(st.integers(0, 3), names, st.integers(-15, 12), values), max_size=30)
 """Readings to be: offsets that are skipped before it, series, step in time, value."""
 clocks = st.lists(
-    st.tuples(st.integers(0, 120), st.integers(0, 120), st.dictionaries(names, st.integers(0, 60))), max_size=6
+    st.tuples(
+        st.integers(0, 120),
+        st.integers(0, 120),
+        st.dictionaries(names, st.integers(0, 60)),
+        st.lists(names, max_size=2),
+    ),
+    max_size=6,
 )
-"""Clock records to be: offset, position, the windows that they close."""
+"""Clock records to be: offset, position, the windows that they close, the series that they end."""
 
 
 def extend(log: Log, end: int, now: int, added: list[tuple[int, str, int, float]]) -> tuple[int, int]:
@@ -78,7 +88,7 @@ def reference_of(log: Log, window: Window, judgement: Judge) -> Reference:
         if isinstance(entry, Reading):
             reference.read(offset, entry)
         else:
-            reference.read_clock(offset, message.ClockRecord("", entry.position, entry.through))
+            reference.read_clock(offset, message.ClockRecord("", entry.position, entry.through, tuple(entry.ended)))
     return reference
 
 
@@ -89,15 +99,15 @@ def by_place(rows: list[Row]) -> list[Row]:
 @given(steps, clocks, st.lists(st.integers(0, 120), max_size=12), rules, judgements)
 def test_any_cut(
     added: list[tuple[int, str, int, float]],
-    records: list[tuple[int, int, dict[str, int]]],
+    records: list[tuple[int, int, dict[str, int], list[str]]],
     cuts: list[int],
     window: Window,
     judgement: Judge,
 ) -> None:
     log: Log = {}
     end, _ = extend(log, 0, 0, added)
-    for offset, position, through in records:
-        log.setdefault(offset, ClockMark(offset, position, through))
+    for offset, position, through, ended in records:
+        log.setdefault(offset, ClockMark(offset, position, through, ended))
         end = max(end, offset + 1)
     ends = sorted({min(cut, end) for cut in cuts} | {end})
     machine = PartitionWindows(window)
@@ -140,7 +150,7 @@ class Bolt:
     partition: Partition
     owner: int = 0
     saving: Save | None = None
-    records: list[tuple[int, dict[str, int]]] = field(default_factory=list)
+    records: list[Mark] = field(default_factory=list)
 
 
 @dataclass
@@ -148,7 +158,7 @@ class Head:
     """Of the snapshots in Cassandra."""
 
     position: int
-    data: bytes
+    parts: list[bytes]
     owner: int = 0
 
 
@@ -180,11 +190,15 @@ class World(RuleBasedStateMachine):
         self.queue: list[tuple[int, Batch]] = []
         self.outputs: dict[int, tuple[int, list[Row]]] = {}
         # Cassandra
-        self.head = Head(0, snapshot.encode(PartitionWindows(window)))
+        self.head = Head(0, [])
         self.store: dict[tuple[type[Row], int], Row] = {}
         # Spouts and bolts
         self.spouts = [self.new_spout(1_000) for _ in range(PROCESSES)]
         self.bolts = [self.new_bolt() for _ in range(PROCESSES)]
+
+    def later(self) -> float:
+        """Time, as a bolt knows it: more of it than any save waits for."""
+        return 10.0 * next(self.numbers)
 
     def new_spout(self, clock: int) -> Spout:
         return Spout(next(self.numbers), clock, Progress(self.committed, timeout=0.0))
@@ -262,7 +276,7 @@ class World(RuleBasedStateMachine):
     def receive(self, number: int, batch: Batch, tree: int) -> None:
         bolt = self.bolts[number]
         try:
-            self.do(bolt, bolt.partition.receive(batch, tree, 0.0))
+            self.do(bolt, bolt.partition.receive(batch, tree, self.later()))
         except OvertakenError:
             self.restart_bolt(number)
 
@@ -297,13 +311,13 @@ class World(RuleBasedStateMachine):
         for action in actions:
             if isinstance(action, Load):
                 bolt.owner = self.head.owner = next(self.numbers)
-                self.do(bolt, bolt.partition.loaded(snapshot.decode(self.head.data, self.window), 0.0))
+                self.do(bolt, bolt.partition.loaded(snapshot.decode(self.head.parts, self.window), self.later()))
                 continue
             if isinstance(action, Save):
                 bolt.saving = action
                 continue
             if isinstance(action, Mark):
-                bolt.records.append(tuple(action))
+                bolt.records.append(action)
                 continue
             assert not isinstance(action, Skip), "no snapshot reached what is committed"
             if isinstance(action, Fail):
@@ -324,8 +338,8 @@ class World(RuleBasedStateMachine):
     def write_clock(self, number: int, written: int) -> None:
         """Once or, when the answer gets lost, twice."""
         records, self.bolts[number].records = self.bolts[number].records, []
-        for position, through in records * written:
-            self.log[self.end] = ClockMark(self.end, position, through)
+        for mark in records * written:
+            self.log[self.end] = ClockMark(self.end, *mark)
             self.end += 1
 
     @rule(number=which, crash=st.booleans())
@@ -333,15 +347,15 @@ class World(RuleBasedStateMachine):
         bolt = self.bolts[number]
         if bolt.saving is None:
             return
-        (position, data), bolt.saving = bolt.saving, None
+        (position, data, is_whole), bolt.saving = bolt.saving, None
         fenced = self.head.owner != bolt.owner
         if not fenced:
             assert position >= self.head.position, "snapshots never go back"
-            self.head = Head(position, data, bolt.owner)
+            self.head = Head(position, [data] if is_whole else [*self.head.parts, data], bolt.owner)
         if fenced or crash:
             self.restart_bolt(number)
         else:
-            self.do(bolt, bolt.partition.saved(position, 0.0))
+            self.do(bolt, bolt.partition.saved(position, self.later()))
 
     @rule(number=which)
     def save(self, number: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oda.core.batch import Batch, Readings
+from oda.core.batch import Batch, ClockMark, Readings
 from oda.core.reading import Reading
 from oda.core.silence import Silence
 from oda.core.windows import PartitionWindows
@@ -19,39 +19,56 @@ def applied() -> PartitionWindows:
     return windows
 
 
+def over(silence: Silence, clock: int, windows: PartitionWindows) -> dict[str, int]:
+    return silence.due(clock, windows)[0]
+
+
 def test_a_window_is_over_when_its_series_has_been_silent_for_long_enough() -> None:
     silence, windows = Silence(0), applied()
     silence.heard(10_000, OPEN)
-    assert silence.due(10_599, windows) == {}
-    assert silence.due(10_600, windows) == {"a": 0, "b": 2000}
+    assert over(silence, 10_599, windows) == {}
+    assert over(silence, 10_600, windows) == {"a": 0, "b": 2000}
 
 
 def test_what_is_over_is_told_once() -> None:
     silence, windows = Silence(0), applied()
     silence.heard(0, OPEN)
-    assert silence.due(600, windows) != {}
-    assert silence.due(9000, windows) == {}
+    assert over(silence, 600, windows) != {}
+    assert over(silence, 9000, windows) == {}
 
 
 def test_a_series_that_was_heard_again_meanwhile_is_told_again() -> None:
     silence, windows = Silence(0), applied()
     silence.heard(0, OPEN)
-    silence.due(600, windows)
+    over(silence, 600, windows)
     silence.heard(700, ["a"])
-    assert silence.due(9000, windows) == {"a": 0}
+    assert over(silence, 9000, windows) == {"a": 0}
 
 
 def test_what_was_not_heard_of_counts_from_the_beginning_of_the_run() -> None:
     silence, windows = Silence(300_000), applied()
-    assert silence.due(300_599, windows) == {}
-    assert silence.due(300_600, windows) == {"a": 0, "b": 2000}
+    assert over(silence, 300_599, windows) == {}
+    assert over(silence, 300_600, windows) == {"a": 0, "b": 2000}
 
 
 def test_a_replay_tells_of_no_later_time() -> None:
     silence, windows = Silence(0), applied()
     silence.heard(5000, OPEN)
     silence.heard(100, OPEN)
-    assert silence.due(5599, windows) == {}
-    silence.due(5600, windows)
+    assert over(silence, 5599, windows) == {}
+    over(silence, 5600, windows)
     silence.heard(100, OPEN)
-    assert silence.due(9000, windows) == {}, "and nothing is told again"
+    assert over(silence, 9000, windows) == {}, "and nothing is told again"
+
+
+def test_a_series_ends_when_it_has_been_silent_for_very_long_and_nothing_of_it_is_open() -> None:
+    silence, windows = Silence(0), applied()
+    windows.rules = windows.rules.model_copy(update={"expire_ms": 20_000})
+    silence.heard(1000, OPEN)
+    assert silence.due(21_000, windows) == ({"a": 0, "b": 2000}, []), "they are still open"
+    closing = ClockMark(2, 2, {"a": 0, "b": 2000})
+    windows.apply(Batch(0, 1, 0, 2, 3, 0, 0, Readings.of([], []), [closing]))
+    silence.heard(5000, ["b"])
+    assert silence.due(22_000, windows) == ({}, ["a"])
+    assert silence.due(23_500, windows) == ({}, []), "it is told once"
+    assert silence.due(25_000, windows) == ({}, ["b"])

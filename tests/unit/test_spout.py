@@ -123,7 +123,7 @@ def test_a_log_that_is_another_one_stops_it_and_is_told_in_the_storm_ui():
 def test_when_the_machines_clock_is_set_the_clock_of_a_run_goes_on_as_it_was():
     elapsed, wall = [500.0], [1_732_300_000.0]
     spout = new_spout(None, World(monotonic=lambda: elapsed[0], wall=lambda: wall[0]))
-    assert (spout.epoch, spout._now()) == (1_732_300_000_000, 1_732_300_000_000)
+    assert spout._now() == 1_732_300_000_000
     elapsed[0] += 0.25
     wall[0] += 3_600
     assert spout._now() == 1_732_300_000_250

@@ -25,11 +25,15 @@ CLOCK_KEY = b"\xffoda.clock"
 
 
 class ClockRecord(NamedTuple):
-    """Its group, the position up to which its writer had read, by series the start of the last window to close (ms)."""
+    """Its group, the position up to which its writer had read, by series the start of the last window to close (ms).
+
+    And the series that end.
+    """
 
     group: str
     position: int
     through: dict[str, int]
+    ended: tuple[str, ...] = ()
 
 
 class _Object(list[tuple[str, Any]]):
@@ -80,7 +84,7 @@ def read_clock_record(data: bytes | None) -> ClockRecord | None:
         if not isinstance(content, _Object):
             return None
         fields = {name: _READ_CLOCK[name](value) for name, value in content if name in _READ_CLOCK}
-        return ClockRecord(*(fields[name] for name in ("group", "position", "through")))
+        return ClockRecord(fields["group"], fields["position"], fields["through"], fields.get("ended", ()))
     except (ValueError, KeyError):
         return None
 
@@ -176,8 +180,15 @@ def _through(value: Any) -> dict[str, int]:
     return {_series(name): _integer(start, 2**43) for name, start in value}
 
 
+def _ended(value: Any) -> tuple[str, ...]:
+    if type(value) is not list:
+        raise ValueError
+    return tuple(_series(name) for name in value)
+
+
 _READ_CLOCK: dict[str, Callable[[Any], Any]] = {
     "group": _group,
     "position": lambda value: _integer(value, 2**63),
     "through": _through,
+    "ended": _ended,
 }

@@ -117,7 +117,8 @@ class Reference:
         """Apply the clock record at `offset`; offsets ascend, those of readings included.
 
         For each series it closes the windows up to the one that starts at the given time, unless the series has had
-        a reading at or behind the record's position.
+        a reading at or behind the record's position. A series that ends so is as if it had never been, unless it has
+        such a reading, or an open window.
         """
         for name, start in record.through.items():
             series = self._series.get(name)
@@ -125,6 +126,10 @@ class Reference:
                 due = [number for number in series.open if number <= start // self._size]
                 if due:
                     self._close(name, series, max(due), offset, clock=True)
+        for name in record.ended:
+            series = self._series.get(name)
+            if series is not None and series.latest_offset < record.position and not series.open:
+                del self._series[name]
 
     def _close(self, name: str, series: _Series, through: int, at: int, *, clock: bool) -> None:
         for number in sorted(number for number in series.open if number <= through):

@@ -73,15 +73,16 @@ class Readings(NamedTuple):
 
 
 class ClockMark(msgspec.Struct, frozen=True, array_like=True):
-    """A clock record (see `oda.core.clock`) at its place in the log: it closes windows of silent series.
+    """A clock record (see `oda.core.clock`) at its place in the log: it closes windows of silent series, and ends some.
 
-    `through` has for each series the start of its last window that closes, epoch ms. It holds for those of which no
-    reading lies at or behind `position`.
+    `through` has for each series the start of its last window that closes, epoch ms. It holds, like `ended`, for those
+    of which no reading lies at or behind `position`.
     """
 
     offset: int
     position: int
     through: dict[str, int]
+    ended: list[str] = []
 
 
 class Batch(NamedTuple):

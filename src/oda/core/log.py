@@ -55,5 +55,5 @@ def read(records: Sequence[Record], group: str, max_ahead: int) -> Meaning:
             meaning.rejected[number] = str(error)
         else:
             if found.group == group:
-                meaning.marks.append(ClockMark(records[number].offset, found.position, found.through))
+                meaning.marks.append(ClockMark(records[number].offset, found.position, found.through, found.ended))
     return meaning

@@ -31,6 +31,12 @@ from oda.settings import Window
 _GAP_SECONDS = 1.0
 """How long a gap may stay, as replays come in any order, until what is missing is asked for, time and again."""
 
+_SAVE_BYTES = 4 * 2**20
+"""Of snapshots in a second, at most: what encodes and stores them takes a few hundredths of a core."""
+
+_MOST_SAVE_SECONDS = 5.0
+"""However large a snapshot is: until it is durable, nothing before it is acknowledged, and Storm's time-out runs."""
+
 _MOST_RUNS = 8
 """Of the spout that are known, those before them that should be dead included."""
 
@@ -70,6 +76,7 @@ class Save(NamedTuple):
 
     position: int
     data: bytes
+    is_whole: bool
 
 
 class Mark(NamedTuple):
@@ -77,6 +84,7 @@ class Mark(NamedTuple):
 
     position: int
     through: dict[str, int]
+    ended: list[str]
 
 
 class Skip(NamedTuple):
@@ -107,6 +115,7 @@ class Partition:
         self._is_loading = self._is_saving = False
         self._is_new = True
         self._durable = 0
+        self._saved_whole = self._saved_changes = 0  # bytes: of the last whole state, and of changes to it since then
         self._committed = 0
         self._next_save = -inf
         self._next_recall: float | None = None
@@ -143,8 +152,10 @@ class Partition:
         actions = self._meet(epoch, clock)
         if self._windows is None:
             return actions + self._load()
-        if position == self._windows.position and (through := self._runs[epoch].due(clock, self._windows)):
-            actions.append(Mark(position, through))
+        if position == self._windows.position:
+            through, ended = self._runs[epoch].due(clock, self._windows)
+            if through or ended:
+                actions.append(Mark(position, through, ended))
         return actions
 
     def tick(self, now: float) -> list[Action]:
@@ -155,8 +166,14 @@ class Partition:
         if self._windows is None or self._is_saving or now < self._next_save or self.position <= self._durable:
             return []
         self._is_saving = True
-        self._next_save = now + self._save_seconds
-        return [Save(self.position, snapshot.encode(self._windows))]
+        is_whole = self._saved_changes >= self._saved_whole
+        data = snapshot.encode(self._windows) if is_whole else snapshot.encode_changes(self._windows)
+        if is_whole:
+            self._saved_whole, self._saved_changes = len(data), 0
+        else:
+            self._saved_changes += len(data)
+        self._next_save = now + max(self._save_seconds, min(len(data) / _SAVE_BYTES, _MOST_SAVE_SECONDS))
+        return [Save(self.position, data, is_whole)]
 
     def saved(self, position: int, now: float) -> list[Action]:
         """The snapshot of this position is durable: acknowledge what waited for it."""

@@ -1,4 +1,4 @@
-"""Which series have been silent for so long that their windows are over.
+"""Which series have been silent for so long that their windows are over, or the series itself.
 
 What this sees depends on a clock, so it decides nothing: its findings become clock records (see `oda.core.clock`).
 Silence is what one run of the spout saw, by a clock that only goes forward: another run counts for itself, since its
@@ -11,6 +11,11 @@ from collections.abc import Iterable
 
 from oda.core.windows import PartitionWindows
 
+_LOOKS = 20
+"""For series that end, in the time that it takes for one."""
+
+_END = -1
+
 
 class Silence:
     """The series of one partition, as one run of the spout has heard of them.
@@ -21,23 +26,26 @@ class Silence:
     Example:
         silence = Silence(batch.clock)
         silence.heard(batch.clock, batch.readings.names)
-        through = silence.due(clock, windows)               # what a clock record should say
+        through, ended = silence.due(clock, windows)        # what a clock record should say
     """
 
     def __init__(self, since: int) -> None:
-        self._since = since
+        self._since = self._newest = since
         self._heard: dict[str, int] = {}
         self._asked: dict[str, int] = {}
+        self._next_end = since
 
     def heard(self, clock: int, series: Iterable[str]) -> None:
         """Readings of these series came at a time of the run's clock (ms); a replay tells of no other time."""
-        for name in series:
-            if clock > self._heard.get(name, -1):
-                self._heard[name] = clock
-                self._asked.pop(name, None)
+        if clock < self._newest:
+            series = [name for name in series if clock > self._heard.get(name, self._since)]
+        self._newest = max(self._newest, clock)
+        self._heard.update(dict.fromkeys(series, clock))
+        for name in self._asked.keys() & series:
+            del self._asked[name]
 
-    def due(self, clock: int, windows: PartitionWindows) -> dict[str, int]:
-        """By series the start of its last window that is over, epoch ms; each is told once.
+    def due(self, clock: int, windows: PartitionWindows) -> tuple[dict[str, int], list[str]]:
+        """By series the start of its last window that is over, epoch ms, and the series that end; each is told once.
 
         A window is over when `largest time + (clock - arrival of the last reading)` passes its end + lateness + idle.
 
@@ -45,14 +53,35 @@ class Silence:
             clock: a time of the run's clock (ms) as of which the whole log had been read.
             windows: that log, applied.
         """
+        return self._over(clock, windows), self._ended(clock, windows)
+
+    def _over(self, clock: int, windows: PartitionWindows) -> dict[str, int]:
         rules, found = windows.rules, {}
         grace = rules.size_ms + rules.lateness_ms + rules.idle_ms
-        for name, state in windows.series.items():
-            if not state.open:
-                continue
+        for name in windows.open:
+            state = windows.series[name]
             virtual_time = state.max_time + clock - self._heard.get(name, self._since)
             over = [n for n in state.open if virtual_time >= n * rules.size_ms + grace]
             if over and self._asked.get(name) != max(over):
                 self._asked[name] = max(over)
                 found[name] = max(over) * rules.size_ms
+        return found
+
+    def _ended(self, clock: int, windows: PartitionWindows) -> list[str]:
+        """All series are looked at, so not each time."""
+        expire = windows.rules.expire_ms
+        if clock < self._next_end:
+            return []
+        self._next_end = clock + expire // _LOOKS
+        self._heard = {name: time for name, time in self._heard.items() if name in windows.series}
+        self._asked = {name: what for name, what in self._asked.items() if name in windows.series}
+        found = [
+            name
+            for name, state in windows.series.items()
+            if clock >= self._heard.get(name, self._since) + expire
+            and state.last_offset >= 0
+            and not state.open
+            and self._asked.get(name) != _END
+        ]
+        self._asked |= dict.fromkeys(found, _END)
         return found

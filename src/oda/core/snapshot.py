@@ -1,4 +1,4 @@
-"""A snapshot: the state of one partition's windows as bytes.
+"""A snapshot: the state of one partition's windows as bytes, or what has changed in it since the one before.
 
 The format has a version, and the window rules are part of it: windows of another size can't go on
 from it, and saying so is better than wrong numbers. Its last element is a checksum of all bytes before it,
@@ -8,6 +8,7 @@ so damage is found, whatever it is.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
 import msgspec
 
@@ -15,7 +16,7 @@ from oda.core.windows import PartitionWindows, Series
 from oda.errors import UserError
 from oda.settings import Window
 
-FORMAT = 2
+FORMAT = 3
 
 
 class SnapshotError(UserError):
@@ -33,6 +34,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     position: int
     forgotten: int
     series: list[Series]
+    gone: list[str]
     checksum: bytes
 
 
@@ -44,10 +46,20 @@ _WAY_OUT = "Submit the topology's former version or settings again, or start ane
 
 
 def encode(windows: PartitionWindows) -> bytes:
-    """The state of a partition as bytes; grows by about 200 bytes a series."""
+    """The whole state of a partition; grows by about 200 bytes a series."""
+    windows.take_changes()
+    return _encode(windows, list(windows.series.values()), [])
+
+
+def encode_changes(windows: PartitionWindows) -> bytes:
+    """What has changed since either was called the last time."""
+    return _encode(windows, *windows.take_changes())
+
+
+def _encode(windows: PartitionWindows, series: list[Series], gone: list[str]) -> bytes:
     rules = windows.rules
     header = FORMAT, rules.size_ms, rules.lateness_ms, windows.position, windows.forgotten
-    content = _encoder.encode(_Snapshot(*header, list(windows.series.values()), b""))[:-_EMPTY]
+    content = _encoder.encode(_Snapshot(*header, series, gone, b""))[:-_EMPTY]
     return content + _encoder.encode(_checksum(content))
 
 
@@ -59,12 +71,26 @@ _EMPTY, _CHECKSUM = len(_encoder.encode(b"")), len(_encoder.encode(_checksum(b""
 """Bytes of no checksum, and of one."""
 
 
-def decode(data: bytes, rules: Window) -> PartitionWindows:
-    """The state that `encode` wrote.
+def decode(parts: Sequence[bytes], rules: Window) -> PartitionWindows:
+    """The state that a whole snapshot and all changes since have, in the order in which they were made.
 
     Raises:
         SnapshotError: unknown format, other window rules, or damaged bytes.
     """
+    series: dict[str, Series] = {}
+    position = forgotten = 0
+    for part in parts:
+        found = _decode(part, rules)
+        position, forgotten = found.position, found.forgotten
+        series |= {state.name: state for state in found.series}
+        for name in found.gone:
+            series.pop(name, None)
+    windows = PartitionWindows(rules)
+    windows.restore(position, forgotten, series.values())
+    return windows
+
+
+def _decode(data: bytes, rules: Window) -> _Snapshot:
     try:
         found = _header.decode(data).format
         if found != FORMAT:
@@ -80,6 +106,4 @@ def decode(data: bytes, rules: Window) -> PartitionWindows:
     ):
         if is_ != was:
             raise SnapshotError(f"{name} is {is_}, but the snapshot was made with {was}. {_WAY_OUT}")
-    windows = PartitionWindows(rules)
-    windows.restore(snapshot.position, snapshot.forgotten, snapshot.series)
-    return windows
+    return snapshot

@@ -19,9 +19,10 @@ results are the same to the last bit.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import sqrt
-from operator import attrgetter
+from operator import attrgetter, itemgetter
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -38,6 +39,10 @@ _TIME_MASK = 2**_TIME_BITS - 1
 _closed_at = attrgetter("closed_at")
 
 
+_NONE = ClosedWindow("", 2**_TIME_BITS, 2**_TIME_BITS, 0, 0.0, 0.0, -1, -1, -1, "clock", 0)
+"""In place of a baseline where a series has none any more: no reading is judged by a window of no readings."""
+
+
 class OpenWindow(msgspec.Struct, array_like=True, gc=False):
     """Sums of a window that has not closed: of `value - shift`, where `shift` is the first value."""
 
@@ -50,10 +55,10 @@ class OpenWindow(msgspec.Struct, array_like=True, gc=False):
 
 
 class Series(msgspec.Struct, array_like=True):
-    """What is kept of one series; `closed` is its part of the ledger, oldest first.
+    """What is kept of one series; `closed` is its part of the ledger, oldest first, `ends` the offsets where it ended.
 
-    `max_time` in epoch ms; `last_offset` is that of its last reading, late or not; `closed_through`
-    is the number of the last window that has closed, whether it held readings or not.
+    `max_time` in epoch ms; `last_offset` is that of its last reading, late or not, -1 if there was none since the
+    series ended; `closed_through` is the number of the last window that has closed, whether it held readings or not.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Series(msgspec.Struct, array_like=True):
     late: int = 0
     open: dict[int, OpenWindow] = {}
     closed: list[ClosedWindow] = []
+    ends: list[int] = []
 
 
 class Gap(Exception):  # noqa: N818 - a condition, not a fault
@@ -75,6 +81,8 @@ class PartitionWindows:
     Attributes:
         position: every record before this offset has been applied.
         forgotten: what was put out before this offset has been acknowledged and is not known any more.
+        series: what is known of each, by name.
+        open: those that have open windows.
 
     Example:
         windows = PartitionWindows(settings.window)
@@ -87,7 +95,10 @@ class PartitionWindows:
         self.rules = rules
         self.position = self.forgotten = position
         self.series: dict[str, Series] = {}
+        self.open: set[str] = set()
         self._ledger: list[ClosedWindow] = []  # all series, by closed_at
+        self._ended: list[tuple[int, str]] = []  # at which offset, ascending; known until a replay can't ask for it
+        self._changed: set[str] = set()  # that are, or were, in `series`, since the newest snapshot
 
     # -- applying ------------------------------------------------------------------------------
 
@@ -133,6 +144,7 @@ class PartitionWindows:
         late = windows <= closed_through
         late_so_far = np.cumsum(late)
 
+        self._changed.update(readings.names)
         self._add(states, segment[~late], windows[~late], values[~late], offsets[~late])
 
         newly_closed = []
@@ -144,7 +156,7 @@ class PartitionWindows:
                 boundary = (number << _TIME_BITS) + (n + 1) * size + lateness
                 at = int(np.searchsorted(keys, boundary))
                 lateness_count = state.late + int(late_so_far[at] - late_before[number])
-                newly_closed.append(_close(state, n, size, int(offsets[at]), "data", lateness_count))
+                newly_closed.append(self._close(state, n, int(offsets[at]), "data", lateness_count))
             state.max_time = int(keys[last] & _TIME_MASK)
             state.closed_through = int(closed_through[last])
             state.late += int(late_so_far[last] - late_before[number])
@@ -158,8 +170,8 @@ class PartitionWindows:
             state = self.series[name] = Series(name)
         return state
 
-    @staticmethod
     def _add(
+        self,
         states: list[Series],
         segment: NDArray[np.int64],
         windows: NDArray[np.int64],
@@ -175,6 +187,7 @@ class PartitionWindows:
             windows_of = states[key >> _TIME_BITS].open
             window = windows_of.get(key & _TIME_MASK)
             if window is None:
+                self.open.add(states[key >> _TIME_BITS].name)
                 window = windows_of[key & _TIME_MASK] = OpenWindow(offset, value)
             opened.append(window)
         delta = values - np.array([window.shift for window in opened])[group]
@@ -191,14 +204,33 @@ class PartitionWindows:
             window.squares = square
 
     def _apply_mark(self, mark: ClockMark) -> None:
-        size = self.rules.size_ms
         for name, start in mark.through.items():
-            state = self.series.get(name)
-            if state is None or state.last_offset >= mark.position:
+            state = self._silent(name, mark)
+            if state is None:
                 continue
-            for n in sorted(n for n in state.open if n <= start // size):
-                self._ledger.append(_close(state, n, size, mark.offset, "clock", state.late))
+            for n in sorted(n for n in state.open if n <= start // self.rules.size_ms):
+                self._ledger.append(self._close(state, n, mark.offset, "clock", state.late))
                 state.closed_through = max(state.closed_through, n)
+        for name in mark.ended:
+            state = self._silent(name, mark)
+            if state and not state.open:
+                self.series[name] = Series(name, closed=state.closed, ends=[*state.ends, mark.offset])
+                self._ended.append((mark.offset, name))
+
+    def _silent(self, name: str, mark: ClockMark) -> Series | None:
+        """The state of a series that is, and that whoever wrote the mark had heard all of."""
+        state = self.series.get(name)
+        if state is None or not 0 <= state.last_offset < mark.position:
+            return None
+        self._changed.add(name)
+        return state
+
+    def _close(self, state: Series, n: int, closed_at: int, cause: Literal["data", "clock"], late: int) -> ClosedWindow:
+        row = _closed(state.name, n * self.rules.size_ms, self.rules.size_ms, state.open.pop(n), closed_at, cause, late)
+        state.closed.append(row)
+        if not state.open:
+            self.open.discard(state.name)
+        return row
 
     # -- outputs -------------------------------------------------------------------------------
 
@@ -217,9 +249,9 @@ class PartitionWindows:
         start = max(batch.start, self.forgotten)
         rows: list[tuple[int, int, ClosedWindow]] = []
         for index, name in enumerate(batch.readings.names):
-            for row in _newest_first(self.series.get(name), batch.end):
-                rows.append((index, max(row.closed_at, start), row))
-                if row.closed_at <= start:
+            for since, row in _newest_first(self.series.get(name), batch.end):
+                rows.append((index, max(since, start), row))
+                if since <= start:
                     break
         return Baselines.of(rows)
 
@@ -233,14 +265,32 @@ class PartitionWindows:
             while len(closed) > 1 and closed[0].closed_at < committed and closed[1].closed_at <= committed:
                 del closed[0]
         del self._ledger[:passed]
+        while self._ended and self._ended[0][0] < committed:
+            self._forget(*self._ended.pop(0))
+
+    def _forget(self, offset: int, name: str) -> None:
+        """A series ended there, and no replay can ask for what was before."""
+        state = self.series[name]
+        self._changed.add(name)
+        state.closed = [row for row in state.closed if row.closed_at > offset]
+        state.ends = [end for end in state.ends if end > offset]
+        if state.last_offset < 0 and not state.closed:
+            del self.series[name]
 
     # -- snapshots -----------------------------------------------------------------------------
 
-    def restore(self, position: int, forgotten: int, series: list[Series]) -> None:
+    def take_changes(self) -> tuple[list[Series], list[str]]:
+        """The series that have changed since this was asked the last time, and the names of those that are gone."""
+        changed, self._changed = self._changed, set()
+        return [self.series[name] for name in changed if name in self.series], list(changed - self.series.keys())
+
+    def restore(self, position: int, forgotten: int, series: Iterable[Series]) -> None:
         """Take over the state of a snapshot."""
         self.position, self.forgotten = position, forgotten
         self.series = {state.name: state for state in series}
-        self._ledger = sorted((row for state in series for row in state.closed), key=_closed_at)
+        self.open = {name for name, state in self.series.items() if state.open}
+        self._ledger = sorted((row for state in self.series.values() for row in state.closed), key=_closed_at)
+        self._ended = sorted((end, state.name) for state in self.series.values() for end in state.ends)
 
 
 def _column(states: list[Series], name: str) -> NDArray[np.int64]:
@@ -256,27 +306,34 @@ def _sums(so_far: list[float], group: NDArray[np.int64], values: NDArray[np.floa
     return sums.astype(np.float64, copy=False)
 
 
-def _close(state: Series, n: int, size: int, closed_at: int, cause: str, late: int) -> ClosedWindow:
-    window = state.open.pop(n)
+def _closed(
+    name: str, start: int, size: int, window: OpenWindow, closed_at: int, cause: Literal["data", "clock"], late: int
+) -> ClosedWindow:
     count, total = window.count, window.total
     variance = max(0.0, (window.squares - total * total / count) / count)
-    row = ClosedWindow(
-        state.name,
-        n * size,
-        (n + 1) * size,
+    return ClosedWindow(
+        name,
+        start,
+        start + size,
         count,
         window.shift + total / count,
         sqrt(variance),
         window.first_offset,
         window.last_offset,
         closed_at,
-        cause,  # type: ignore[arg-type]
+        cause,
         late,
     )
-    state.closed.append(row)
-    return row
 
 
-def _newest_first(state: Series | None, end: int) -> Iterator[ClosedWindow]:
-    if state is not None:
-        yield from (row for row in reversed(state.closed) if row.closed_at < end)
+def _newest_first(state: Series | None, end: int) -> Iterator[tuple[int, ClosedWindow]]:
+    """The baselines of a series with the offsets from which they apply, as of a position."""
+    if state is None:
+        return
+    if not state.ends:
+        yield from ((row.closed_at, row) for row in reversed(state.closed) if row.closed_at < end)
+        return
+    both = sorted(
+        [(row.closed_at, row) for row in state.closed] + [(at, _NONE) for at in state.ends], key=itemgetter(0)
+    )
+    yield from (one for one in reversed(both) if one[0] < end)  # of several that one record closes the last one first

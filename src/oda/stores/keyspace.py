@@ -78,8 +78,8 @@ def tables(settings: Cassandra) -> list[Table]:
     """All of the keyspace."""
     expiring = _TIME_WINDOWED.format(ttl=ttl_seconds(settings))
     bucket = f"bucket = crc32(series) mod {settings.buckets}"
-    # `topics` says which log the rows are of (see `oda.stores.origin`). The head of a snapshot names its newest
-    # complete version, whose chunks are written before it (see `oda.stores.snapshots`).
+    # `topics` says which log the rows are of (see `oda.stores.origin`). The head of a snapshot names the parts that it
+    # has, whose chunks are written before it (see `oda.stores.snapshots`).
     partition = {"group": "text", "topic": "text", "partition": "int"}
     version = {**partition, "version": "bigint", "owner": "uuid"}
     place = {"bucket": "int", "slot": "int", "series": "text"}
@@ -113,7 +113,12 @@ def tables(settings: Cassandra) -> list[Table]:
             expiring,
         ),
         Table("topics", {"topic": "text", "id": "uuid"}, ("topic",), ()),
-        Table("snapshots", {**version, "chunks": "int"}, tuple(partition), ()),
+        Table(
+            "snapshots",
+            {**version, "parts": "frozen<list<frozen<tuple<bigint, uuid, int>>>>"},
+            tuple(partition),
+            (),
+        ),
         Table(
             "snapshot_chunks",
             {**version, "chunk": "int", "data": "blob"},

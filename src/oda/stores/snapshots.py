@@ -1,7 +1,7 @@
 """Snapshots of the window bolt's partitions, in Cassandra.
 
-A snapshot may be larger than a Cassandra row should be, so it is written as chunks first, then its
-head is pointed at them, by a compare-and-set.
+A snapshot is a whole state and the changes to it since: parts, each written as chunks, since it may be larger than a
+row of Cassandra should be. Its head is pointed at them then, by a compare-and-set.
 
 A partition has one owner. Who loads its snapshot claims the head, and saves only while the head is as
 it was left: of two processes that work on one partition (a zombie, a topology submitted twice) the
@@ -32,12 +32,20 @@ class FencedError(FatalError):
     """Somebody else has claimed the partition, or saved a snapshot of it."""
 
 
-class Head(NamedTuple):
-    """What names the newest snapshot: its version, who saved or claimed it, and how many chunks it has."""
+class Part(NamedTuple):
+    """A whole state, or what changed up to a version: who saved it, in how many chunks."""
 
     version: int
     owner: uuid.UUID
     chunks: int
+
+
+class Head(NamedTuple):
+    """What names the newest snapshot: its version, who saved or claimed it, and its parts in order."""
+
+    version: int
+    owner: uuid.UUID
+    parts: tuple[Part, ...]
 
 
 class SnapshotStore:
@@ -49,13 +57,13 @@ class SnapshotStore:
         self._session = session = open_keyspace(settings.cassandra)
         heads = f"{settings.cassandra.keyspace}.snapshots"
         chunks = f"{settings.cassandra.keyspace}.snapshot_chunks"
-        self._read_head = session.prepare(f"SELECT version, owner, chunks FROM {heads} WHERE {_KEY}")
+        self._read_head = session.prepare(f"SELECT version, owner, parts FROM {heads} WHERE {_KEY}")
         self._read_head.consistency_level = ConsistencyLevel.LOCAL_SERIAL  # sees a compare-and-set under way
         self._first_head = session.prepare(
-            f"INSERT INTO {heads} ({_COLUMNS}, chunks) VALUES (?, ?, ?, ?, ?, ?) IF NOT EXISTS"
+            f"INSERT INTO {heads} ({_COLUMNS}, parts) VALUES (?, ?, ?, ?, ?, ?) IF NOT EXISTS"
         )
         self._next_head = session.prepare(
-            f"UPDATE {heads} SET version = ?, owner = ?, chunks = ? WHERE {_KEY} IF version = ? AND owner = ?"
+            f"UPDATE {heads} SET version = ?, owner = ?, parts = ? WHERE {_KEY} IF version = ? AND owner = ?"
         )
         of_version = f"{_KEY} AND version = ? AND owner = ?"
         self._read_chunks = session.prepare(f"SELECT data FROM {chunks} WHERE {of_version}")
@@ -65,54 +73,56 @@ class SnapshotStore:
         self._delete_chunks = session.prepare(f"DELETE FROM {chunks} WHERE {of_version}")
         self._heads: dict[int, Head] = {}
 
-    def load(self, partition: int) -> bytes | None:
-        """Claim a partition; returns its newest snapshot, or None. May be repeated.
+    def load(self, partition: int) -> list[bytes]:
+        """Claim a partition; returns the parts of its newest snapshot, or none. May be repeated.
 
         Raises:
             LookupError: somebody else claimed it or saved a snapshot just now.
         """
         found = self._head(partition)
-        if found is None:
-            self._replace(partition, None, Head(-1, self._owner, 0))
-            return None
-        chunks = [row.data for row in self._execute(self._read_chunks, partition, found.version, found.owner)]
-        if len(chunks) != found.chunks:
-            raise LookupError(
-                f"snapshot {found.version} of partition {partition}: {len(chunks)} of {found.chunks} chunks"
-            )
-        self._replace(partition, found, Head(found.version, self._owner, found.chunks), chunks)
-        return b"".join(chunks) if chunks else None
+        parts = [self._read(partition, part) for part in found.parts] if found else []
+        head = found._replace(owner=self._owner) if found else Head(-1, self._owner, ())
+        self._replace(partition, found, head)
+        self._heads[partition] = head
+        return parts
 
-    def save(self, partition: int, version: int, data: bytes) -> None:
+    def save(self, partition: int, version: int, data: bytes, is_whole: bool) -> None:
         """Make a snapshot durable; returns when it is. May be repeated. The partition must have been loaded.
+
+        Args:
+            partition: of the readings.
+            version: greater than that of the snapshot before.
+            data: the whole state, or what has changed since the snapshot before.
+            is_whole: which of the two.
 
         Raises:
             FencedError: another process has claimed the partition.
         """
+        former = self._heads[partition]
         chunks = [data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES)]
+        part = Part(version, self._owner, len(chunks))
+        if part in former.parts:  # a repetition
+            return
+        head = Head(version, self._owner, (part,) if is_whole else (*former.parts, part))
+        self._write(partition, part, chunks)
         try:
-            self._replace(partition, self._heads[partition], Head(version, self._owner, len(chunks)), chunks)
+            self._replace(partition, former, head)
         except LookupError as error:
+            self._delete(partition, part)
             raise FencedError(f"{error}; is another topology running on the same oda.kafka.group?") from None
+        for old in former.parts if is_whole else ():
+            self._delete(partition, old)
+        self._heads[partition] = head
 
-    def _replace(self, partition: int, former: Head | None, head: Head, chunks: list[bytes] | tuple[()] = ()) -> None:
-        """Write chunks, point the head at them, and delete those that it named before.
+    def _replace(self, partition: int, former: Head | None, head: Head) -> None:
+        """Point at another head.
 
         Raises:
             LookupError: the head is not `former` any more.
         """
-        if head != former:
-            key = (*self._id, partition, head.version, head.owner)
-            execute_concurrent_with_args(
-                self._session, self._write_chunk, [(*key, n, part) for n, part in enumerate(chunks)]
-            )
-            if not self._point(partition, former, head).was_applied and (found := self._head(partition)) != head:
-                # It may be ours after all, if this is the repetition of an attempt whose answer got lost.
-                self._execute(self._delete_chunks, partition, head.version, head.owner)
-                raise LookupError(f"partition {partition} was taken over by another process: {found}, not {former}")
-            if former is not None and former.chunks:
-                self._execute(self._delete_chunks, partition, former.version, former.owner)
-        self._heads[partition] = head
+        # It may be ours after all, if this is the repetition of an attempt whose answer got lost.
+        if not self._point(partition, former, head).was_applied and (found := self._head(partition)) != head:
+            raise LookupError(f"partition {partition} was taken over by another process: {found}, not {former}")
 
     def _point(self, partition: int, former: Head | None, head: Head) -> ResultSet:
         if former is None:
@@ -122,7 +132,21 @@ class SnapshotStore:
 
     def _head(self, partition: int) -> Head | None:
         row = self._execute(self._read_head, partition).one()
-        return None if row is None else Head(*row)
+        return None if row is None else Head(row.version, row.owner, tuple(Part(*part) for part in row.parts or ()))
+
+    def _read(self, partition: int, part: Part) -> bytes:
+        chunks = [row.data for row in self._execute(self._read_chunks, partition, part.version, part.owner)]
+        if len(chunks) != part.chunks:
+            raise LookupError(f"snapshot {part} of partition {partition} has {len(chunks)} chunks")
+        return b"".join(chunks)
+
+    def _write(self, partition: int, part: Part, chunks: list[bytes]) -> None:
+        key = (*self._id, partition, part.version, part.owner)
+        rows = [(*key, number, data) for number, data in enumerate(chunks)]
+        execute_concurrent_with_args(self._session, self._write_chunk, rows)
+
+    def _delete(self, partition: int, part: Part) -> None:
+        self._execute(self._delete_chunks, partition, part.version, part.owner)
 
     def _execute(self, statement: object, partition: int, *values: object) -> ResultSet:
         return self._session.execute(statement, (*self._id, partition, *values))

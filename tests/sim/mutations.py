@@ -1,0 +1,145 @@
+"""Shows that the simulation has teeth: breaks one rule of docs/exactly-once.md after the other, in a copy.
+
+python tests/sim/mutations.py            # each must be found within a minute
+python tests/sim/mutations.py commit     # those whose name has this word
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60
+
+
+class Edit(NamedTuple):
+    """Of a file in src; `old` is there once."""
+
+    file: str
+    old: str
+    new: str
+
+
+PARTITION, WINDOWS, PROGRESS = "oda/core/partition.py", "oda/core/windows.py", "oda/core/progress.py"
+
+MUTATIONS = {
+    "a batch is acknowledged before its snapshot is durable": [
+        Edit(PARTITION, "if batch.end <= self._durable:", "if True:")
+    ],
+    "a durable snapshot acknowledges what is beyond it, too": [
+        Edit(PARTITION, "for end, handle in self._unacked.values() if end <= self._durable]",
+             "for end, handle in self._unacked.values() if True]"),
+        Edit(PARTITION, "if waiting[0] > self._durable}", "if False}"),
+    ],
+    "a batch beyond the applied position is applied": [
+        Edit(PARTITION, "if batch.start <= windows.position]", "if True]"),
+        Edit(WINDOWS, "if batch.start > self.position:", "if False:"),
+    ],
+    "a duplicate is applied again": [
+        Edit(WINDOWS, "if batch.end > self.position:", "if True:"),
+        Edit(WINDOWS, "batch.readings.since(self.position)", "batch.readings"),
+    ],
+    "a replay puts out nothing": [
+        Edit(WINDOWS, "return self._ledger[first:last]", "return self._ledger[first:last] if batch.seq < 9 else []")
+    ],
+    "the ledger is pruned up to what is applied": [
+        Edit(WINDOWS, "self._prune(batch.committed)", "self._prune(self.position)")
+    ],
+    "the ledger is pruned with the baseline": [
+        Edit(WINDOWS, "while len(closed) > 1 and closed[0].closed_at < committed and closed[1].closed_at <= committed:",
+             "while closed and closed[0].closed_at < committed:")
+    ],
+    "of what one record closes, the ledger keeps the last": [
+        Edit(WINDOWS, "closed[0].closed_at < committed and closed[1]", "closed[1]")
+    ],
+    "a clock record closes windows of a series that was heard since": [
+        Edit(WINDOWS, "state is None or state.last_offset >= mark.position", "state is None")
+    ],
+    "the clock closes windows here and not in the log": [
+        Edit(PARTITION, "        return actions\n\n    def tick",
+             "        from oda.core.batch import ClockMark\n        for mark in actions:\n"
+             "            if isinstance(mark, Mark):\n"
+             "                self._windows._apply_mark(ClockMark(self.position - 1, *mark))\n"
+             "        return actions\n\n    def tick"),
+    ],
+    "who was overtaken goes on": [Edit(PARTITION, "if not self._is_new:", "if False:")],
+    "halves are joined by the run of the spout alone": [
+        Edit("bolts/anomalies.py", "tuple(tup.values[:3])", "tuple(tup.values[:2])")
+    ],
+    "all runs of the spout have the same number": [
+        Edit("spouts/readings.py", "self.epoch = self.world.draw()", "self.epoch = 1")
+    ],
+    "what is emitted is committed": [
+        Edit(PROGRESS, "return self.position if oldest is None else oldest.batch.start", "return self.position")
+    ],
+    "a batch is done when it is on one stream": [Edit(PROGRESS, "if sent.waiting:", "if False:")],
+    "a batch that fails is not emitted again": [
+        Edit(PROGRESS, "return [number]", "return []"),
+        Edit(PROGRESS, "return [other for other, sent in self._sent.items() if stream in sent.waiting]", "return []"),
+    ],
+    "a sink acknowledges what it has not written": [
+        Edit("bolts/sink.py", '"""Queue a tuple."""', "self.ack(tup)"),
+        Edit("bolts/sink.py", "        for tup in tuples:\n            self.ack(tup)\n", "        return\n"),
+    ],
+}  # fmt: skip
+
+
+def found(edits: list[Edit]) -> str | None:
+    """What the simulation says of a copy with these edits; None if nothing within the time."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in ("src", "topologies", "tests/sim"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "config.json", copy)
+        for file, old, new in edits:
+            path = copy / "src" / file
+            text = path.read_text()
+            if text.count(old) != 1:
+                sys.exit(f"{file} does not have this once any more: {old}")
+            path.write_text(text.replace(old, new))
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            copy / "tests" / "sim" / "run.py",
+            "--first",
+            "1",
+            "--seeds",
+            "100000",
+        ]
+        try:
+            done = subprocess.run(
+                command, cwd=copy, env=os.environ | {"PYTHONPATH": str(copy / "src")}, capture_output=True, text=True,
+                timeout=SECONDS, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return None
+        lines = done.stdout.strip().splitlines()
+        return f"{lines[-1].split()[-1]}: {lines[-3]}"[:100]
+
+
+def main() -> int:
+    """Exit code 1 if one was not found."""
+    missed = 0
+    for name, edits in MUTATIONS.items():
+        if any(word not in name for word in sys.argv[1:]):
+            continue
+        began = time.monotonic()
+        result = found(edits)
+        missed += result is None
+        print(
+            f"{time.monotonic() - began:5.1f} s  {name}: {'NOT FOUND' if result is None else f'seed {result}'}",
+            flush=True,
+        )
+    return min(missed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
