@@ -91,7 +91,7 @@ def clock_record(data: bytes) -> None:
         is_reason(str(error))
         assert want is None, f"rejected ({error}), but it is {want}"
         return
-    assert (record.group, record.position, record.through) == want
+    assert (record.group, record.position, record.through, tuple(record.ended)) == want
 
 
 # -- messages as a partition's log, as far as the stores' types -------------------------------------
@@ -122,7 +122,7 @@ def log(data: bytes) -> None:
         readings, marks, bad = read(part, SETTINGS.kafka.group, DAY)
         batch = _through_storm(Batch(0, 1, 1, start, start + len(part), 0, NOW, readings, marks))
         machine.apply(batch)
-        machine = snapshot.decode(snapshot.encode(machine), SETTINGS.window)
+        machine = snapshot.decode([snapshot.encode(machine)], SETTINGS.window)
         windows += machine.closed_by(batch)
         baselines = Baselines.from_text(machine.baselines(batch).to_text())
         anomalies += judge(batch.readings, baselines, SETTINGS.judge)
@@ -300,7 +300,7 @@ def _rows_and_errors(text: str) -> int:
 def damaged_snapshot(data: bytes) -> None:
     """Bytes are refused as a snapshot, or they are one that says the same when it is written again."""
     try:
-        machine = snapshot.decode(data, SETTINGS.window)
+        machine = snapshot.decode([data], SETTINGS.window)
     except SnapshotError as error:
         assert str(error).isprintable()
         return
@@ -359,9 +359,9 @@ def _messages() -> list[bytes]:
 
 
 def _clock_records() -> list[bytes]:
-    (good,) = clock.encode("oda", 7, {"pump-7": 2000, "b\\u00e9": MAX_TIME})
+    good, ended = clock.encode("oda", 7, {"pump-7": 2000, "b\\u00e9": MAX_TIME}, ["pump-7", "pump-8"])
     wrong = (good.replace(b"7", b"-7"), good.replace(b"2000", b"2e3"), good[:-1] + b',"position":1,"x":[NaN]}')
-    return [good, *wrong, b"", b"{}", good.replace(b"oda", b"\xff")]
+    return [good, ended, ended.replace(b"[", b"[[]"), *wrong, b"", b"{}", good.replace(b"oda", b"\xff")]
 
 
 def _log() -> list[bytes]:
@@ -369,8 +369,9 @@ def _log() -> list[bytes]:
     steps = [(0, 1e100), (1, -1e100), (2000, 5e-324), (2001, -0.0), (9000, 1e100), (1, 3.0), (NOW, -1e100)]
     extreme = b"\n".join(encode(Reading("\0/..\U0001f600", time, value)) for time, value in steps)
     years = b"\n".join(encode(Reading("a", year * 365 * DAY, year % 7)) for year in range(54))
-    (silent,) = clock.encode("oda", 2, {"a": 365 * DAY, "pump-7": NOW})
-    return [extreme, years, years + b"\n@" + silent, MESSAGE + b"\n\n{}\n" + MESSAGE + b"\n@" + silent + b"\n@{}"]
+    silent, ended = clock.encode("oda", 2, {"a": 365 * DAY, "pump-7": NOW}, ["a", "pump-7"])
+    clocks = b"\n@" + silent + b"\n@" + ended
+    return [extreme, years, years + clocks + b"\n" + years, MESSAGE + b"\n\n{}\n" + MESSAGE + clocks + b"\n@{}"]
 
 
 def _configs() -> list[bytes]:
@@ -452,7 +453,7 @@ TARGETS = {
 }
 
 WORDS = [
-    "series", "time", "value", "group", "position", "through", "@",
+    "series", "time", "value", "group", "position", "through", "ended", "@",
     "\\ud83d", "\\ude00", "\\u0000", "1e308", "-0.0", "NaN", "Infinity", "null", "true",
     "T23:59:60Z", "+23:59", ".9999995", "timestamp,value", "envs", "local", "options", "\"oda.", "window.size_ms",
     *OPTIONS, *sorted({name for section in Settings.model_fields for name in [f"oda.{section}."]}), "\ufeff",

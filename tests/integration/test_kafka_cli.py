@@ -10,10 +10,8 @@ from itertools import islice
 
 import pytest
 from kafka import KafkaAdminClient
-from msgspec.structs import replace
 
 from oda.collect.walk import Walks
-from oda.core.kinds import ANOMALIES, WINDOWS, Anomaly, ClosedWindow
 from oda.kafka.reader import follow, reader
 from oda.kafka.topics import list_topics
 from oda.paths import BIN
@@ -44,6 +42,13 @@ def messages(settings, topic: str, expected: int) -> list[dict]:
             if len(found) >= expected:
                 break
     return found
+
+
+ORIGIN = {"topic": "readings", "partition": 0, "series": "pump-7", "mean": 3.25, "stddev": 0.5, "count": 200}
+WINDOW = ORIGIN | {
+    "start": 1732300000000, "end": 1732300002000, "first_offset": 1, "last_offset": 200, "closed_at": 201,
+    "closed_by": "data", "late": 0,
+}  # fmt: skip
 
 
 def watched(cluster, results: int) -> tuple[list[str], list[str]]:
@@ -203,10 +208,10 @@ def test_a_reading_that_is_produced_is_keyed_by_its_series(cluster, tmp_path):
 
 def test_watch_tells_what_is_not_as_it_seems(cluster, tmp_path):
     cluster = cluster.isolated(tmp_path, kafka__partitions=1)
-    window = ClosedWindow("taxi", 0, 2000, 1, 3.25, 0.5, 0, 0, 200, "data", 0)
-    rows = [WINDOWS.document("readings", 0, replace(window, start=n * 1_800_000, first_offset=n)) for n in range(5)] + [
-        WINDOWS.document("readings", n, replace(window, series="pump-7", first_offset=100)) for n in (2, 3)
-    ]
+    rows = [
+        WINDOW | {"series": "taxi", "partition": 0, "start": n * 1_800_000, "count": 1, "first_offset": n}
+        for n in range(5)
+    ] + [WINDOW | {"partition": n, "start": 0, "count": 1, "first_offset": 100} for n in (2, 3)]
     cluster.oda("watch", "--seconds", 0)  # makes the topics
     cluster.oda("produce", "--topic", cluster.settings.kafka.windows, input="\n".join(map(json.dumps, rows)))
     out, err = watched(cluster, results=7)
@@ -218,14 +223,10 @@ def test_watch_tells_what_is_not_as_it_seems(cluster, tmp_path):
 
 def test_watch_shows_each_result_once(cluster, tmp_path):
     cluster = cluster.isolated(tmp_path)
-    start = 1732300000000
-    window = ClosedWindow("pump-7", start, start + 2000, 200, 3.25, 0.5, 1, 7, 8, "data", 0)
-    anomaly = Anomaly("pump-7", start + 2123, 9, 9.25, 3.25, 0.5, 200, start)
+    anomaly = ORIGIN | {"time": 1732300002123, "offset": 9, "value": 9.25, "window_start": 1732300000000}
     cluster.oda("watch", "--seconds", 0)  # makes the topics
-    topics = cluster.settings.kafka
-    for topic, kind, row in ((topics.windows, WINDOWS, window), (topics.anomalies, ANOMALIES, anomaly)):
-        result = json.dumps(kind.document("readings", 0, row))
-        cluster.oda("produce", "--topic", topic, input=f"{result}\n" * 3)
+    for topic, result in ((cluster.settings.kafka.windows, WINDOW), (cluster.settings.kafka.anomalies, anomaly)):
+        cluster.oda("produce", "--topic", topic, input=f"{json.dumps(result)}\n" * 3)
     shown, _ = watched(cluster, results=2)
     assert sorted(shown[:2]) == [
         "2024-11-22 18:26:40.000  pump-7  200 readings  average 3.25  stddev 0.5",

@@ -127,8 +127,8 @@ class Simulation:
         if self.is_peace:
             return
         faults = (
-            self._kill, self._kill_worker, self._pause, self._split, self._submit_twice, self._away, self._slow,
-            self._lose, self._set_back, self._add_partition,
+            self._kill, self._kill_worker, self._pause, self._split, self._submit_twice, self._away, self._refuse,
+            self._slow, self._lose, self._set_back, self._add_partition,
         )  # fmt: skip
         self.events.random.choice(faults)()
         self.events.soon(6.0, self._strike)
@@ -184,6 +184,11 @@ class Simulation:
         server.away_until = self.events.now + self.events.random.uniform(0.5, 15)
         self.events.note(f"{getattr(server, 'name', type(server).__name__)} is away until {server.away_until:.1f}")
 
+    def _refuse(self) -> None:
+        store = self.events.random.choice(list(self.stores.values()))
+        store.mended_at = self.events.now + self.events.random.uniform(0.5, 15)
+        self.events.note(f"{store.name} refuses what it is given until {store.mended_at:.1f}")
+
     def _slow(self) -> None:
         self.topology.slow = self.events.random.choice((0.1, 3.0))
 
@@ -216,6 +221,8 @@ class Simulation:
         self.topology.loss, self.topology.delay, self.topology.slow = 0.0, 0.05, 0.1
         for server in (self.topic, self.heads, *self.stores.values()):
             server.away_until = 0.0
+        for store in self.stores.values():
+            store.mended_at = min(store.mended_at, self.events.now)
         for process in list(self.topology.processes):
             process.sleeps_until = 0.0
             if process.component.is_spout and self.was_shared:

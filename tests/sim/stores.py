@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from typing import Any
 
+from oda.errors import Refused
 from oda.stores.contract import Item, Rows
 from oda.stores.snapshots import FencedError
 from sim.events import Events
@@ -26,14 +27,13 @@ class Kept:
 
     Attributes:
         away_until: it answers nobody before that.
-        slow: seconds that a write takes at most.
+        mended_at: before that it takes no row, and from who had opened it before that, either.
     """
 
     def __init__(self, events: Events, name: str) -> None:
         self.events, self.name = events, name
         self.rows: dict[Place, Any] = {}
-        self.away_until = 0.0
-        self.slow = 0.05
+        self.away_until = self.mended_at = 0.0
 
     def put(self, place: Place, row: Any) -> None:
         if self.rows.setdefault(place, row) != row:
@@ -51,10 +51,12 @@ class Client:
 
     def __init__(self, store: Kept) -> None:
         store.require()
-        self._store = store
+        self._store, self._opened = store, store.events.now
 
     def write(self, items: Sequence[Item]) -> None:
         self._store.require()
+        if self._opened < self._store.mended_at and items:
+            raise Refused(f"{self._store.name} has no such column")
         random = self._store.events.random
         fails = self._store.events.chance(0.05)
         for place, row in chain.from_iterable(map(_placed, items)):
@@ -62,6 +64,9 @@ class Client:
                 self._store.put(place, row)
         if fails:
             raise AwayError(f"{self._store.name} has done a part")
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 def _placed(item: Item) -> Iterator[tuple[Place, Any]]:
