@@ -309,3 +309,22 @@ def test_a_run_of_the_spout_whose_machine_has_an_earlier_time_is_a_new_one_all_t
     partition.receive(batch(0, [0, 500], epoch=5), "old")
     assert failed(partition.receive(batch(0, [0, 500], epoch=4), "new")) == ["old"]
     assert failed(partition.receive(batch(2, [500], epoch=5), "of a zombie")) == []
+
+
+def test_what_was_committed_after_the_snapshot_was_asked_for_tells_of_another_process_so_it_is_asked_for_again():
+    partition = Partition(RULES, 1.0)
+    assert partition.receive(batch(5, [500], committed=5), "a", 0.0) == [Load()]
+    assert partition.receive(batch(9, [600], committed=9), "b", 0.0) == []
+    stale, newer = PartitionWindows(RULES, 5), PartitionWindows(RULES, 9)
+    assert partition.loaded(stale, 0.0) == [Load()]
+    assert [emit.handle for emit in emits(partition.loaded(newer, 0.0))] == ["a", "b"]
+
+
+def test_a_snapshot_that_a_clock_has_loaded_may_be_older_than_what_is_committed():
+    partition = Partition(RULES, 1.0)
+    assert partition.clock(1, 7, 0) == [Load()]
+    assert partition.loaded(PartitionWindows(RULES), 0.0) == []
+    assert partition.receive(batch(7, [500], committed=7), "a", 0.0) == [Load()]
+    actions = partition.loaded(PartitionWindows(RULES), 0.0)
+    assert Skip(7) in actions, "it was asked for when that was known: there is no other one"
+    assert [emit.handle for emit in emits(actions)] == ["a"]

@@ -116,7 +116,7 @@ class Partition:
         self._is_new = True
         self._durable = 0
         self._saved_whole = self._saved_changes = 0  # bytes: of the last whole state, and of changes to it since then
-        self._committed = 0
+        self._committed = self._committed_before = 0  # as told by now, and when the snapshot was asked for
         self._next_save = -inf
         self._next_recall: float | None = None
         self._runs: dict[int, Silence] = {}  # by epoch, the one heard of last at the end
@@ -191,9 +191,15 @@ class Partition:
     def _go_on(self, windows: PartitionWindows, now: float) -> list[Action]:
         actions: list[Action] = []
         if self._committed > windows.position:
-            windows = self._windows = self._start_at(self._committed)
+            if not self._is_new:
+                raise OvertakenError(f"applied up to {windows.position}, but {self._committed} is committed")
+            if self._committed > self._committed_before:  # somebody else may have taken over since it was asked for
+                self._windows, self._is_loading = None, False
+                return self._load()
+            # No snapshot reaches it, and nothing before it comes again, so waiting for that would be forever. Right
+            # for a new group on an old topic; a loss of open windows if a snapshot has gone missing.
+            windows = self._windows = PartitionWindows(self._rules, self._committed)
             actions.append(Skip(self._committed - self._durable))
-        self._is_new = False
         while (ready := self._next_ready(windows)) is not None:
             actions += self._process(windows, *self._parked.pop(ready))
         return actions + self.tick(now)
@@ -201,15 +207,8 @@ class Partition:
     def _load(self) -> list[Action]:
         if self._is_loading:
             return []
-        self._is_loading = True
+        self._is_loading, self._committed_before = True, self._committed
         return [Load()]
-
-    def _start_at(self, committed: int) -> PartitionWindows:
-        if not self._is_new:
-            raise OvertakenError(f"applied up to {self.position}, but {committed} is committed")
-        # Nothing before `committed` comes again, so waiting for it would be forever. Right for a
-        # new group on an old topic; a loss of open windows if a snapshot has gone missing.
-        return PartitionWindows(self._rules, committed)
 
     def _meet(self, epoch: int, clock: int) -> list[Action]:
         """Note a run of the spout; what is left of all others is let go when one is new.
@@ -246,6 +245,7 @@ class Partition:
         return []
 
     def _process(self, windows: PartitionWindows, batch: Batch, handle: Handle) -> list[Action]:
+        self._is_new = False
         windows.apply(batch)
         actions: list[Action] = [Emit(handle, batch, windows.closed_by(batch), windows.baselines(batch))]
         if batch.end <= self._durable:
