@@ -66,8 +66,10 @@ class Broker(Server):
         super().prepare()
         if formatted:
             return
-        tool = ["kafka.tools.StorageTool", "format", "-t", self._cluster_id(), "-c", f"{self.conf}/server.properties"]
-        done = subprocess.run(self._java(*tool), capture_output=True, text=True, check=False)
+        # One word: an id may begin with a hyphen.
+        options = [f"--cluster-id={self._cluster_id()}", f"--config={self.conf}/server.properties"]
+        tool = self._java("kafka.tools.StorageTool", "format", *options)
+        done = subprocess.run(tool, capture_output=True, text=True, check=False)
         if done.returncode:
             raise UserError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
 
