@@ -66,10 +66,9 @@ class Broker(Server):
         super().prepare()
         if formatted:
             return
-        # One word: an id may begin with a hyphen.
-        options = [f"--cluster-id={self._cluster_id()}", f"--config={self.conf}/server.properties"]
-        tool = self._java("kafka.tools.StorageTool", "format", *options)
-        done = subprocess.run(tool, capture_output=True, text=True, check=False)
+        cluster_id = f"--cluster-id={self._cluster_id()}"  # one word: the id may begin with a hyphen
+        tool = ["kafka.tools.StorageTool", "format", cluster_id, "-c", f"{self.conf}/server.properties"]
+        done = subprocess.run(self._java(*tool), capture_output=True, text=True, check=False)
         if done.returncode:
             raise UserError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
 
