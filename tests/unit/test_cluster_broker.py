@@ -20,7 +20,8 @@ class NothingToRun(Broker):
         return []
 
     def _java(self, *main: str) -> list[str]:
-        cluster_id, properties = main[main.index("-t") + 1], Path(main[-1])
+        (cluster_id,) = [word.removeprefix("--cluster-id=") for word in main if word.startswith("--cluster-id=")]
+        properties = Path(main[-1])
         (folder,) = [line[9:] for line in properties.read_text().splitlines() if line.startswith("log.dirs=")]
         script = f"mkdir {folder} && echo cluster.id={cluster_id} > {folder}/meta.properties"
         return ["sh", "-c", script]

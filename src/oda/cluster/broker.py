@@ -66,7 +66,8 @@ class Broker(Server):
         super().prepare()
         if formatted:
             return
-        tool = ["kafka.tools.StorageTool", "format", "-t", self._cluster_id(), "-c", f"{self.conf}/server.properties"]
+        cluster_id = f"--cluster-id={self._cluster_id()}"  # one word: the id may begin with a hyphen
+        tool = ["kafka.tools.StorageTool", "format", cluster_id, "-c", f"{self.conf}/server.properties"]
         done = subprocess.run(self._java(*tool), capture_output=True, text=True, check=False)
         if done.returncode:
             raise UserError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
