@@ -19,6 +19,8 @@ _POLL_MS = 20
 _COMMIT_SECONDS = 1.0
 _CROWDED_SECONDS = 0.5
 _REPORT_SECONDS = 60.0
+_FIRST_BATCHES = 5
+"""On their way before it is known how fast the stores are: what the slowest ones take well within Storm's time-out."""
 
 _MAX_BYTES = 2**20
 """Most bytes of messages in one tuple that has rejected ones, beyond its last; and of a rejected message's key and
@@ -61,7 +63,7 @@ class ReadingsSpout(Spout):
         self.next_poll = self.next_tick = self.next_commit = self.next_report = 0.0
         most = self.settings.readings.backlog
         self.timeout: float = storm_conf["topology.message.timeout.secs"]
-        self.pace = Pace(most // 2, most, self.timeout / 3)
+        self.pace = Pace(min(most // 2, _FIRST_BATCHES * self.settings.readings.max_batch), most, self.timeout / 3)
         self.crowd = (storm_conf.get("topology.max.spout.pending") or float("inf")) / 2
 
     def next_tuple(self) -> None:
