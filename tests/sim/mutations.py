@@ -60,7 +60,7 @@ MUTATIONS = {
         Edit(WINDOWS, "closed[0].closed_at < committed and closed[1]", "closed[1]")
     ],
     "a clock record closes windows of a series that was heard since": [
-        Edit(WINDOWS, "state is None or state.last_offset >= mark.position", "state is None")
+        Edit(WINDOWS, "not 0 <= state.last_offset < mark.position", "state.last_offset < 0")
     ],
     "the clock closes windows here and not in the log": [
         Edit(PARTITION, "        return actions\n\n    def tick",
