@@ -69,7 +69,10 @@ MUTATIONS = {
              "                self._windows._apply_mark(ClockMark(self.position - 1, *mark))\n"
              "        return actions\n\n    def tick"),
     ],
-    "who was overtaken goes on": [Edit(PARTITION, "if not self._is_new:", "if False:")],
+    "who was overtaken goes on": [
+        Edit(PARTITION, "if not self._is_new:", "if False:"),
+        Edit(PARTITION, "if self._committed > self._committed_before:", "if False:"),
+    ],
     "halves are joined by the run of the spout alone": [
         Edit("bolts/anomalies.py", "tuple(tup.values[:3])", "tuple(tup.values[:2])")
     ],
