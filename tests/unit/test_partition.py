@@ -328,3 +328,16 @@ def test_a_snapshot_that_a_clock_has_loaded_may_be_older_than_what_is_committed(
     actions = partition.loaded(PartitionWindows(RULES), 0.0)
     assert Skip(7) in actions, "it was asked for when that was known: there is no other one"
     assert [emit.handle for emit in emits(actions)] == ["a"]
+
+
+def test_a_snapshot_has_a_bounded_number_of_parts_however_little_changes():
+    partition = fresh()
+    names = [f"series {number}" for number in range(2000)]
+    many = Readings.of(range(2000), [Reading(name, 0, 1.0) for name in names])
+    partition.receive(Batch(0, 1, 0, 0, 2000, 0, 0, many), "many")
+    for number in range(200):
+        partition.saved(partition.saves[-1].position)
+        partition.now += 10.0
+        partition.receive(batch(2000 + number, [number]), number)
+    parts = "".join("W" if save.is_whole else "c" for save in partition.saves)
+    assert parts.startswith("W" + "c" * 64 + "W" + "c" * 64 + "W")

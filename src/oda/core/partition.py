@@ -37,6 +37,9 @@ _SAVE_BYTES = 4 * 2**20
 _MOST_SAVE_SECONDS = 5.0
 """However large a snapshot is: until it is durable, nothing before it is acknowledged, and Storm's time-out runs."""
 
+_MOST_CHANGES = 64
+"""Saved beside one whole state: the head names each, and who loads it reads each, however small they are."""
+
 _MOST_RUNS = 8
 """Of the spout that are known, those before them that should be dead included."""
 
@@ -116,6 +119,7 @@ class Partition:
         self._is_new = True
         self._durable = 0
         self._saved_whole = self._saved_changes = 0  # bytes: of the last whole state, and of changes to it since then
+        self._saves_of_changes = 0
         self._committed = self._committed_before = 0  # as told by now, and when the snapshot was asked for
         self._next_save = -inf
         self._next_recall: float | None = None
@@ -166,12 +170,13 @@ class Partition:
         if self._windows is None or self._is_saving or now < self._next_save or self.position <= self._durable:
             return []
         self._is_saving = True
-        is_whole = self._saved_changes >= self._saved_whole
+        is_whole = self._saved_changes >= self._saved_whole or self._saves_of_changes >= _MOST_CHANGES
         data = snapshot.encode(self._windows) if is_whole else snapshot.encode_changes(self._windows)
         if is_whole:
-            self._saved_whole, self._saved_changes = len(data), 0
+            self._saved_whole, self._saved_changes, self._saves_of_changes = len(data), 0, 0
         else:
             self._saved_changes += len(data)
+            self._saves_of_changes += 1
         self._next_save = now + max(self._save_seconds, min(len(data) / _SAVE_BYTES, _MOST_SAVE_SECONDS))
         return [Save(self.position, data, is_whole)]
 
@@ -213,7 +218,7 @@ class Partition:
     def _meet(self, epoch: int, clock: int) -> list[Action]:
         """Note a run of the spout; what is left of all others is let go when one is new.
 
-        Which of two is the newer one only tells who comes first: each takes its number from its own machine's time.
+        Which of two is the newer one only tells who comes first: their numbers are drawn by chance.
         """
         is_new = epoch not in self._runs
         self._runs[epoch] = Silence(clock) if is_new else self._runs.pop(epoch)

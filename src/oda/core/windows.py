@@ -271,8 +271,10 @@ class PartitionWindows:
             while len(closed) > 1 and closed[0].closed_at < committed and closed[1].closed_at <= committed:
                 del closed[0]
         del self._ledger[:passed]
-        while self._ended and self._ended[0][0] < committed:
-            self._forget(*self._ended.pop(0))
+        ended = bisect_left(self._ended, committed, key=itemgetter(0))
+        for offset, name in self._ended[:ended]:
+            self._forget(offset, name)
+        del self._ended[:ended]
 
     def _forget(self, offset: int, name: str) -> None:
         """A series ended there, and no replay can ask for what was before."""

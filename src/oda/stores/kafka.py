@@ -48,7 +48,7 @@ class KafkaStore:
 
     def close(self) -> None:
         """Let go of the connections, and of what is not sent: after some errors an idempotent producer sends none."""
-        producer, self._producer = self._producer, None
+        producer, self._producer, self._topics = self._producer, None, {}
         if producer is not None:
             producer.close(timeout=0)
 
@@ -92,7 +92,8 @@ class KafkaStore:
     def _connect(self) -> None:
         if self._producer is not None:
             return
-        self.migrate()  # what its topics take by now
+        if not self._topics:  # what they take may have changed when it is opened anew
+            self.migrate()
         self._producer = client.producer(
             self._config,
             enable_idempotence=True,
