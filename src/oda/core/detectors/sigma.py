@@ -1,0 +1,45 @@
+"""Readings beyond so many standard deviations of the window before: ODA's first rule."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Annotated
+
+from pydantic import Field
+
+from oda.core.detectors.contract import Band, BandDetector, Nothing, Parameters, Sigmas
+from oda.core.kinds import ClosedWindow
+
+
+class SigmaParameters(Parameters):
+    """The options of `oda.judge`, and their defaults."""
+
+    sigmas: Sigmas = Field(4.0, description="standard deviations that a reading may be away from the mean")
+    min_count: Annotated[int, Field(gt=0)] = Field(2, description="readings without which a window is no baseline")
+    min_stddev: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="least standard deviation, in the unit of the values: a flat line allows that much"
+    )
+
+
+class Sigma(BandDetector[SigmaParameters, Nothing]):
+    """`abs(value - mean) > sigmas * max(stddev, min_stddev)` of the newest closed window, of its population.
+
+    The rate that `sigmas` promises (0.006 % with 4) holds for normal noise and large windows only: with n = 20 readings
+    in the window 0.1 % of the noise is flagged, with 5 it is 3 %, with 2 it is 26 %. `student/1` keeps it with any n.
+
+    >>> window = ClosedWindow("pump", 0, 2000, 9, mean=10.0, stddev=0.5, first_offset=0, last_offset=8, closed_at=9,
+    ...     closed_by="data", late=0)
+    >>> Sigma(SigmaParameters(sigmas=3)).update(Nothing(), window)
+    Band(expected=10.0, scale=0.5, below=1.5, above=1.5, freedom=inf)
+    """
+
+    name = "sigma/1"
+    Parameters = SigmaParameters
+
+    def update(self, state: Nothing, window: ClosedWindow) -> Band | None:  # noqa: ARG002 - it has none
+        rules = self.parameters
+        if window.count < rules.min_count:
+            return None
+        scale = max(window.stddev, rules.min_stddev)
+        allowed = rules.sigmas * scale
+        return Band(window.mean, scale, allowed, allowed, inf)
