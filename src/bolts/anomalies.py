@@ -44,7 +44,7 @@ class AnomalyBolt(MachineBolt[Judgement]):
 
     def put_out(self, emit: Emit) -> None:
         """Emit the anomalies of a batch."""
-        handle, batch, outputs = emit
+        handle, batch, outputs, _ = emit
         if rows := outputs["anomalies"]:
             self.emit([batch.partition, batch.clock, to_text(rows)], stream="anomalies", anchors=list(handle))
 
