@@ -66,6 +66,10 @@ class Readings(NamedTuple):
         """The readings at `offset` and after it."""
         return self._part(slice(int(np.searchsorted(self.offsets, offset)), None))
 
+    def where(self, mask: NDArray[np.bool_]) -> Readings:
+        """Those for which a mask of shape (n,) is true."""
+        return Readings(self.names, *(column[mask] for column in self[1:]))
+
     def before(self, offset: int) -> Readings:
         return self._part(slice(int(np.searchsorted(self.offsets, offset))))
 

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from oda.core.machine import Machine
+from oda.core.machine import Machine, Taken
+from oda.core.rules.parse import parse
 from oda.errors import UserError
 
 FORMAT = 4
@@ -30,13 +31,18 @@ class _Header(msgspec.Struct, array_like=True):
 
 
 class _Snapshot(msgspec.Struct, array_like=True):
-    """`series` are states, `rows` of ledgers by their names: of types that the machine has."""
+    """`rules` are a text, or None if it is the one of before; `besides` is of the partition as a whole, `series` are states,
+    `rows` of ledgers by their names: of types that the machine has.
+    """
 
     format: int
     machine: str
     conditions: Mapping[str, int | float | str]
     position: int
     forgotten: int
+    version: int
+    rules: str | None
+    besides: dict[str, Any]
     series: list[Any]
     gone: list[str]
     rows: dict[str, list[Any]]
@@ -52,17 +58,30 @@ _WAY_OUT = "Submit the topology's former version or settings again, or start ane
 
 def encode(machine: Machine[Any]) -> bytes:
     """The whole state of a partition; of windows, it grows by about 200 bytes a series."""
-    return _encode(machine, *machine.take_all())
+    return _encode(machine, machine.take_all())
 
 
 def encode_changes(machine: Machine[Any]) -> bytes:
     """What has changed since either was called the last time."""
-    return _encode(machine, *machine.take_changes())
+    return _encode(machine, machine.take_changes())
 
 
-def _encode(machine: Machine[Any], series: list[Any], gone: list[str], rows: dict[str, list[Any]]) -> bytes:
-    header = FORMAT, machine.name, machine.conditions(), machine.position, machine.forgotten
-    content = _encoder.encode(_Snapshot(*header, series, gone, rows, b""))[:-_EMPTY]
+def _encode(machine: Machine[Any], taken: Taken[Any]) -> bytes:
+    snapshot = _Snapshot(
+        FORMAT,
+        machine.name,
+        machine.conditions(),
+        machine.position,
+        machine.forgotten,
+        machine.rules.version,
+        taken.rules,
+        machine.besides(),
+        taken.series,
+        taken.gone,
+        taken.rows,
+        b"",
+    )
+    content = _encoder.encode(snapshot)[:-_EMPTY]
     return content + _encoder.encode(_checksum(content))
 
 
@@ -84,18 +103,21 @@ def decode(parts: Sequence[bytes], fresh: M) -> M:
     Raises:
         SnapshotError: unknown format, of another machine, of other settings, or damaged bytes.
     """
-    position = forgotten = 0
+    if not parts:
+        return fresh
+    text = ""
     series: dict[str, Any] = {}
     rows: dict[str, list[Any]] = {name: [] for name in fresh.ledger_rows}
     for part in parts:
         found = _decode(part, fresh)
-        position, forgotten = found.position, found.forgotten
+        text = text if found.rules is None else found.rules
         series |= {state.name: state for state in _converted(found.series, fresh.state)}
         for name in found.gone:
             series.pop(name, None)
         for name, kind in fresh.ledger_rows.items():
             rows[name] += _converted(found.rows.get(name, []), kind)
-    fresh.restore(position, forgotten, series.values(), rows)
+    rules = parse(text, fresh.settings, found.version) if found.version else fresh.rules
+    fresh.restore(found.position, found.forgotten, rules, found.besides, series.values(), rows)
     return fresh
 
 
