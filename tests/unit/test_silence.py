@@ -63,7 +63,7 @@ def test_a_replay_tells_of_no_later_time() -> None:
 
 def test_a_series_ends_when_it_has_been_silent_for_very_long_and_nothing_of_it_is_open() -> None:
     silence, windows = Silence(0), applied()
-    windows.rules = windows.rules.model_copy(update={"expire_ms": 20_000})
+    windows.settings = windows.settings.model_copy(update={"expire_ms": 20_000})
     silence.heard(1000, OPEN)
     assert silence.due(21_000, windows) == ({"a": 0, "b": 2000}, []), "they are still open"
     closing = ClockMark(2, 2, {"a": 0, "b": 2000})

@@ -12,19 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from oda.core import columns
 from oda.core.batch import Readings
 from oda.core.kinds import Anomaly, ClosedWindow
-from oda.core.text import from_text, to_text
 from oda.settings import Judge
 
-_TYPES = ("<i4", "<i8", "<i8", "<i8", "<f8", "<f8")
+_NONE = ClosedWindow("", 0, 0, 0, 0.0, 0.0, -1, -1, -1, "clock", 0)
+"""In place of a baseline where a series has none any more: no reading is judged by a window of no readings."""
 
 
 class Baselines(NamedTuple):
     """Baselines as columns of shape (n,).
 
-    `series` holds indexes into the batch's `names`; each applies to the readings of its series
+    `series` holds indexes into the batch's `names`, ascending; each applies to the readings of its series
     from offset `since` on, until the next one of that series does. `starts` in epoch ms.
     """
 
@@ -36,26 +35,20 @@ class Baselines(NamedTuple):
     stddevs: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: Sequence[tuple[int, int, ClosedWindow]]) -> Baselines:
-        """From (index of the series in the batch, first offset it applies to, window)."""
-        ordered = sorted(rows, key=lambda row: (row[0], row[1], row[2].start))
+    def of(cls, rows: Sequence[tuple[int, int, ClosedWindow | None]]) -> Baselines:
+        """From (index of the series in the batch, first offset it applies to, window or None).
+
+        Those of a series follow each other, in the order in which they take each other's place.
+        """
+        windows = [window or _NONE for _, _, window in rows]
         return cls(
-            np.array([index for index, _, _ in ordered], np.int32),
-            np.array([since for _, since, _ in ordered], np.int64),
-            np.array([window.start for _, _, window in ordered], np.int64),
-            np.array([window.count for _, _, window in ordered], np.int64),
-            np.array([window.mean for _, _, window in ordered], np.float64),
-            np.array([window.stddev for _, _, window in ordered], np.float64),
+            np.array([index for index, _, _ in rows], np.int32),
+            np.array([since for _, since, _ in rows], np.int64),
+            np.array([window.start for window in windows], np.int64),
+            np.array([window.count for window in windows], np.int64),
+            np.array([window.mean for window in windows], np.float64),
+            np.array([window.stddev for window in windows], np.float64),
         )
-
-    def to_text(self) -> str:
-        """The payload of a Storm tuple."""
-        return to_text(columns.pack(self))
-
-    @classmethod
-    def from_text(cls, text: str) -> Baselines:
-        """The inverse of `to_text`."""
-        return cls(*columns.unpack(from_text(text, bytes), _TYPES))
 
 
 def judge(readings: Readings, baselines: Baselines, rules: Judge) -> list[Anomaly]:

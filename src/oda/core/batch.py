@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oda.core import columns
+from oda.core.kinds import ClosedWindow
 from oda.core.reading import Reading
 from oda.core.text import from_text, to_text
 
@@ -85,12 +86,40 @@ class ClockMark(msgspec.Struct, frozen=True, array_like=True):
     ended: list[str] = []
 
 
+class Ended(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A series of which nothing is kept any more, and the offset of the record that ended it."""
+
+    offset: int
+    series: str
+
+
+class Closings(NamedTuple):
+    """What the window bolt tells of a batch: windows that closed along it, and series that ended, as the log has it.
+
+    Nothing of what lies before `since` is known to it any more.
+    """
+
+    since: int = 0
+    windows: Sequence[ClosedWindow] = ()
+    ended: Sequence[Ended] = ()
+
+    def to_text(self) -> str:
+        """The payload of a Storm tuple."""
+        return to_text(self)
+
+    @classmethod
+    def from_text(cls, text: str) -> Closings:
+        """The inverse of `to_text`."""
+        return from_text(text, cls)
+
+
 class Batch(NamedTuple):
     """One tuple of the stream `readings`; positions are Kafka offsets, times epoch ms.
 
     `epoch` names the run of the spout that emitted it and `seq` the emission within that run:
     a replay is the same batch with another `seq`. Everything before `committed` is acked and will
-    never be replayed. `clock` is the clock of the spout's run when the records were read.
+    never be replayed. `clock` is the clock of the spout's run when the records were read. `closings` are not in the
+    tuple: the anomaly bolt gets them from the window bolt.
     """
 
     partition: int
@@ -102,6 +131,7 @@ class Batch(NamedTuple):
     clock: int
     readings: Readings
     marks: Sequence[ClockMark] = ()
+    closings: Closings = Closings()
 
     @property
     def identity(self) -> tuple[int, int, int]:
@@ -110,7 +140,7 @@ class Batch(NamedTuple):
 
     def to_tuple(self) -> list[Any]:
         """The values of a Storm tuple, in the order of `FIELDS`."""
-        *numbers, readings, marks = self
+        *numbers, readings, marks, _ = self
         return [*numbers, to_text((readings.names, columns.pack(readings[1:]), marks))]
 
     @classmethod

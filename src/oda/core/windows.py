@@ -1,8 +1,4 @@
-"""The windows of one partition: a state machine over its log.
-
-`PartitionWindows` applies batches in log order and answers, for any batch that it has applied and
-that may still be replayed, what that batch put out. Both first pass and replay take the outputs
-from the ledger, so that they can't differ. It knows nothing of Storm, of Kafka or of the stores.
+"""The windows of one partition: a state machine over its log (see `oda.core.machine`).
 
 Semantics (docs/semantics.md): event-time tumbling windows, `n = time // size`; a series' watermark
 is its largest time minus the lateness; window n closes when the watermark reaches its end, or by
@@ -18,29 +14,22 @@ results are the same to the last bit.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from math import sqrt
-from operator import attrgetter, itemgetter
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from oda.core.baselines import Baselines
-from oda.core.batch import Batch, ClockMark, Readings
+from oda.core.batch import Batch, ClockMark, Ended, Readings
 from oda.core.kinds import ClosedWindow
+from oda.core.ledger import Ledger
+from oda.core.machine import Machine
 from oda.settings import Window
 
 _TIME_BITS = 43  # core.reading.MAX_TIME: a segment number and a time share an int64
 _TIME_MASK = 2**_TIME_BITS - 1
-
-_closed_at = attrgetter("closed_at")
-
-
-_NONE = ClosedWindow("", 2**_TIME_BITS, 2**_TIME_BITS, 0, 0.0, 0.0, -1, -1, -1, "clock", 0)
-"""In place of a baseline where a series has none any more: no reading is judged by a window of no readings."""
 
 
 class OpenWindow(msgspec.Struct, array_like=True, gc=False):
@@ -55,10 +44,10 @@ class OpenWindow(msgspec.Struct, array_like=True, gc=False):
 
 
 class Series(msgspec.Struct, array_like=True):
-    """What is kept of one series; `closed` is its part of the ledger, oldest first, `ends` the offsets where it ended.
+    """What is kept of one series.
 
-    `max_time` in epoch ms; `last_offset` is that of its last reading, late or not, -1 if there was none since the
-    series ended; `closed_through` is the number of the last window that has closed, whether it held readings or not.
+    `max_time` in epoch ms; `last_offset` is that of its last reading, late or not; `closed_through` is the number of
+    the last window that has closed, whether it held readings or not.
     """
 
     name: str
@@ -67,64 +56,51 @@ class Series(msgspec.Struct, array_like=True):
     closed_through: int = -1
     late: int = 0
     open: dict[int, OpenWindow] = {}
-    closed: list[ClosedWindow] = []
-    ends: list[int] = []
 
 
-class Gap(Exception):  # noqa: N818 - a condition, not a fault
-    """The batch starts beyond the applied position: a replay must fill the gap first."""
-
-
-class PartitionWindows:
-    """Applied position, open windows and ledger of one partition.
+class PartitionWindows(Machine[Series]):
+    """Open windows of one partition; its ledgers are those of `closed` windows and of series that `ended`.
 
     Attributes:
-        position: every record before this offset has been applied.
-        forgotten: what was put out before this offset has been acknowledged and is not known any more.
-        series: what is known of each, by name.
-        open: those that have open windows.
+        open: the series that have open windows.
 
     Example:
         windows = PartitionWindows(settings.window)
         windows.apply(batch)            # once or twice, it is the same
-        rows = windows.closed_by(batch)
-        baselines = windows.baselines(batch)
+        rows = windows.outputs(batch)["closed"]
     """
 
-    def __init__(self, rules: Window, position: int = 0) -> None:
-        self.rules = rules
-        self.position = self.forgotten = position
-        self.series: dict[str, Series] = {}
+    name = "windows"
+    state = Series
+    ledger_rows: ClassVar = {"closed": ClosedWindow, "ended": Ended}
+
+    def __init__(self, settings: Window, position: int = 0) -> None:
+        self._closed: Ledger[ClosedWindow] = Ledger("closed_at")
+        self._ended: Ledger[Ended] = Ledger("offset")
+        super().__init__(position, {"closed": self._closed, "ended": self._ended})
+        self.settings = settings
         self.open: set[str] = set()
-        self._ledger: list[ClosedWindow] = []  # all series, by closed_at
-        self._ended: list[tuple[int, str]] = []  # at which offset, ascending; known until a replay can't ask for it
-        self._changed: set[str] = set()  # that are, or were, in `series`, since the newest snapshot
+
+    def conditions(self) -> dict[str, int | float | str]:
+        """What windows of another size, or with another lateness, can't go on from."""
+        return {"oda.window.size_ms": self.settings.size_ms, "oda.window.lateness_ms": self.settings.lateness_ms}
 
     # -- applying ------------------------------------------------------------------------------
 
-    def apply(self, batch: Batch) -> None:
-        """Advance to the end of a batch; what was applied already is skipped.
-
-        Raises:
-            Gap: the batch starts beyond `position`.
-        """
-        if batch.start > self.position:
-            raise Gap(f"batch starts at {batch.start}, applied up to {self.position}")
-        if batch.end > self.position:
-            readings = batch.readings.since(self.position)
-            for mark in batch.marks:
-                if mark.offset >= self.position:
-                    self._apply_readings(readings.before(mark.offset))
-                    self._apply_mark(mark)
-                    readings = readings.since(mark.offset)
-            self._apply_readings(readings)
-            self.position = batch.end
-        self._prune(batch.committed)
+    def advance(self, batch: Batch) -> None:
+        """Apply what a batch has from `position` on."""
+        readings = batch.readings.since(self.position)
+        for mark in batch.marks:
+            if mark.offset >= self.position:
+                self._apply_readings(readings.before(mark.offset))
+                self._apply_mark(mark)
+                readings = readings.since(mark.offset)
+        self._apply_readings(readings)
 
     def _apply_readings(self, readings: Readings) -> None:
         if not len(readings.offsets):
             return
-        size, lateness = self.rules.size_ms, self.rules.lateness_ms
+        size, lateness = self.settings.size_ms, self.settings.lateness_ms
         # Series by series, each in log order: a segment per series, numbered by `segment`.
         order = np.argsort(readings.series, kind="stable")
         codes = readings.series[order]
@@ -144,7 +120,7 @@ class PartitionWindows:
         late = windows <= closed_through
         late_so_far = np.cumsum(late)
 
-        self._changed.update(state.name for state in states)
+        self.changed.update(state.name for state in states)
         self._add(states, segment[~late], windows[~late], values[~late], offsets[~late])
 
         lasts = ends - 1
@@ -157,12 +133,10 @@ class PartitionWindows:
             numbers, ns = np.array(due).T
             at = np.searchsorted(keys, (numbers << _TIME_BITS) + (ns + 1) * size + lateness)
             lateness_counts = (late_so_far[at] - late_before[numbers]).tolist()
-            newly_closed = [
+            self._closed.add(
                 self._close(states[number], n, closed_at, "data", states[number].late + count)
                 for (number, n), closed_at, count in zip(due, offsets[at].tolist(), lateness_counts, strict=True)
-            ]
-            newly_closed.sort(key=_closed_at)
-            self._ledger += newly_closed
+            )
 
         # As lists: one by one, NumPy's numbers cost more than all the rest.
         newest, lates = (keys[lasts] & _TIME_MASK).tolist(), (late_so_far[lasts] - late_before).tolist()
@@ -214,91 +188,35 @@ class PartitionWindows:
             state = self._silent(name, mark)
             if state is None:
                 continue
-            for n in sorted(n for n in state.open if n <= start // self.rules.size_ms):
-                self._ledger.append(self._close(state, n, mark.offset, "clock", state.late))
-                state.closed_through = max(state.closed_through, n)
+            due = sorted(n for n in state.open if n <= start // self.settings.size_ms)
+            if due:
+                self._closed.add([self._close(state, n, mark.offset, "clock", state.late) for n in due])
+                state.closed_through = max(state.closed_through, due[-1])
         for name in mark.ended:
             state = self._silent(name, mark)
             if state and not state.open:
-                self.series[name] = Series(name, closed=state.closed, ends=[*state.ends, mark.offset])
-                self._ended.append((mark.offset, name))
+                del self.series[name]
+                self._ended.add([Ended(mark.offset, name)])
 
     def _silent(self, name: str, mark: ClockMark) -> Series | None:
         """The state of a series that is, and that whoever wrote the mark had heard all of."""
         state = self.series.get(name)
-        if state is None or not 0 <= state.last_offset < mark.position:
+        if state is None or state.last_offset >= mark.position:
             return None
-        self._changed.add(name)
+        self.changed.add(name)
         return state
 
     def _close(self, state: Series, n: int, closed_at: int, cause: Literal["data", "clock"], late: int) -> ClosedWindow:
-        row = _closed(state.name, n * self.rules.size_ms, self.rules.size_ms, state.open.pop(n), closed_at, cause, late)
-        state.closed.append(row)
+        size = self.settings.size_ms
+        row = _closed(state.name, n * size, size, state.open.pop(n), closed_at, cause, late)
         if not state.open:
             self.open.discard(state.name)
         return row
 
-    # -- outputs -------------------------------------------------------------------------------
-
-    def closed_by(self, batch: Batch) -> list[ClosedWindow]:
-        """The windows that closed from the start of an applied batch to its end, now or long ago."""
-        first = bisect_left(self._ledger, batch.start, key=_closed_at)
-        last = bisect_left(self._ledger, batch.end, key=_closed_at)
-        return self._ledger[first:last]
-
-    def baselines(self, batch: Batch) -> Baselines:
-        """The baselines that apply to the readings of an applied batch.
-
-        None to those before `forgotten`: the stores have their anomalies. Such a batch comes when
-        somebody has set the committed offset back.
-        """
-        start = max(batch.start, self.forgotten)
-        rows: list[tuple[int, int, ClosedWindow]] = []
-        for index, name in enumerate(batch.readings.names):
-            for since, row in _newest_first(self.series.get(name), batch.end):
-                rows.append((index, max(since, start), row))
-                if since <= start:
-                    break
-        return Baselines.of(rows)
-
-    def _prune(self, committed: int) -> None:
-        """Forget what no replay can ask for; a series' baseline as of `committed` stays."""
-        self.forgotten = max(self.forgotten, committed)
-        passed = bisect_left(self._ledger, committed, key=_closed_at)
-        for row in self._ledger[:passed]:
-            closed = self.series[row.series].closed
-            # One record may close several windows: those that the record at `committed` closes are put out again.
-            while len(closed) > 1 and closed[0].closed_at < committed and closed[1].closed_at <= committed:
-                del closed[0]
-        del self._ledger[:passed]
-        ended = bisect_left(self._ended, committed, key=itemgetter(0))
-        for offset, name in self._ended[:ended]:
-            self._forget(offset, name)
-        del self._ended[:ended]
-
-    def _forget(self, offset: int, name: str) -> None:
-        """A series ended there, and no replay can ask for what was before."""
-        state = self.series[name]
-        self._changed.add(name)
-        state.closed = [row for row in state.closed if row.closed_at > offset]
-        state.ends = [end for end in state.ends if end > offset]
-        if state.last_offset < 0 and not state.closed:
-            del self.series[name]
-
-    # -- snapshots -----------------------------------------------------------------------------
-
-    def take_changes(self) -> tuple[list[Series], list[str]]:
-        """The series that have changed since this was asked the last time, and the names of those that are gone."""
-        changed, self._changed = self._changed, set()
-        return [self.series[name] for name in changed if name in self.series], list(changed - self.series.keys())
-
-    def restore(self, position: int, forgotten: int, series: Iterable[Series]) -> None:
+    def restore(self, position: int, forgotten: int, series: Iterable[Series], rows: Mapping[str, list[Any]]) -> None:
         """Take over the state of a snapshot."""
-        self.position, self.forgotten = position, forgotten
-        self.series = {state.name: state for state in series}
+        super().restore(position, forgotten, series, rows)
         self.open = {name for name, state in self.series.items() if state.open}
-        self._ledger = sorted((row for state in self.series.values() for row in state.closed), key=_closed_at)
-        self._ended = sorted((end, state.name) for state in self.series.values() for end in state.ends)
 
 
 def _column(states: list[Series], name: str) -> NDArray[np.int64]:
@@ -332,16 +250,3 @@ def _closed(
         cause,
         late,
     )
-
-
-def _newest_first(state: Series | None, end: int) -> Iterator[tuple[int, ClosedWindow]]:
-    """The baselines of a series with the offsets from which they apply, as of a position."""
-    if state is None:
-        return
-    if not state.ends:
-        yield from ((row.closed_at, row) for row in reversed(state.closed) if row.closed_at < end)
-        return
-    both = sorted(
-        [(row.closed_at, row) for row in state.closed] + [(at, _NONE) for at in state.ends], key=itemgetter(0)
-    )
-    yield from (one for one in reversed(both) if one[0] < end)  # of several that one record closes the last one first

@@ -21,6 +21,12 @@ from oda.stores.place import SLOT_MS
 
 _WAY_OUT = "start anew beside it: docs/upgrades.md"
 
+SNAPSHOT_TABLES = {
+    "windows": ("snapshots", "snapshot_chunks"),
+    "judgement": ("judgement_snapshots", "judgement_snapshot_chunks"),
+}
+"""By machine: of heads, and of chunks."""
+
 TYPES = {
     Meaning.NAME: "text",
     Meaning.TIME: "timestamp",
@@ -113,18 +119,24 @@ def tables(settings: Cassandra) -> list[Table]:
             expiring,
         ),
         Table("topics", {"topic": "text", "id": "uuid"}, ("topic",), ()),
-        Table(
-            "snapshots",
-            {**version, "parts": "frozen<list<frozen<tuple<bigint, uuid, int>>>>"},
-            tuple(partition),
-            (),
-        ),
-        Table(
-            "snapshot_chunks",
-            {**version, "chunk": "int", "data": "blob"},
-            tuple(version),
-            ("chunk",),
-            options=" AND gc_grace_seconds = 3600",
+        *(
+            table
+            for heads, chunks in SNAPSHOT_TABLES.values()
+            for table in (
+                Table(
+                    heads,
+                    {**version, "parts": "frozen<list<frozen<tuple<bigint, uuid, int>>>>"},
+                    tuple(partition),
+                    (),
+                ),
+                Table(
+                    chunks,
+                    {**version, "chunk": "int", "data": "blob"},
+                    tuple(version),
+                    ("chunk",),
+                    options=" AND gc_grace_seconds = 3600",
+                ),
+            )
         ),
     ]
 
