@@ -68,7 +68,12 @@ class Readings(NamedTuple):
 
     def where(self, mask: NDArray[np.bool_]) -> Readings:
         """Those for which a mask of shape (n,) is true."""
-        return Readings(self.names, *(column[mask] for column in self[1:]))
+        return Readings(self.names, self.series[mask], self.offsets[mask], self.times[mask], self.values[mask])
+
+    def rows(self) -> list[NDArray[np.intp]]:
+        """By name, the indexes of its readings in the order of the log."""
+        order = np.argsort(self.series, kind="stable")
+        return np.split(order, np.searchsorted(self.series[order], np.arange(1, len(self.names))))
 
     def before(self, offset: int) -> Readings:
         return self._part(slice(int(np.searchsorted(self.offsets, offset))))
@@ -88,6 +93,14 @@ class ClockMark(msgspec.Struct, frozen=True, array_like=True):
     position: int
     through: dict[str, int]
     ended: list[str] = []
+
+
+class RuleMark(msgspec.Struct, frozen=True, array_like=True):
+    """A rule record (see `oda.core.rulemark`) at its place in the log: from there on the rules of a version hold."""
+
+    offset: int
+    version: int
+    text: str
 
 
 class Ended(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -135,6 +148,7 @@ class Batch(NamedTuple):
     clock: int
     readings: Readings
     marks: Sequence[ClockMark] = ()
+    rules: Sequence[RuleMark] = ()
     closings: Closings = Closings()
 
     @property
@@ -144,16 +158,16 @@ class Batch(NamedTuple):
 
     def to_tuple(self) -> list[Any]:
         """The values of a Storm tuple, in the order of `FIELDS`."""
-        *numbers, readings, marks, _ = self
-        return [*numbers, to_text((readings.names, columns.pack(readings[1:]), marks))]
+        *numbers, readings, marks, rules, _ = self
+        return [*numbers, to_text((readings.names, columns.pack(readings[1:]), marks, rules))]
 
     @classmethod
     def from_tuple(cls, values: Sequence[Any]) -> Batch:
         """The inverse of `to_tuple`."""
         partition, epoch, seq, start, end, committed, clock, payload = values
-        names, packed, marks = from_text(payload, tuple[list[str], bytes, list[ClockMark]])
+        names, packed, marks, rules = from_text(payload, tuple[list[str], bytes, list[ClockMark], list[RuleMark]])
         readings = Readings(names, *columns.unpack(packed, _TYPES))
-        return cls(partition, epoch, seq, start, end, committed, clock, readings, marks)
+        return cls(partition, epoch, seq, start, end, committed, clock, readings, marks, rules)
 
 
 def joined(batches: Iterable[Batch]) -> list[Batch]:

@@ -1,51 +1,51 @@
 """The judgement of one partition: a state machine over its log, and over the windows that closed along it.
 
-It knows of each series the baseline, which is its newest closed window, and compares all readings of a batch at once.
+What it keeps of a series is in `oda.core.judged`. All readings of a part of the log are compared with their bands at
+once (`oda.core.bands`); then come detectors that score each reading (`oda.core.scores`), and what becomes of the
+anomalies (`oda.core.incidents`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from operator import itemgetter
-from typing import ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, ClassVar
 
-import msgspec
+import numpy as np
 
-from oda.core.baselines import Baselines, judge
-from oda.core.batch import Batch, Closings, Readings
-from oda.core.kinds import Anomaly, ClosedWindow
+from oda.core.bands import Applied, judge
+from oda.core.batch import Batch, Ended, Readings, RuleMark
+from oda.core.incidents import Case, Cause, follow, resolve
+from oda.core.judged import Judged, Now, Watched, begin_anew, close, now, restored, watched
+from oda.core.kinds import Anomaly, ClosedWindow, Incident
 from oda.core.ledger import Ledger
 from oda.core.machine import Machine, OvertakenError
-from oda.settings import Judge
-
-Change = tuple[int, ClosedWindow | None]
-"""From which offset on a series has which baseline."""
-
-
-class Judged(msgspec.Struct, array_like=True):
-    """What is kept of one series."""
-
-    name: str
-    baseline: ClosedWindow
+from oda.core.rules.match import Rules
+from oda.core.rules.rule import Rule, Watch
+from oda.core.scores import Read, each, scored
+from oda.settings import Settings
 
 
 class Judgement(Machine[Judged]):
-    """Baselines of one partition; its ledger is that of `anomalies`.
+    """What is known of the series of one partition; its ledgers are those of `anomalies` and `incidents`.
 
     Example:
-        judgement = Judgement(settings.judge)
+        judgement = Judgement(settings)
         judgement.apply(batch)          # with what the window bolt says that closed along it
         rows = judgement.outputs(batch)["anomalies"]
     """
 
     name = "judgement"
     state = Judged
-    ledger_rows: ClassVar = {"anomalies": Anomaly}
+    ledger_rows: ClassVar = {"anomalies": Anomaly, "incidents": Incident}
 
-    def __init__(self, settings: Judge, position: int = 0) -> None:
-        self._anomalies: Ledger[Anomaly] = Ledger("offset")
-        super().__init__(position, {"anomalies": self._anomalies})
-        self._settings = settings
+    def __init__(self, settings: Settings, position: int = 0) -> None:
+        self._anomalies: Ledger[Anomaly] = Ledger("found_at")
+        self._incidents: Ledger[Incident] = Ledger("found_at")
+        super().__init__(settings, position, {"anomalies": self._anomalies, "incidents": self._incidents})
+        self._now: dict[str, Now] = {}
+        self._followed: set[str] = set()  # series with an incident, or with anomalies that may become one
 
     def advance(self, batch: Batch) -> None:
         """Apply what a batch, and what closed along it, has from `position` on.
@@ -56,36 +56,177 @@ class Judgement(Machine[Judged]):
         """
         if batch.closings.since > self.position:
             raise OvertakenError(f"judged up to {self.position}, but {batch.closings.since} is committed")
-        changes: dict[str, list[Change]] = {}
-        for series, change in _changes(batch.closings, self.position):
-            changes.setdefault(series, []).append(change)
         readings = batch.readings.since(self.position)
-        self._anomalies.add(judge(readings, self._baselines(readings, changes), self._settings))
-        for name, of_series in changes.items():
-            _, last = of_series[-1]
-            if last is None:
-                self.series.pop(name, None)
-            else:
-                self.series[name] = Judged(name, last)
+        windows = [window for window in batch.closings.windows if window.closed_at >= self.position]
+        ended = [end for end in batch.closings.ended if end.offset >= self.position]
+        # What such a record says holds behind what closes at it.
+        marks: list[Ended | RuleMark] = sorted([*ended, *self.newer(batch)], key=attrgetter("offset"))
+        for offset, at_once in groupby(marks, key=attrgetter("offset")):
+            until = offset + 1
+            self._judge(readings.before(until), [window for window in windows if window.closed_at < until])
+            readings = readings.since(until)
+            windows = [window for window in windows if window.closed_at >= until]
+            self.position = until
+            for mark in at_once:
+                if isinstance(mark, Ended):
+                    self._end(mark)
+                else:
+                    self._change_rules(mark)
+        self._judge(readings, windows)
+
+    def _judge(self, readings: Readings, windows: Sequence[ClosedWindow]) -> None:
+        """A part of the log along which the rules stay, and no series ends."""
+        changes, found = self._close(windows)
+        read = self._read(readings)
+        found += self._by_bands(readings, changes)
+        version = self.rules.version
+        found += scored(readings, read, version)
+        for one in read:
+            if one.rule.window is None:
+                found += each(readings, one, version)
+        self._anomalies.add([anomaly for _, anomaly in found])
+        self._follow(readings, windows, found)
+
+    def _close(self, windows: Sequence[ClosedWindow]) -> tuple[dict[str, list[tuple[int, Now | None]]], list[Any]]:
+        """From which offset on what applies to the series that have windows that closed, and what was wrong with these."""
+        changes: dict[str, list[tuple[int, Now | None]]] = {}
+        found: list[tuple[Watch, Anomaly]] = []
+        for window in windows:
+            if window.closed_by == "rules":  # it was cut short, and its series begins anew
+                continue
+            name = window.series
+            state, rule = self._state(name), self.rules.of(name)
+            found += close(state, rule, window, self.rules.version)
+            changes.setdefault(name, [(self.position, self._now.get(name))])
+            self._now[name] = now(state, rule)
+            changes[name].append((window.closed_at, self._now[name]))
         self.changed.update(changes)
+        return changes, found
 
-    def _baselines(self, readings: Readings, changes: dict[str, list[Change]]) -> Baselines:
-        """Of these readings: that of before, and those that take its place."""
-        rows: list[tuple[int, int, ClosedWindow | None]] = []
+    def _state(self, name: str) -> Judged:
+        state = self.series.get(name)
+        if state is None:
+            state = self.series[name] = Judged(name)
+            self._now[name] = now(state, self.rules.of(name))
+        return state
+
+    def _read(self, readings: Readings) -> list[Read]:
+        """The series of readings that detectors look at one by one."""
+        rules = [self.rules.of(name) for name in readings.names]
+        if not any(rule.looks_at_each for rule in rules):
+            return []
+        found = []
+        for name, rule, at in zip(readings.names, rules, readings.rows(), strict=True):
+            if rule.looks_at_each and len(at):
+                found.append(Read(self._state(name), rule, at))
+                self.changed.add(name)
+        return found
+
+    def _by_bands(
+        self, readings: Readings, changes: Mapping[str, list[tuple[int, Now | None]]]
+    ) -> list[tuple[Watch, Anomaly]]:
+        slots: list[list[Applied]] = []
         for index, name in enumerate(readings.names):
-            known = self.series.get(name)
-            if known is not None:
-                rows.append((index, self.position, known.baseline))
-            if name in changes:
-                rows += ((index, since, window) for since, window in changes[name])
-        return Baselines.of(rows)
+            known = self._now.get(name)
+            if known is None and name not in changes:
+                continue
+            for number, watch in enumerate(self.rules.of(name).detectors):
+                if number == len(slots):
+                    slots.append([])
+                for since, what in changes.get(name) or [(self.position, known)]:
+                    if what is not None:
+                        slots[number].append(Applied(index, since, what.bands[number], what.window, watch))
+        return [one for slot in slots for one in judge(readings, slot, self.rules.version)]
 
+    # -- what becomes of anomalies
 
-def _changes(closings: Closings, position: int) -> Iterator[tuple[str, Change]]:
-    """Series and what changes for them from `position` on, in the order of the log: closed, then ended."""
-    found: list[tuple[int, str, ClosedWindow | None]]
-    found = [(window.closed_at, window.series, window) for window in closings.windows]
-    if closings.ended:
-        found += [(end.offset, end.series, None) for end in closings.ended]
-        found.sort(key=itemgetter(0))
-    return ((series, (offset, window)) for offset, series, window in found if offset >= position)
+    def _follow(
+        self, readings: Readings, windows: Sequence[ClosedWindow], found: Sequence[tuple[Watch, Anomaly]]
+    ) -> None:
+        """Take incidents on, of series that have anomalies now, or had some lately."""
+        anomalies: dict[tuple[str, str], list[Anomaly]] = {}
+        for watch, anomaly in found:
+            if watch.incident is not None:
+                self._followed.add(anomaly.series)
+                anomalies.setdefault((anomaly.series, watch.name), []).append(anomaly)
+        codes = {name: code for code, name in enumerate(readings.names)}
+        silent: dict[str, list[int]] = {}
+        for window in windows:
+            if window.closed_by == "clock" and window.series in self._followed:
+                silent.setdefault(window.series, []).append(window.closed_at)
+        active = sorted(self._followed & (codes.keys() | silent.keys()))
+        rows = readings.rows() if active else []
+        for name in active:
+            rule, state = self.rules.of(name), self._state(name)
+            at = rows[codes[name]] if name in codes else []
+            events = list(zip(readings.offsets[at].tolist(), readings.times[at].tolist(), strict=True))
+            for watch in rule.detectors:
+                if watch.incident is not None:
+                    mine = anomalies.get((name, watch.name), [])
+                    self._take_on(state, rule, watch, events, mine, silent.get(name, []))
+            self.changed.add(name)
+            if not state.is_followed:
+                self._followed.discard(name)
+
+    def _take_on(
+        self,
+        state: Judged,
+        rule: Rule,
+        watch: Watch,
+        readings: Sequence[tuple[int, int]],
+        found: Sequence[Anomaly],
+        silent: Sequence[int],
+    ) -> None:
+        kept = watched(state, watch) if found else state.watches.get(watch.name)
+        if kept is None or not (found or kept.tracked):
+            return
+        case = Case(watch, rule.labels, self.rules.version)
+        kept.tracked, changes = follow(kept.tracked, case, readings, found, silent)
+        self._incidents.add(changes)
+
+    def _end(self, mark: Ended) -> None:
+        """Nothing is kept of the series any more."""
+        state = self.series.pop(mark.series, None)
+        if state is not None:
+            del self._now[mark.series]
+            self._followed.discard(mark.series)
+            self.changed.add(mark.series)
+            self._drop(state, self.rules.of(mark.series), state.watches, mark.offset, "clock")
+
+    def _change_rules(self, mark: RuleMark) -> None:
+        rules = self.rules_of(mark)
+        for name, state in self.series.items():
+            former, rule = self.rules.of(name), rules.of(name)
+            if former != rule:
+                self._drop(state, former, begin_anew(state, former, rule), mark.offset, "rules")
+                self.changed.add(name)
+            self._now[name] = now(state, rule)
+        self.rules = rules
+        self._followed = {name for name in self._followed if self.series[name].is_followed}
+
+    def _drop(self, state: Judged, rule: Rule, watches: Mapping[str, Watched], offset: int, cause: Cause) -> None:
+        """Incidents of watches that are no more end."""
+        for watch in rule.detectors:
+            kept = watches.get(watch.name)
+            if kept is not None and kept.tracked is not None:
+                case = Case(watch, rule.labels, self.rules.version)
+                self._incidents.add(resolve(kept.tracked, case, offset, cause))
+
+    # -- snapshots
+
+    def restore(
+        self,
+        position: int,
+        forgotten: int,
+        rules: Rules,
+        besides: Mapping[str, Any],
+        series: Iterable[Judged],
+        rows: Mapping[str, list[Any]],
+    ) -> None:
+        """Take over the state of a snapshot."""
+        super().restore(position, forgotten, rules, besides, series, rows)
+        for name, state in self.series.items():
+            rule = rules.of(name)
+            restored(state, rule)
+            self._now[name] = now(state, rule)
+        self._followed = {name for name, state in self.series.items() if state.is_followed}

@@ -56,20 +56,19 @@ class Silence:
         return self._over(clock, windows), self._ended(clock, windows)
 
     def _over(self, clock: int, windows: PartitionWindows) -> dict[str, int]:
-        settings, found = windows.settings, {}
-        grace = settings.size_ms + settings.lateness_ms + settings.idle_ms
+        found = {}
         for name in windows.open:
-            state = windows.series[name]
+            state, rule = windows.series[name], windows.window_of(name)
             virtual_time = state.max_time + clock - self._heard.get(name, self._since)
-            over = [n for n in state.open if virtual_time >= n * settings.size_ms + grace]
+            grace = rule.size_ms + rule.lateness_ms + rule.idle_ms
+            over = [n * rule.size_ms for n in state.open if virtual_time >= n * rule.size_ms + grace]
             if over and self._asked.get(name) != max(over):
-                self._asked[name] = max(over)
-                found[name] = max(over) * settings.size_ms
+                self._asked[name] = found[name] = max(over)
         return found
 
     def _ended(self, clock: int, windows: PartitionWindows) -> list[str]:
         """All series are looked at, so not each time."""
-        expire = windows.settings.expire_ms
+        expire = windows.settings.window.expire_ms
         if clock < self._next_end:
             return []
         self._next_end = clock + expire // _LOOKS

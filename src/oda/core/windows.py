@@ -100,7 +100,7 @@ class PartitionWindows(Machine[Series]):
         self._apply_readings(readings)
 
     def _apply_readings(self, readings: Readings) -> None:
-        """Note which series had some; then those that are neither ahead nor windows of their own go to their windows."""
+        """Note whose they are; those that are neither ahead nor windows of their own go to their windows."""
         if not len(readings.offsets):
             return
         last = np.full(len(readings.names), -1)
@@ -222,10 +222,10 @@ class PartitionWindows(Machine[Series]):
         return state
 
     def _apply_rules(self, mark: RuleMark) -> None:
-        """From here on other rules hold: windows that they would have cut otherwise close, and the series begins anew."""
+        """From here on other rules hold: a series whose windows they cut otherwise closes them, and begins anew."""
         rules = self.rules_of(mark)
         for name, state in list(self.series.items()):
-            if _cut(self.rules.of(name).window) != _cut(rules.of(name).window):
+            if self.rules.of(name).cut != rules.of(name).cut:
                 self._closed.add([self._close(state, n, mark.offset, "rules") for n in sorted(state.open)])
                 self.series[name] = Series(name, last_offset=state.last_offset)
                 self.changed.add(name)
@@ -273,11 +273,6 @@ class PartitionWindows(Machine[Series]):
         super().restore(position, forgotten, rules, besides, series, rows)
         self.open = {name for name, state in self.series.items() if state.open}
         self._lead.newest, self._lead.held = besides["newest"], dict(besides["held"])
-
-
-def _cut(window: WindowRule | None) -> tuple[int, int] | None:
-    """What must be the same for open windows to go on."""
-    return window and (window.size_ms, window.lateness_ms)
 
 
 def _column(states: list[Series], name: str) -> NDArray[np.int64]:

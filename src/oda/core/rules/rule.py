@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from oda.core.detectors.contract import Detector
+from oda.core.detectors.contract import Detector, ScoreDetector
 from oda.core.detectors.sigma import Sigma, SigmaParameters
 from oda.core.rules.file import Direction, Severity
 from oda.settings import Settings
@@ -18,6 +19,11 @@ class WindowRule:
     size_ms: int
     lateness_ms: int
     idle_ms: int
+
+    @property
+    def cut(self) -> tuple[int, int]:
+        """What must be the same for open windows to go on."""
+        return self.size_ms, self.lateness_ms
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,16 @@ class Rule:
     detectors: tuple[Watch, ...]
     lead_ms: int | None = None
     labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def cut(self) -> tuple[int, int] | None:
+        """What must be the same for a series not to begin anew."""
+        return None if self.window is None else self.window.cut
+
+    @cached_property
+    def looks_at_each(self) -> bool:
+        """Whether readings are judged one after the other, and not only by what applies to many."""
+        return self.window is None or any(isinstance(watch.detector, ScoreDetector) for watch in self.detectors)
 
 
 def window_of_options(settings: Settings) -> WindowRule:
