@@ -7,12 +7,14 @@ all readings of a batch at once; it keeps nothing between batches.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from math import erfc, log10, sqrt
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oda.core.batch import Readings
+from oda.core.detectors.sigma import Sigma
 from oda.core.kinds import Anomaly, ClosedWindow
 from oda.settings import Judge
 
@@ -57,9 +59,13 @@ def judge(readings: Readings, baselines: Baselines, rules: Judge) -> list[Anomal
         return []
     which, found = _match(readings, baselines)
     distance = np.abs(readings.values - baselines.means[which])
-    allowed = rules.sigmas * np.maximum(baselines.stddevs, rules.min_stddev)
+    scales = np.maximum(baselines.stddevs, rules.min_stddev)
+    allowed = rules.sigmas * scales
     anomalous = found & (baselines.counts[which] >= rules.min_count) & (distance > allowed[which])
-    return [_anomaly(readings, int(at), baselines, int(which[at])) for at in np.flatnonzero(anomalous)]
+    return [
+        _anomaly(readings, at, baselines, which[at], scales[which[at]].item(), allowed[which[at]].item())
+        for at in np.flatnonzero(anomalous)
+    ]
 
 
 def _match(readings: Readings, baselines: Baselines) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
@@ -74,9 +80,33 @@ def _match(readings: Readings, baselines: Baselines) -> tuple[NDArray[np.intp], 
     return which, found
 
 
-def _anomaly(readings: Readings, at: int, baselines: Baselines, which: int) -> Anomaly:
-    values: list[Any] = [column[at].item() for column in (readings.times, readings.offsets, readings.values)]
-    baseline = [
+def _anomaly(
+    readings: Readings, at: np.intp, baselines: Baselines, which: np.intp, scale: float, allowed: float
+) -> Anomaly:
+    time, offset, value = (column[at].item() for column in (readings.times, readings.offsets, readings.values))
+    mean, stddev, count, start = (
         column[which].item() for column in (baselines.means, baselines.stddevs, baselines.counts, baselines.starts)
-    ]
-    return Anomaly(readings.names[readings.series[at]], *values, *baseline)
+    )
+    return Anomaly(
+        readings.names[readings.series[at]],
+        time,
+        offset,
+        value,
+        mean,
+        stddev,
+        count,
+        start,
+        detector=Sigma.name,
+        score=_score(abs(value - mean), scale),
+        expected=mean,
+        low=mean - allowed,
+        high=mean + allowed,
+        found_at=offset,
+        rules=0,
+    )
+
+
+def _score(distance: float, scale: float) -> float:
+    """`-10 log10 p`, p the probability of normal noise at least so far away; no more than 100."""
+    p = erfc(distance / scale / sqrt(2)) if scale else 0.0
+    return min(100.0, round(-10 * log10(p), 2)) if p else 100.0

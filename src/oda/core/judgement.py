@@ -13,7 +13,7 @@ import msgspec
 
 from oda.core.baselines import Baselines, judge
 from oda.core.batch import Batch, Closings, Readings
-from oda.core.kinds import Anomaly, ClosedWindow
+from oda.core.kinds import Anomaly, ClosedWindow, Incident
 from oda.core.ledger import Ledger
 from oda.core.machine import Machine
 from oda.settings import Judge
@@ -30,7 +30,7 @@ class Judged(msgspec.Struct, array_like=True):
 
 
 class Judgement(Machine[Judged]):
-    """Baselines of one partition; its ledger is that of `anomalies`.
+    """Baselines of one partition; its ledgers are those of `anomalies` and `incidents`.
 
     Example:
         judgement = Judgement(settings.judge)
@@ -40,11 +40,12 @@ class Judgement(Machine[Judged]):
 
     name = "judgement"
     state = Judged
-    ledger_rows: ClassVar = {"anomalies": Anomaly}
+    ledger_rows: ClassVar = {"anomalies": Anomaly, "incidents": Incident}
 
     def __init__(self, settings: Judge, position: int = 0) -> None:
-        self._anomalies: Ledger[Anomaly] = Ledger("offset")
-        super().__init__(position, {"anomalies": self._anomalies})
+        self._anomalies: Ledger[Anomaly] = Ledger("found_at")
+        self._incidents: Ledger[Incident] = Ledger("found_at")
+        super().__init__(position, {"anomalies": self._anomalies, "incidents": self._incidents})
         self._settings = settings
 
     def advance(self, batch: Batch) -> None:
