@@ -28,5 +28,14 @@ class Analytics(Topology):
     )
     # A component is what the class has by a name.
     locals().update(
-        sinks(par, {"readings": readings, "rejected": readings, "windows": windows, "anomalies": anomalies})
+        sinks(
+            par,
+            {
+                "readings": readings,
+                "rejected": readings,
+                "windows": windows,
+                "anomalies": anomalies,
+                "incidents": anomalies,
+            },
+        )
     )

@@ -13,10 +13,10 @@ from oda.core.text import to_text
 
 
 class AnomalyBolt(MachineBolt[Judgement]):
-    """Emits `anomalies`. Keeps halves of joins besides, which a replay brings again."""
+    """Emits `anomalies` and `incidents`. Keeps halves of joins besides, which a replay brings again."""
 
     machine = Judgement
-    outputs = [Stream(name="anomalies", fields=["partition", "clock", "rows"])]
+    outputs = [Stream(name=name, fields=["partition", "clock", "rows"]) for name in machine.ledger_rows]
 
     def initialize(self, storm_conf: dict[str, Any], context: dict[str, Any]) -> None:
         """Start the writer."""
@@ -40,13 +40,14 @@ class AnomalyBolt(MachineBolt[Judgement]):
 
     def fresh(self, position: int) -> Judgement:
         """A machine that begins there."""
-        return Judgement(self.settings.judge, position)
+        return Judgement(self.settings, position)
 
     def put_out(self, emit: Emit) -> None:
-        """Emit the anomalies of a batch."""
+        """Emit what a batch brought about."""
         handle, batch, outputs, _ = emit
-        if rows := outputs["anomalies"]:
-            self.emit([batch.partition, batch.clock, to_text(rows)], stream="anomalies", anchors=list(handle))
+        for stream, rows in outputs.items():
+            if rows:
+                self.emit([batch.partition, batch.clock, to_text(rows)], stream=stream, anchors=list(handle))
 
     def _join(self, batch: Any, closings: Any) -> None:
         joined = Batch.from_tuple(batch.values)._replace(closings=Closings.from_text(closings.values[-1]))

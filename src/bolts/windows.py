@@ -43,7 +43,7 @@ class WindowBolt(MachineBolt[PartitionWindows]):
 
     def fresh(self, position: int) -> PartitionWindows:
         """A machine that begins there."""
-        return PartitionWindows(self.settings.window, position)
+        return PartitionWindows(self.settings, position)
 
     def new_partition(self, save_seconds: float) -> WindowPartition:
         """One of which nothing is known yet."""

@@ -325,7 +325,7 @@ def archive_row(data: bytes) -> None:
 def watch(data: bytes) -> None:
     """Whatever is in the topics of results, it is shown as a line or counted as unreadable."""
     results, watcher = Results(SETTINGS.kafka), Watcher(Hints(2, tell=lambda _: None))
-    for topic in (SETTINGS.kafka.windows, SETTINGS.kafka.anomalies):
+    for topic in (SETTINGS.kafka.windows, SETTINGS.kafka.anomalies, SETTINGS.kafka.incidents):
         before = results.unreadable
         result = results.take(topic, data)
         assert (result is None) == (results.unreadable > before)

@@ -135,6 +135,7 @@ def started_anew(stream: Cluster) -> Cluster:
         "oda.kafka.group",
         "oda.kafka.windows",
         "oda.kafka.anomalies",
+        "oda.kafka.incidents",
         "oda.kafka.rejected",
         "oda.cassandra.keyspace",
         "oda.elasticsearch.prefix",

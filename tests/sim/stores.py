@@ -72,8 +72,8 @@ class Client:
 def _placed(item: Item) -> Iterator[tuple[Place, Any]]:
     """Rows, and each reading of a batch, by place in the log."""
     if isinstance(item, Rows):
-        name, offset = item.kind.name, item.kind.offset
-        yield from (((name, item.partition, getattr(row, offset)), row) for row in item.rows)
+        name, identity = item.kind.name, item.kind.identity
+        yield from (((name, item.partition, *(getattr(row, field) for field in identity)), row) for row in item.rows)
         return
     columns = (column.tolist() for column in item.readings[1:])
     for series, offset, time, value in zip(*columns, strict=True):

@@ -33,6 +33,7 @@ TYPES = {
     Meaning.OFFSET: "bigint",
     Meaning.COUNT: "bigint",
     Meaning.VALUE: "double",
+    Meaning.TEXT: "text",
 }
 """In CQL."""
 
@@ -67,7 +68,7 @@ class Table(NamedTuple):
 
 def key_of(kind: Kind[Any]) -> tuple[str, ...]:
     """Of a kind's rows in their partition: what identifies one, in the order in which they stand."""
-    return "series", kind.time, "partition", kind.offset
+    return "series", kind.time, "partition", *kind.identity
 
 
 def fields_of(kind: Kind[Any]) -> tuple[Field, ...]:
@@ -97,7 +98,7 @@ def tables(settings: Cassandra) -> list[Table]:
                     **place,
                     kind.time: "timestamp",
                     "partition": "int",
-                    kind.offset: "bigint",
+                    **{name: TYPES[kind.meanings[name]] for name in kind.identity},
                     "fields": f"frozen<{settings.keyspace}.{type_of(kind)}>",
                 },
                 ("bucket", "slot"),
@@ -142,7 +143,7 @@ def tables(settings: Cassandra) -> list[Table]:
 
 
 def ttl_seconds(settings: Cassandra) -> int:
-    """How long a row of windows, anomalies and readings lives."""
+    """How long a row of results and readings lives."""
     return settings.ttl_days * 86_400
 
 
