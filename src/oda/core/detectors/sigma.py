@@ -27,8 +27,7 @@ class Sigma(BandDetector[SigmaParameters, Nothing]):
     The rate that `sigmas` promises (0.006 % with 4) holds for normal noise and large windows only: with n = 20 readings
     in the window 0.1 % of the noise is flagged, with 5 it is 3 %, with 2 it is 26 %. `student/1` keeps it with any n.
 
-    >>> window = ClosedWindow("pump", 0, 2000, 9, mean=10.0, stddev=0.5, first_offset=0, last_offset=8, closed_at=9,
-    ...     closed_by="data", late=0)
+    >>> window = ClosedWindow("pump", 0, 2000, 9, 10.0, 0.5, 0, 8, 9, "data", 0)  # n, mean, stddev: 9, 10.0, 0.5
     >>> Sigma(SigmaParameters(sigmas=3)).update(Nothing(), window)
     Band(expected=10.0, scale=0.5, below=1.5, above=1.5, freedom=inf)
     """

@@ -1,0 +1,75 @@
+"""A level that has changed for longer than a window."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Annotated
+
+import msgspec
+from pydantic import Field
+
+from oda.core.detectors.contract import Finding, Parameters, Sigmas, WindowDetector
+from oda.core.detectors.tail import limit, score_of
+from oda.core.kinds import ClosedWindow
+
+
+class LevelParameters(Parameters):
+    """How rare a change of level is, and which windows are compared."""
+
+    sigmas: Sigmas = Field(4.0, description="how rare a finding is, as standard deviations of normal noise")
+    recent: Annotated[int, Field(ge=2, le=1000)] = Field(
+        5, description="newest windows, which are compared with those before"
+    )
+    before: Annotated[int, Field(ge=2, le=1000)] = Field(30, description="most windows of before that are remembered")
+    min_before: Annotated[int, Field(ge=2)] = Field(10, description="windows of before without which none is compared")
+
+
+class Means(msgspec.Struct, array_like=True):
+    """The means of the latest windows, oldest first."""
+
+    means: list[float] = []
+
+
+class Level(WindowDetector[LevelParameters, Means]):
+    """Student's two-sample t test of the newest windows' means against those of the windows before.
+
+    `t = (a - b) / (s * sqrt(1/n + 1/m))`, `s` the standard deviation pooled, with n + m - 2 degrees of freedom
+    (Student, "The probable error of a mean", 1908). After a finding the newest windows are all that is remembered, so a
+    step is one finding. The promised rate is that of each window's test, and holds for means that are independent and
+    around one level: of slow waves there are more.
+
+    >>> level, state = Level(LevelParameters(recent=3, min_before=4)), Means()
+    >>> for at, mean in enumerate([1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 9.0, 8.0, 9.0, 8.0]):
+    ...     window = ClosedWindow("pump", at, at + 1, 5, mean, 0.0, at, at, at + 1, "data", 0)
+    ...     found = level.check(state, window)
+    ...     if found:
+    ...         print(at, round(found.value, 2), found.expected, round(found.high, 2), found.score)
+    8 8.67 1.5 4.83 64.3
+    """
+
+    name = "level/1"
+    Parameters = LevelParameters
+    State = Means
+
+    def check(self, state: Means, window: ClosedWindow) -> Finding | None:
+        rules = self.parameters
+        state.means.append(window.mean)
+        del state.means[: -(rules.before + rules.recent)]
+        before, recent = state.means[: -rules.recent], state.means[-rules.recent :]
+        if len(before) < rules.min_before:
+            return None
+        (level, squares), (now, more) = _moments(before), _moments(recent)
+        freedom = len(before) + len(recent) - 2
+        scale = sqrt((squares + more) / freedom * (1 / len(before) + 1 / len(recent)))
+        allowed = limit(rules.sigmas, freedom) * scale
+        if abs(now - level) <= allowed:
+            return None
+        state.means = recent
+        score = score_of((now - level) / scale, freedom) if scale else 100.0
+        return Finding(now, level, level - allowed, level + allowed, score)
+
+
+def _moments(values: list[float]) -> tuple[float, float]:
+    """Their mean, and the sum of the squared distances from it."""
+    mean = sum(values) / len(values)
+    return mean, sum((value - mean) * (value - mean) for value in values)
