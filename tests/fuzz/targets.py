@@ -114,7 +114,7 @@ def log(data: bytes) -> None:
         Record(offset, NOW, clock.KEY if line[:1] == b"@" else None, line.removeprefix(b"@"))
         for offset, line in enumerate(data.split(b"\n"))
     ]
-    machine, judgement = PartitionWindows(SETTINGS.window), Judgement(SETTINGS.judge)
+    machine, judgement = PartitionWindows(SETTINGS), Judgement(SETTINGS)
     rejected, windows, anomalies = [], [], []
     middle = len(records) // 2
     for part in (records[:middle], records[middle:]):
@@ -122,11 +122,11 @@ def log(data: bytes) -> None:
         readings, marks, bad = read(part, SETTINGS.kafka.group, DAY)
         batch = _through_storm(Batch(0, 1, 1, start, start + len(part), 0, NOW, readings, marks))
         machine.apply(batch)
-        machine = snapshot.decode([snapshot.encode(machine)], PartitionWindows(SETTINGS.window))
+        machine = snapshot.decode([snapshot.encode(machine)], PartitionWindows(SETTINGS))
         closed, ended = machine.outputs(batch).values()
         windows += closed
         judgement.apply(batch._replace(closings=Closings.from_text(Closings(0, closed, ended).to_text())))
-        judgement = snapshot.decode([snapshot.encode(judgement)], Judgement(SETTINGS.judge))
+        judgement = snapshot.decode([snapshot.encode(judgement)], Judgement(SETTINGS))
         anomalies += judgement.outputs(batch)["anomalies"]
         rejected += [part[number].offset for number in bad]
         _archived(batch.readings)
@@ -214,11 +214,11 @@ def _works(found: Settings) -> None:
         url_to_node_config(url, use_default_ports_for_scheme=True)
     for ms in (found.cassandra.timeout_ms, found.readings.clock_ms, found.snapshots.interval_ms):
         assert 0 < ms / 1000 <= threading.TIMEOUT_MAX
-    machine = PartitionWindows(found.window)
+    machine = PartitionWindows(found)
     readings = Readings.of([0, 1], [Reading("a", 0, 1.0), Reading("a", MAX_TIME, 2.0)])
     batch = Batch(0, 1, 1, 0, 2, 0, NOW, readings)
     machine.apply(batch)
-    Judgement(found.judge).apply(batch._replace(closings=Closings(0, *machine.outputs(batch).values())))
+    Judgement(found).apply(batch._replace(closings=Closings(0, *machine.outputs(batch).values())))
     last = batch._replace(start=2, end=3, readings=Readings.of([], []), marks=[ClockMark(2, 2, {"a": MAX_TIME})])
     machine.apply(last)
     rows = [*machine.outputs(batch)["closed"], *machine.outputs(last)["closed"]]
@@ -302,7 +302,7 @@ def _rows_and_errors(text: str) -> int:
 def damaged_snapshot(data: bytes) -> None:
     """Bytes are refused as a snapshot, or they are one that says the same when it is written again."""
     try:
-        machine = snapshot.decode([data], PartitionWindows(SETTINGS.window))
+        machine = snapshot.decode([data], PartitionWindows(SETTINGS))
     except SnapshotError as error:
         assert str(error).isprintable()
         return
@@ -393,7 +393,7 @@ def _configs() -> list[bytes]:
 
 
 def _snapshots() -> list[bytes]:
-    machine = PartitionWindows(SETTINGS.window)
+    machine = PartitionWindows(SETTINGS)
     readings = [Reading("ab"[n % 2] + "é", NOW + 700 * n, n / 7) for n in range(12)]
     machine.apply(Batch(0, 1, 1, 0, 12, 0, NOW, Readings.of(range(12), readings)))
     data = snapshot.encode(machine)

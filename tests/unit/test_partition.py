@@ -2,6 +2,7 @@
 
 import pytest
 
+from made import settings
 from oda.core import snapshot
 from oda.core.batch import Batch, Readings
 from oda.core.machine import Gap, OvertakenError
@@ -20,7 +21,7 @@ def batch(start: int, times: list[int], *, committed: int = 0, epoch: int = 1, s
 
 
 def begun(position: int = 0) -> PartitionWindows:
-    return PartitionWindows(RULES, position)
+    return PartitionWindows(settings(window=RULES), position)
 
 
 class Driven:
@@ -60,7 +61,7 @@ class Driven:
 
 
 def fresh() -> Driven:
-    return Driven(PartitionWindows(RULES))
+    return Driven(begun())
 
 
 def emits(actions):
@@ -106,7 +107,7 @@ def test_a_batch_beyond_the_position_waits_for_the_gap_to_be_filled():
 
 def test_windows_refuse_a_gap():
     with pytest.raises(Gap):
-        PartitionWindows(RULES).apply(batch(2, [1000]))
+        begun().apply(batch(2, [1000]))
 
 
 def test_a_duplicate_puts_out_the_same_again():
@@ -158,7 +159,7 @@ def test_a_replay_says_nothing_of_when_a_series_was_heard():
 @pytest.mark.parametrize("rules", [Window(size_ms=2000), Window(size_ms=1000, lateness_ms=1)])
 def test_a_snapshot_of_other_window_rules_is_refused(rules):
     with pytest.raises(snapshot.SnapshotError, match=r"oda\.window"):
-        snapshot.decode([snapshot.encode(fresh().windows)], PartitionWindows(rules))
+        snapshot.decode([snapshot.encode(fresh().windows)], PartitionWindows(settings(window=rules)))
 
 
 def test_a_snapshot_of_an_unknown_format_is_refused(monkeypatch):
@@ -174,7 +175,7 @@ def test_a_damaged_snapshot_is_refused():
 
 
 def test_whichever_byte_of_a_snapshot_is_damaged_it_is_found() -> None:
-    data = snapshot.encode(PartitionWindows(RULES, 7))
+    data = snapshot.encode(begun(7))
     for at in range(len(data)):
         for bit in range(8):
             damaged = bytes([*data[:at], data[at] ^ 1 << bit, *data[at + 1 :]])
@@ -192,12 +193,12 @@ def test_the_ledger_forgets_what_is_committed():
 
 def test_what_one_record_closes_is_put_out_again_after_a_restart_even_if_the_committed_offset_is_at_that_record():
     rules = Window(size_ms=1000, lateness_ms=1000)
-    first = PartitionWindows(rules)
+    first = PartitionWindows(settings(window=rules))
     closing = batch(3, [4000], committed=3)
     for applied in (batch(0, [0]), batch(1, [2000]), batch(2, [1000]), closing):
         first.apply(applied)
     assert [row.start for row in first.outputs(closing)["closed"]] == [1000, 2000]
-    restored = snapshot.decode([snapshot.encode(first)], PartitionWindows(rules))
+    restored = snapshot.decode([snapshot.encode(first)], PartitionWindows(settings(window=rules)))
     assert restored.outputs(closing) == first.outputs(closing)
 
 
@@ -244,7 +245,7 @@ def test_while_its_snapshot_is_not_there_it_asks_once_and_keeps_what_comes():
     assert partition.receive(batch(0, [0, 500]), "a", 0.0) == [Load()]
     assert partition.receive(batch(2, [1000]), "b", 0.0) == []
     assert partition.tick(9.0) == partition.clock(1, 0, 0, 9000, 9.0) == []
-    actions = partition.loaded(PartitionWindows(RULES), 10.0)
+    actions = partition.loaded(begun(), 10.0)
     assert [emit.handle for emit in emits(actions)] == ["a", "b"]
 
 
@@ -252,7 +253,7 @@ def test_what_came_of_former_runs_of_the_spout_while_its_snapshot_was_not_there_
     partition = WindowPartition(begun, 1.0)
     partition.receive(batch(0, [0, 500]), "old", 0.0)
     assert failed(partition.receive(batch(0, [0], epoch=2), "new run", 0.0)) == ["old"]
-    assert [emit.handle for emit in emits(partition.loaded(PartitionWindows(RULES), 0.0))] == ["new run"]
+    assert [emit.handle for emit in emits(partition.loaded(begun(), 0.0))] == ["new run"]
 
 
 def test_one_save_at_a_time_and_the_next_one_after_the_interval():
@@ -293,7 +294,7 @@ def test_a_clock_has_it_load_a_partition_of_which_nothing_comes_any_more():
     partition = WindowPartition(begun, 1.0)
     assert partition.clock(1, 2, 0, 9000, 0.0) == [Load()]
     assert partition.clock(1, 2, 0, 9500, 0.0) == []
-    windows = PartitionWindows(RULES)
+    windows = begun()
     windows.apply(batch(0, [0, 500]))
     partition.loaded(windows, 0.0)
     assert partition.clock(1, 2, 0, 9599, 0.0) == [], "silence counts from the first clock on"
@@ -321,7 +322,7 @@ def test_what_was_committed_after_the_snapshot_was_asked_for_tells_of_another_pr
     partition = WindowPartition(begun, 1.0)
     assert partition.receive(batch(5, [500], committed=5), "a", 0.0) == [Load()]
     assert partition.receive(batch(9, [600], committed=9), "b", 0.0) == []
-    stale, newer = PartitionWindows(RULES, 5), PartitionWindows(RULES, 9)
+    stale, newer = begun(5), begun(9)
     assert partition.loaded(stale, 0.0) == [Load()]
     assert [emit.handle for emit in emits(partition.loaded(newer, 0.0))] == ["a", "b"]
 
@@ -329,9 +330,9 @@ def test_what_was_committed_after_the_snapshot_was_asked_for_tells_of_another_pr
 def test_a_snapshot_that_a_clock_has_loaded_may_be_older_than_what_is_committed():
     partition = WindowPartition(begun, 1.0)
     assert partition.clock(1, 7, 0, 0, 0.0) == [Load()]
-    assert partition.loaded(PartitionWindows(RULES), 0.0) == []
+    assert partition.loaded(begun(), 0.0) == []
     assert partition.receive(batch(7, [500], committed=7), "a", 0.0) == [Load()]
-    actions = partition.loaded(PartitionWindows(RULES), 0.0)
+    actions = partition.loaded(begun(), 0.0)
     assert Skip(7) in actions, "it was asked for when that was known: there is no other one"
     assert [emit.handle for emit in emits(actions)] == ["a"]
 

@@ -5,18 +5,23 @@ What happens when things fail is tried with the real components, in `tests/sim`.
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import made
 from oda.audit import message
 from oda.audit.reference import Reference
 from oda.core import snapshot
-from oda.core.baselines import Baselines, judge
+from oda.core.bands import Applied, judge
 from oda.core.batch import Batch, ClockMark, Closings, Readings
+from oda.core.detectors.contract import Band
 from oda.core.judgement import Judgement
 from oda.core.kinds import Anomaly, ClosedWindow
 from oda.core.reading import Reading
+from oda.core.rules.rule import rule_of_options
 from oda.core.windows import PartitionWindows
 from oda.settings import Judge, Window
 
@@ -105,7 +110,8 @@ def test_any_cut(
         end = max(end, offset + 1)
     restarts = [min(cut, end) for cut in restarts]
     ends = sorted({min(cut, end) for cut in cuts} | {end})
-    windows, judged = PartitionWindows(window), Judgement(judgement)
+    made_up = made.settings(window=window, judge=judgement)
+    windows, judged = PartitionWindows(made_up), Judgement(made_up)
     parts_of_windows, parts_of_judged = [snapshot.encode(windows)], [snapshot.encode(judged)]
     closed: list[ClosedWindow] = []
     anomalies: list[Anomaly] = []
@@ -119,29 +125,30 @@ def test_any_cut(
         parts_of_windows.append(snapshot.encode_changes(windows))
         parts_of_judged.append(snapshot.encode_changes(judged))
         if start in restarts:
-            windows = snapshot.decode(parts_of_windows, PartitionWindows(window))
-            judged = snapshot.decode(parts_of_judged, Judgement(judgement))
+            windows = snapshot.decode(parts_of_windows, PartitionWindows(made_up))
+            judged = snapshot.decode(parts_of_judged, Judgement(made_up))
             assert windows.outputs(batch) == outputs
     reference = reference_of(log, window, judgement)
     assert by_place([*closed]) == by_place([*reference.windows])
     assert anomalies == reference.anomalies
 
 
-def test_a_baseline_that_begins_after_the_last_reading_applies_to_none() -> None:
+def test_a_band_that_begins_after_the_last_reading_applies_to_none() -> None:
     """The clock may close a window at an offset behind a batch's last reading, among rejected messages."""
     readings = Readings.of([0, 3], [Reading("a", 0, 5.0), Reading("b", 0, 5.0)])
+    watch = rule_of_options(made.settings()).detectors[0]
 
-    def closed(series: str, at: int, mean: float) -> ClosedWindow:
-        return ClosedWindow(series, 0, 10, 2, mean, 0.0, 0, 0, at, "clock", 0)
+    def applied(series: int, since: int, mean: float) -> Applied:
+        return Applied(series, since, Band(mean, 0.0, 0.0, 0.0, inf), None, watch)
 
-    baselines = Baselines.of([(0, 1, closed("a", 1, 5.0)), (0, 8, closed("a", 8, 5.0)), (1, 3, closed("b", 3, 1.0))])
-    assert [anomaly.offset for anomaly in judge(readings, baselines, Judge())] == [3]
+    bands = [applied(0, 1, 5.0), applied(0, 8, 5.0), applied(1, 3, 1.0)]
+    assert [anomaly.offset for _, anomaly in judge(readings, bands, 0)] == [3]
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
 def test_a_clock_record_says_nothing_of_a_series_that_its_writer_had_not_heard(position: int) -> None:
     log: Log = {0: Reading("a", 0, 1.0), 1: Reading("a", 1, 2.0), 5: ClockMark(5, position, {"a": 0})}
-    machine = PartitionWindows(Window(size_ms=10))
+    machine = PartitionWindows(made.settings(window=Window(size_ms=10)))
     batch = batch_of(log, 0, 6)
     machine.apply(batch)
     assert [row.closed_at for row in machine.outputs(batch)["closed"]] == ([5] if position == 2 else [])

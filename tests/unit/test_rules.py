@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from oda.core.detectors import contract
 from oda.core.detectors.sigma import Sigma, SigmaParameters
+from oda.core.incidents import Policy
 from oda.core.rules import parse as parsing
 from oda.core.rules.document import MAX_BYTES
 from oda.core.rules.file import MOST_DETECTORS, Watch, schema
@@ -22,7 +23,7 @@ from oda.core.rules.match import digest, of_options
 from oda.core.rules.parse import parse
 from oda.core.rules.pattern import Pattern
 from oda.core.rules.problem import RulesError
-from oda.core.rules.rule import Policy, Rule, WindowRule, rule_of_options
+from oda.core.rules.rule import Rule, WindowRule, rule_of_options
 from oda.core.rules.shown import shown
 from oda.settings import Settings
 
@@ -84,7 +85,7 @@ def test_a_file_says_all_that_a_series_gets() -> None:
     spikes, other = found.detectors
     assert (spikes.name, spikes.detector) == ("spikes", Sigma(SigmaParameters(sigmas=3)))
     assert (spikes.direction, spikes.least_absolute, spikes.least_relative) == ("high", 0.5, 0.02)
-    assert (spikes.severity, spikes.incident) == ("info", Policy(3, 5, 600_000, None, 600_000, 50, "critical"))
+    assert (spikes.severity, spikes.incident) == ("info", Policy(3, 5, 600_000, 0, 600_000, 50, "critical"))
     assert (other.name, other.detector) == ("sigma/1", Sigma(SigmaParameters(min_count=9)))
     assert (other.direction, other.least_absolute, other.least_relative) == ("low", 0.0, 0.0)
     assert (other.severity, other.incident) == ("critical", Policy(1, 1, 600_000, 120))

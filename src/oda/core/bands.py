@@ -34,7 +34,11 @@ class Applied(NamedTuple):
     watch: Watch
 
 
-def judge(readings: Readings, applied: Sequence[Applied], version: int) -> Iterator[Anomaly]:
+Detected = tuple[Watch, Anomaly]
+"""An anomaly, and what found it."""
+
+
+def judge(readings: Readings, applied: Sequence[Applied], version: int) -> Iterator[Detected]:
     """The anomalies, in the order of the log.
 
     Args:
@@ -51,9 +55,10 @@ def judge(readings: Readings, applied: Sequence[Applied], version: int) -> Itera
     distance = readings.values - expected
     for at in np.flatnonzero(found & ((distance > above) | (-distance > below))).tolist():
         one = applied[which[at]]
-        values = [column[at].item() for column in (readings.times, readings.offsets, readings.values)]
+        time, offset, value = (column[at].item() for column in (readings.times, readings.offsets, readings.values))
         assert one.band is not None
-        yield anomaly(readings.names[one.series], *values, one.band, one.window, one.watch, version)
+        name = readings.names[one.series]
+        yield one.watch, anomaly(name, time, offset, value, one.band, one.window, one.watch, version)
 
 
 def anomaly(

@@ -1,4 +1,4 @@
-"""What the judgement keeps of a series: its newest closed window, and of each detector that watches it what that learned."""
+"""What the judgement keeps of a series: its newest closed window, and what each detector of it has learned."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ def begin_anew(state: Judged, former: Rule, rule: Rule) -> dict[str, Watched]:
     numbers = {watch.name: number_of(watch) for watch in rule.detectors}
     has_other_windows = former.cut != rule.cut
     for watch in former.detectors:
-        if has_other_windows or numbers.get(watch.name) != number_of(watch):
-            if watch.name in state.watches:
-                gone[watch.name] = state.watches.pop(watch.name)
+        is_other = has_other_windows or numbers.get(watch.name) != number_of(watch)
+        if is_other and watch.name in state.watches:
+            gone[watch.name] = state.watches.pop(watch.name)
     if has_other_windows:
         state.window = None
     if state.window is not None:
@@ -127,7 +127,7 @@ def restored(state: Judged, rule: Rule) -> None:
 
 def _counts(finding: Finding, watch: Watch) -> bool:
     distance = finding.value - finding.expected
-    if watch.direction == "high" and distance < 0 or watch.direction == "low" and distance > 0:
+    if (watch.direction == "high" and distance < 0) or (watch.direction == "low" and distance > 0):
         return False
     return abs(distance) >= max(watch.least_absolute, watch.least_relative * abs(finding.expected))
 
@@ -137,13 +137,13 @@ def _of_finding(finding: Finding, watch: Watch, window: ClosedWindow, version: i
         window.series,
         window.start,
         window.first_offset,
-        finding.value,
+        float(finding.value),
         *of_window(window),
         watch.name,
-        finding.score,
-        finding.expected,
-        finding.low,
-        finding.high,
+        float(finding.score),
+        float(finding.expected),
+        float(finding.low),
+        float(finding.high),
         window.closed_at,
         version,
     )

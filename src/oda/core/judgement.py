@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from oda.core.bands import Applied, judge
+from oda.core.bands import Applied, Detected, judge
 from oda.core.batch import Batch, Ended, Readings, RuleMark
-from oda.core.incidents import Case, Cause, follow, resolve
-from oda.core.judged import Judged, Now, Watched, begin_anew, close, now, restored, watched
+from oda.core.incidents import Event, Tracked, advance, resolve
+from oda.core.judged import Judged, Now, Watched, begin_anew, close, now, remembers, restored, watched
 from oda.core.kinds import Anomaly, ClosedWindow, Incident
 from oda.core.ledger import Ledger
 from oda.core.machine import Machine, OvertakenError
@@ -25,6 +25,9 @@ from oda.core.rules.match import Rules
 from oda.core.rules.rule import Rule, Watch
 from oda.core.scores import Read, each, scored
 from oda.settings import Settings
+
+Change = tuple[int, Now | None]
+"""From which offset on something else applies to a series."""
 
 
 class Judgement(Machine[Judged]):
@@ -87,10 +90,10 @@ class Judgement(Machine[Judged]):
         self._anomalies.add([anomaly for _, anomaly in found])
         self._follow(readings, windows, found)
 
-    def _close(self, windows: Sequence[ClosedWindow]) -> tuple[dict[str, list[tuple[int, Now | None]]], list[Any]]:
-        """From which offset on what applies to the series that have windows that closed, and what was wrong with these."""
-        changes: dict[str, list[tuple[int, Now | None]]] = {}
-        found: list[tuple[Watch, Anomaly]] = []
+    def _close(self, windows: Sequence[ClosedWindow]) -> tuple[dict[str, list[Change]], list[Detected]]:
+        """Of series whose windows closed: from which offset on what applies; and what was wrong with the windows."""
+        changes: dict[str, list[Change]] = {}
+        found: list[Detected] = []
         for window in windows:
             if window.closed_by == "rules":  # it was cut short, and its series begins anew
                 continue
@@ -122,9 +125,7 @@ class Judgement(Machine[Judged]):
                 self.changed.add(name)
         return found
 
-    def _by_bands(
-        self, readings: Readings, changes: Mapping[str, list[tuple[int, Now | None]]]
-    ) -> list[tuple[Watch, Anomaly]]:
+    def _by_bands(self, readings: Readings, changes: Mapping[str, list[Change]]) -> list[Detected]:
         slots: list[list[Applied]] = []
         for index, name in enumerate(readings.names):
             known = self._now.get(name)
@@ -140,9 +141,7 @@ class Judgement(Machine[Judged]):
 
     # -- what becomes of anomalies
 
-    def _follow(
-        self, readings: Readings, windows: Sequence[ClosedWindow], found: Sequence[tuple[Watch, Anomaly]]
-    ) -> None:
+    def _follow(self, readings: Readings, windows: Sequence[ClosedWindow], found: Sequence[Detected]) -> None:
         """Take incidents on, of series that have anomalies now, or had some lately."""
         anomalies: dict[tuple[str, str], list[Anomaly]] = {}
         for watch, anomaly in found:
@@ -158,7 +157,7 @@ class Judgement(Machine[Judged]):
         rows = readings.rows() if active else []
         for name in active:
             rule, state = self.rules.of(name), self._state(name)
-            at = rows[codes[name]] if name in codes else []
+            at = rows[codes[name]] if name in codes else np.empty(0, np.intp)
             events = list(zip(readings.offsets[at].tolist(), readings.times[at].tolist(), strict=True))
             for watch in rule.detectors:
                 if watch.incident is not None:
@@ -180,9 +179,17 @@ class Judgement(Machine[Judged]):
         kept = watched(state, watch) if found else state.watches.get(watch.name)
         if kept is None or not (found or kept.tracked):
             return
-        case = Case(watch, rule.labels, self.rules.version)
-        kept.tracked, changes = follow(kept.tracked, case, readings, found, silent)
-        self._incidents.add(changes)
+        assert watch.incident is not None
+        tracked, version = kept.tracked or Tracked(), self.rules.version
+        for event in _events(readings, found, silent):
+            if event.time is None and not event.anomalies:
+                changes = resolve(tracked, event.offset, "clock", version)
+            else:
+                changes = advance(tracked, watch.incident, watch.severity, rule.labels_text, version, [event])
+            self._incidents.add(changes)
+        kept.tracked = None if tracked == Tracked() else tracked
+        if kept.tracked is None and not remembers(watch):
+            del state.watches[watch.name]
 
     def _end(self, mark: Ended) -> None:
         """Nothing is kept of the series any more."""
@@ -191,26 +198,25 @@ class Judgement(Machine[Judged]):
             del self._now[mark.series]
             self._followed.discard(mark.series)
             self.changed.add(mark.series)
-            self._drop(state, self.rules.of(mark.series), state.watches, mark.offset, "clock")
+            self._drop(self.rules.of(mark.series), state.watches, mark.offset, "clock")
 
     def _change_rules(self, mark: RuleMark) -> None:
         rules = self.rules_of(mark)
         for name, state in self.series.items():
             former, rule = self.rules.of(name), rules.of(name)
             if former != rule:
-                self._drop(state, former, begin_anew(state, former, rule), mark.offset, "rules")
+                self._drop(former, begin_anew(state, former, rule), mark.offset, "rules")
                 self.changed.add(name)
             self._now[name] = now(state, rule)
         self.rules = rules
         self._followed = {name for name in self._followed if self.series[name].is_followed}
 
-    def _drop(self, state: Judged, rule: Rule, watches: Mapping[str, Watched], offset: int, cause: Cause) -> None:
+    def _drop(self, rule: Rule, watches: Mapping[str, Watched], offset: int, cause: Literal["clock", "rules"]) -> None:
         """Incidents of watches that are no more end."""
         for watch in rule.detectors:
             kept = watches.get(watch.name)
             if kept is not None and kept.tracked is not None:
-                case = Case(watch, rule.labels, self.rules.version)
-                self._incidents.add(resolve(kept.tracked, case, offset, cause))
+                self._incidents.add(resolve(kept.tracked, offset, cause, self.rules.version))
 
     # -- snapshots
 
@@ -230,3 +236,13 @@ class Judgement(Machine[Judged]):
             restored(state, rule)
             self._now[name] = now(state, rule)
         self._followed = {name for name, state in self.series.items() if state.is_followed}
+
+
+def _events(readings: Sequence[tuple[int, int]], found: Sequence[Anomaly], silent: Sequence[int]) -> list[Event]:
+    """In the order of the log: readings, by offset and time, and clock records that closed windows, by offset."""
+    anomalies: dict[int, list[Anomaly]] = {}
+    for anomaly in found:
+        anomalies.setdefault(anomaly.found_at, []).append(anomaly)
+    events = [Event(offset, time, anomalies.get(offset, ())) for offset, time in readings]
+    events += [Event(offset, None, anomalies.get(offset, ())) for offset in dict.fromkeys(silent)]
+    return sorted(events, key=attrgetter("offset"))

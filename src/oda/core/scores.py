@@ -1,6 +1,6 @@
 """The judgement of readings one after the other: by detectors that score each, and of series without windows.
 
-In a series without windows each reading is a window of its own, of which a detector with bands learns after it was judged.
+In a series without windows each reading is a window of its own: a detector with bands learns of it when it was judged.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from oda.core.bands import anomaly, of_window, with_least
+from oda.core.bands import Detected, anomaly, of_window, with_least
 from oda.core.batch import Readings
 from oda.core.detectors.contract import BandDetector, ScoreDetector
 from oda.core.judged import Judged, remembers, watched
 from oda.core.kinds import Anomaly, ClosedWindow
 from oda.core.rules.rule import Rule, Watch
-
-Detected = tuple[Watch, Anomaly]
 
 
 class Read(NamedTuple):

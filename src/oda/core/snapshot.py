@@ -31,8 +31,8 @@ class _Header(msgspec.Struct, array_like=True):
 
 
 class _Snapshot(msgspec.Struct, array_like=True):
-    """`rules` are a text, or None if it is the one of before; `besides` is of the partition as a whole, `series` are states,
-    `rows` of ledgers by their names: of types that the machine has.
+    """`rules` are a text, or None if it is the one of before; `besides` is of the partition as a whole; `series` are
+    states, and `rows` of ledgers by their names: of types that the machine has.
     """
 
     format: int

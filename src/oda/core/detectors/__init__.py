@@ -1,8 +1,8 @@
 """Detectors: what says which readings or windows are anomalies. Each is one class in one file.
 
-A user's own are found by entry points of the group `oda.detectors`, whose names are the detectors' own. ODA's are listed
-here: where a supervisor runs what came in the topology's jar, ODA is not installed, and has no entry points. Only those
-that rules name are imported.
+A user's own are found by entry points of the group `oda.detectors`, whose names are the detectors' own. ODA's are
+listed here: where a supervisor runs what came in the topology's jar, ODA is not installed, and has no entry points.
+Only those that rules name are imported.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ _OWN = {
 def installed() -> dict[str, EntryPoint]:
     """The entry points of all detectors, by the detectors' names, sorted."""
     own = [EntryPoint(name, value, GROUP) for name, value in _OWN.items()]
-    return {point.name: point for point in sorted([*entry_points(group=GROUP), *own], key=lambda point: _order(point.name))}
+    return {
+        point.name: point for point in sorted([*entry_points(group=GROUP), *own], key=lambda point: _order(point.name))
+    }
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import Any
 
 from oda.core.detectors import load
 from oda.core.detectors.contract import Detector, WindowDetector
+from oda.core.incidents import Policy
 from oda.core.rules import file, rule
 from oda.core.rules.check import Checker, one_line
 from oda.core.rules.document import Node, read
@@ -160,14 +161,14 @@ def _window(said: file.Window | str, settings: Settings) -> rule.WindowRule | No
     )
 
 
-def _policy(said: file.Incident) -> rule.Policy:
+def _policy(said: file.Incident) -> Policy:
     rest, escalate = said.rest, said.escalate
-    return rule.Policy(
-        said.open.anomalies,
-        said.open.of or said.open.anomalies,
-        said.quiet,
-        rest.readings if rest else None,
-        rest.time if rest else None,
-        escalate.anomalies if escalate else None,
-        escalate.to if escalate else None,
+    return Policy(
+        anomalies=said.open.anomalies,
+        of=said.open.of or said.open.anomalies,
+        quiet_ms=said.quiet,
+        rest_readings=(rest and rest.readings) or 0,
+        rest_ms=(rest and rest.time) or 0,
+        escalate_anomalies=escalate.anomalies if escalate else 0,
+        escalate_to=escalate.to if escalate else "critical",
     )

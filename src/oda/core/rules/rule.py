@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from oda.core.detectors.contract import Detector, ScoreDetector
 from oda.core.detectors.sigma import Sigma, SigmaParameters
+from oda.core.incidents import Policy
 from oda.core.rules.file import Direction, Severity
 from oda.settings import Settings
 
@@ -24,26 +26,6 @@ class WindowRule:
     def cut(self) -> tuple[int, int]:
         """What must be the same for open windows to go on."""
         return self.size_ms, self.lateness_ms
-
-
-@dataclass(frozen=True)
-class Policy:
-    """When an incident begins, becomes a worse one and ends.
-
-    Attributes:
-        open_anomalies, open_of: it begins when so many of the last `open_of` readings are anomalies.
-        quiet_ms: it ends after so long without an anomaly.
-        rest_readings, rest_ms: after an anomaly none is reported for so many readings, or so long; one of them is None.
-        escalate_anomalies, escalate_to: with so many anomalies its severity is that; None if it stays as it is.
-    """
-
-    open_anomalies: int
-    open_of: int
-    quiet_ms: int
-    rest_readings: int | None = None
-    rest_ms: int | None = None
-    escalate_anomalies: int | None = None
-    escalate_to: Severity | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +67,11 @@ class Rule:
     def cut(self) -> tuple[int, int] | None:
         """What must be the same for a series not to begin anew."""
         return None if self.window is None else self.window.cut
+
+    @cached_property
+    def labels_text(self) -> str:
+        """The labels as a JSON object."""
+        return json.dumps(dict(self.labels), ensure_ascii=False)
 
     @cached_property
     def looks_at_each(self) -> bool:

@@ -8,9 +8,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from oda.core.duration import written
+from oda.core.incidents import Policy
 from oda.core.rules.match import Rules
 from oda.core.rules.pattern import Pattern
-from oda.core.rules.rule import Policy, Rule, Watch, WindowRule
+from oda.core.rules.rule import Rule, Watch, WindowRule
 
 
 def as_yaml(content: Any) -> str:
@@ -65,13 +66,13 @@ def _watch(watch: Watch) -> dict[str, Any]:
 
 def _policy(policy: Policy) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "open": {"anomalies": policy.open_anomalies, "of": policy.open_of},
+        "open": {"anomalies": policy.anomalies, "of": policy.of},
         "quiet": written(policy.quiet_ms),
     }
-    if policy.rest_readings is not None:
+    if policy.rest_readings:
         found["rest"] = {"readings": policy.rest_readings}
-    if policy.rest_ms is not None:
+    if policy.rest_ms:
         found["rest"] = {"time": written(policy.rest_ms)}
-    if policy.escalate_to is not None:
+    if policy.escalate_anomalies:
         found["escalate"] = {"anomalies": policy.escalate_anomalies, "to": policy.escalate_to}
     return found
