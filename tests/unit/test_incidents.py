@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oda.audit import incidents as twin
@@ -122,8 +122,10 @@ def test_what_the_clock_finds_opens_too_and_is_no_reading() -> None:
 def test_a_window_found_wrong_is_heard_of_when_it_closes() -> None:
     """Or an incident of long windows would be over with the next reading."""
     policy = Policy(quiet_ms=10 * MINUTE)
-    events = [Event(5, 60 * MINUTE, [anomaly(1, 0)]), at(6, 61 * MINUTE), at(7, 70 * MINUTE)]
-    assert told(run(policy, *events)) == [("opened", 5), ("resolved", 7)]
+    found = [Event(5, 60 * MINUTE, [anomaly(1, 0)]), Event(6, 65 * MINUTE, [anomaly(2, 30 * MINUTE)])]
+    changes = run(policy, *found, at(7, 74 * MINUTE), at(8, 75 * MINUTE))
+    assert told(changes) == [("opened", 5), ("resolved", 8)]
+    assert changes[-1].last_time == 30 * MINUTE
 
 
 def test_a_series_without_anomalies_has_no_state() -> None:
@@ -165,15 +167,20 @@ def logs(draw: st.DrawFn) -> list[Happening]:
     now = 0
     for offset in range(10, 10 + draw(st.integers(0, 30))):
         now += draw(st.sampled_from([0, 1, 1, 5, 25]))
-        what = draw(st.sampled_from(["reading"] * 8 + ["window", "silent", "rules"]))
+        what = draw(st.sampled_from(["reading"] * 8 + ["window"] * 2 + ["silent", "rules"]))
         if what in ("silent", "rules"):
             found.append(Silence(offset, "clock" if what == "silent" else "rules"))
             continue
         time = max(0, now - draw(st.sampled_from([0, 0, 0, 2, 30])))
-        scores = draw(st.lists(st.sampled_from([40.0, 99.0, 100.0]), max_size=3 if draw(st.booleans()) else 0))
+        lags = draw(st.lists(st.sampled_from([0, 0, 4, 15]), max_size=draw(st.sampled_from([0, 1, 1, 3]))))
         anomalies = [
-            anomaly(10 * offset + number, max(0, time - 7 * number), score, draw(st.sampled_from([-9.0, 5.0, 11.0])))
-            for number, score in enumerate(scores)
+            anomaly(
+                10 * offset + number,
+                max(0, time - lag),
+                draw(st.sampled_from([40.0, 99.0, 100.0])),
+                draw(st.sampled_from([-9.0, 5.0, 11.0])),
+            )
+            for number, lag in enumerate(lags)
         ]
         if what == "reading" or anomalies:
             found.append(Event(offset, time if what == "reading" else None, anomalies))
@@ -202,6 +209,7 @@ def by_core(policy: Policy, log: list[Happening], cuts: set[int] | None = None) 
     return changes
 
 
+@settings(max_examples=200, deadline=None)
 @given(POLICIES, logs())
 def test_the_twin_says_the_same(policy: Policy, log: list[Happening]) -> None:
     other = twin.Incidents(policy, "warning", LABELS, 7)
