@@ -44,7 +44,7 @@ class AnomalyBolt(MachineBolt[Judgement]):
 
     def put_out(self, emit: Emit) -> None:
         """Emit what a batch brought about."""
-        handle, batch, outputs = emit
+        handle, batch, outputs, _ = emit
         for stream, rows in outputs.items():
             if rows:
                 self.emit([batch.partition, batch.clock, to_text(rows)], stream=stream, anchors=list(handle))

@@ -59,11 +59,11 @@ class WindowBolt(MachineBolt[PartitionWindows]):
 
     def put_out(self, emit: Emit) -> None:
         """Emit what closed along a batch."""
-        handle, batch, outputs = emit
+        handle, batch, outputs, forgotten = emit
         closed = outputs["closed"]
         if closed:
             self.emit([batch.partition, batch.clock, to_text(closed)], stream="windows", anchors=list(handle))
-        closings = Closings(closed, outputs["ended"])
+        closings = Closings(forgotten, closed, outputs["ended"])
         self.emit(
             [batch.partition, batch.epoch, batch.seq, closings.to_text()], stream="closings", anchors=list(handle)
         )

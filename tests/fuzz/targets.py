@@ -125,7 +125,7 @@ def log(data: bytes) -> None:
         machine = snapshot.decode([snapshot.encode(machine)], PartitionWindows(SETTINGS.window))
         closed, ended = machine.outputs(batch).values()
         windows += closed
-        judgement.apply(batch._replace(closings=Closings.from_text(Closings(closed, ended).to_text())))
+        judgement.apply(batch._replace(closings=Closings.from_text(Closings(0, closed, ended).to_text())))
         judgement = snapshot.decode([snapshot.encode(judgement)], Judgement(SETTINGS.judge))
         anomalies += judgement.outputs(batch)["anomalies"]
         rejected += [part[number].offset for number in bad]
@@ -218,7 +218,7 @@ def _works(found: Settings) -> None:
     readings = Readings.of([0, 1], [Reading("a", 0, 1.0), Reading("a", MAX_TIME, 2.0)])
     batch = Batch(0, 1, 1, 0, 2, 0, NOW, readings)
     machine.apply(batch)
-    Judgement(found.judge).apply(batch._replace(closings=Closings(*machine.outputs(batch).values())))
+    Judgement(found.judge).apply(batch._replace(closings=Closings(0, *machine.outputs(batch).values())))
     last = batch._replace(start=2, end=3, readings=Readings.of([], []), marks=[ClockMark(2, 2, {"a": MAX_TIME})])
     machine.apply(last)
     rows = [*machine.outputs(batch)["closed"], *machine.outputs(last)["closed"]]

@@ -47,6 +47,9 @@ MUTATIONS = {
         Edit(MACHINE, "if batch.end > self.position:", "if True:"),
         Edit(WINDOWS, "batch.readings.since(self.position)", "batch.readings"),
     ],
+    "what the window bolt has forgotten is taken for nothing": [
+        Edit(JUDGEMENT, "if batch.closings.since > self.position:", "if False:"),
+    ],
     "a series keeps its baseline when it ends": [
         Edit(JUDGEMENT, "for end in closings.ended]", "for end in ()]"),
     ],

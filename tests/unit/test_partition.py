@@ -4,8 +4,8 @@ import pytest
 
 from oda.core import snapshot
 from oda.core.batch import Batch, Readings
-from oda.core.machine import Gap
-from oda.core.partition import Ack, Action, Emit, Fail, Load, OvertakenError, Save, Skip
+from oda.core.machine import Gap, OvertakenError
+from oda.core.partition import Ack, Action, Emit, Fail, Load, Save, Skip
 from oda.core.reading import Reading
 from oda.core.window_partition import Mark, WindowPartition
 from oda.core.windows import PartitionWindows

@@ -94,8 +94,12 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Closings(NamedTuple):
-    """What the window bolt tells of a batch: windows that closed along it, and series that ended, as the log has it."""
+    """What the window bolt tells of a batch: windows that closed along it, and series that ended, as the log has it.
 
+    Nothing of what lies before `since` is known to it any more.
+    """
+
+    since: int = 0
     windows: Sequence[ClosedWindow] = ()
     ended: Sequence[Ended] = ()
 

@@ -15,7 +15,7 @@ from oda.core.baselines import Baselines, judge
 from oda.core.batch import Batch, Closings, Readings
 from oda.core.kinds import Anomaly, ClosedWindow, Incident
 from oda.core.ledger import Ledger
-from oda.core.machine import Machine
+from oda.core.machine import Machine, OvertakenError
 from oda.settings import Judge
 
 Change = tuple[int, ClosedWindow | None]
@@ -49,7 +49,14 @@ class Judgement(Machine[Judged]):
         self._settings = settings
 
     def advance(self, batch: Batch) -> None:
-        """Apply what a batch, and what closed along it, has from `position` on."""
+        """Apply what a batch, and what closed along it, has from `position` on.
+
+        Raises:
+            OvertakenError: the window bolt has forgotten what closed there, as it was committed meanwhile: by another
+                process, which has gone on with the judgement, too.
+        """
+        if batch.closings.since > self.position:
+            raise OvertakenError(f"judged up to {self.position}, but {batch.closings.since} is committed")
         changes: dict[str, list[Change]] = {}
         for series, change in _changes(batch.closings, self.position):
             changes.setdefault(series, []).append(change)

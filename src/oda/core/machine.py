@@ -23,6 +23,10 @@ class Gap(Exception):  # noqa: N818 - a condition, not a fault
     """The batch starts beyond the applied position: a replay must fill the gap first."""
 
 
+class OvertakenError(Exception):
+    """Another process has gone on with the partition: what is known of it here is out of date."""
+
+
 class Machine(ABC, Generic[State]):
     """Applied position, states of series and ledgers of one partition.
 
@@ -62,7 +66,11 @@ class Machine(ABC, Generic[State]):
 
     @abstractmethod
     def advance(self, batch: Batch) -> None:
-        """Apply what a batch has from `position` on."""
+        """Apply what a batch has from `position` on.
+
+        Raises:
+            OvertakenError: the partition has to be loaded anew.
+        """
 
     def outputs(self, batch: Batch) -> dict[str, list[Any]]:
         """What an applied batch puts out, by ledger: the same now and in a replay.

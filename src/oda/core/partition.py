@@ -22,7 +22,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from oda.core import snapshot
 from oda.core.batch import Batch
-from oda.core.machine import Machine
+from oda.core.machine import Machine, OvertakenError
 
 _GAP_SECONDS = 1.0
 """How long a gap may stay, as replays come in any order, until what is missing is asked for, time and again."""
@@ -48,11 +48,12 @@ M = TypeVar("M", bound=Machine[Any])
 
 
 class Emit(NamedTuple):
-    """Put out the results of a batch, anchored to its handle."""
+    """Put out the results of a batch, anchored to its handle; those of before `forgotten` are not known any more."""
 
     handle: Handle
     batch: Batch
     outputs: dict[str, list[Any]]
+    forgotten: int
 
 
 class Ack(NamedTuple):
@@ -86,10 +87,6 @@ class Skip(NamedTuple):
 
 
 Action = Emit | Ack | Fail | Load | Save | Skip
-
-
-class OvertakenError(Exception):
-    """Another process has gone on with the partition: what is known of it here is out of date."""
 
 
 class Partition(Generic[M]):
@@ -225,7 +222,7 @@ class Partition(Generic[M]):
     def _process(self, machine: M, batch: Batch, handle: Handle) -> list[Action]:
         self._is_new = False
         machine.apply(batch)
-        actions: list[Action] = [Emit(handle, batch, machine.outputs(batch))]
+        actions: list[Action] = [Emit(handle, batch, machine.outputs(batch), machine.forgotten)]
         if batch.end <= self._durable:
             actions.append(Ack(handle))
         else:
