@@ -27,7 +27,7 @@ class Expected:
             self._read(settings, partition, records)
 
     def _read(self, settings: Settings, partition: int, records: list[Record]) -> None:
-        reference = Reference(settings.window, settings.judge)
+        reference = Reference(settings)
         for record in records:
             found = read_clock_record(record.value) if record.key == CLOCK_KEY else None
             if found is not None:

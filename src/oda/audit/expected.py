@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from oda.audit.message import CLOCK_KEY, read_clock_record, read_message
 from oda.audit.reference import Reference
-from oda.core.kinds import ANOMALIES, WINDOWS, Document
+from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, Document
 from oda.settings import Settings
 
 
@@ -81,7 +81,7 @@ class Expected:
     def __init__(self, settings: Settings) -> None:
         self.windows: list[Document] = []
         self.anomalies: list[Document] = []
-        self.incidents: list[Document] = []  # the options alone have no policy for them
+        self.incidents: list[Document] = []
         self.readings: dict[int, Accepted] = {}
         self.rejected: dict[tuple[int, int], Document] = {}
         self.names = Names()
@@ -89,7 +89,7 @@ class Expected:
 
     def read(self, partition: int, records: Iterable[Record]) -> None:
         """Add one partition: the records of its audited part, from the first one on."""
-        reference = Reference(self._settings.window, self._settings.judge)
+        reference = Reference(self._settings)
         accepted = self.readings[partition] = Accepted()
         for record in records:
             clock = read_clock_record(record.value) if record.key == CLOCK_KEY else None
@@ -111,6 +111,7 @@ class Expected:
         topic = self._settings.kafka.readings
         self.windows += (WINDOWS.document(topic, partition, row) for row in reference.windows)
         self.anomalies += (ANOMALIES.document(topic, partition, row) for row in reference.anomalies)
+        self.incidents += (INCIDENTS.document(topic, partition, row) for row in reference.incidents)
 
     def scattered(self) -> list[str]:
         """Series that are in several partitions, each with windows of its own there, in the order of the audit."""

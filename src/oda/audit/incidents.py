@@ -17,7 +17,7 @@ class Incidents:
 
     Attributes:
         changes: each, in the order of the log.
-        severity, labels, version: what the rules say now; may be set anew at any record. `labels` is a JSON object.
+        policy, severity, labels (a JSON object), version: what the rules say now; may be set anew at any record.
 
     >>> spike = Anomaly("pump-7", 1000, 5, 9.0, 1.0, 0.5, 7, 0, "sigma/1", 100.0, 1.0, -1.0, 3.0, found_at=5, rules=0)
     >>> incidents = Incidents(Policy(quiet_ms=100), "warning", "{}", version=0)
@@ -33,7 +33,7 @@ class Incidents:
         self.severity = severity
         self.labels = labels
         self.version = version
-        self._policy = policy
+        self.policy = policy
         self._recent: list[list[Anomaly]] = [[]]
         """Of the last readings, each, and the clock records behind it: anomalies that may become an incident."""
         self._mine: list[Anomaly] = []
@@ -50,8 +50,8 @@ class Incidents:
         self._latest = max(self._latest, time)
         self._readings_of_rest -= 1
         self._recent.append([])
-        del self._recent[: -self._policy.of]
-        if self._mine and time - self._quiet_since >= self._policy.quiet_ms:
+        del self._recent[: -self.policy.of]
+        if self._mine and time - self._quiet_since >= self.policy.quiet_ms:
             self._resolved(offset, time, "data")
         self._found(offset, time, "data", anomalies)
 
@@ -75,13 +75,13 @@ class Incidents:
             elif self._may_open():
                 self._recent[-1].append(anomaly)
                 together = [one for of_one in self._recent for one in of_one]
-                if len(together) < self._policy.anomalies:
+                if len(together) < self.policy.anomalies:
                     continue
                 self._opened(together, time)
                 self._write("opened", offset, time, cause)
-            limit = self._policy.escalate_anomalies
+            limit = self.policy.escalate_anomalies
             if self._mine and limit > 0 and len(self._mine) >= limit and self._written["number"] == 0:
-                self._written.update(number=1, severity=self._policy.escalate_to)
+                self._written.update(number=1, severity=self.policy.escalate_to)
                 self._write("escalated", offset, time, cause)
         self._begin_anew_if_nothing_is_left()
 
@@ -92,8 +92,8 @@ class Incidents:
         self._mine = anomalies
         self._recent = [[]]
         self._quiet_since = max(time, *(one.time for one in anomalies))
-        self._readings_of_rest = self._policy.rest_readings
-        self._end_of_rest = time + self._policy.rest_ms
+        self._readings_of_rest = self.policy.rest_readings
+        self._end_of_rest = time + self.policy.rest_ms
         self._written = {"number": 0, "severity": self.severity, "labels": self.labels}
 
     def _resolved(self, offset: int, time: int, cause: str) -> None:

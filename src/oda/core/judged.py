@@ -93,26 +93,37 @@ def close(state: Judged, rule: Rule, window: ClosedWindow, version: int) -> Iter
                 yield watch, _of_finding(finding, watch, window, version)
 
 
-def begin_anew(state: Judged, former: Rule, rule: Rule) -> dict[str, Watched]:
-    """Other rules hold: what is kept stays where window and detector do. Returns what is kept no more, by watch.
+def begin_anew(state: Judged, former: Rule, rule: Rule) -> list[Tracked]:
+    """Other rules hold: what is kept stays where window and detector do. Returns incidents that are followed no more.
 
     A detector that is new begins with the newest closed window.
     """
-    gone = {}
+    gone: list[Tracked | None] = []
     numbers = {watch.name: number_of(watch) for watch in rule.detectors}
     has_other_windows = former.cut != rule.cut
     for watch in former.detectors:
         is_other = has_other_windows or numbers.get(watch.name) != number_of(watch)
         if is_other and watch.name in state.watches:
-            gone[watch.name] = state.watches.pop(watch.name)
+            gone.append(state.watches.pop(watch.name).tracked)
     if has_other_windows:
         state.window = None
+    for watch in rule.detectors:
+        if watch.incident is None and watch.name in state.watches:
+            gone.append(state.watches[watch.name].tracked)
+            forget_incident(state, watch)
     if state.window is not None:
         for watch in rule.detectors:
             if isinstance(watch.detector, BandDetector) and remembers(watch) and watch.name not in state.watches:
                 found = watched(state, watch)
                 found.band = watch.detector.update(found.learned, state.window)
-    return gone
+    return [tracked for tracked in gone if tracked is not None]
+
+
+def forget_incident(state: Judged, watch: Watch) -> None:
+    """There is none, nor anything that may become one."""
+    state.watches[watch.name].tracked = None
+    if not remembers(watch):
+        del state.watches[watch.name]
 
 
 def restored(state: Judged, rule: Rule) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from oda.core.bands import Applied, Detected, judge
 from oda.core.batch import Batch, Ended, Readings, RuleMark
 from oda.core.incidents import Event, Tracked, advance, resolve
-from oda.core.judged import Judged, Now, Watched, begin_anew, close, now, remembers, restored, watched
+from oda.core.judged import Judged, Now, begin_anew, close, forget_incident, now, restored, watched
 from oda.core.kinds import Anomaly, ClosedWindow, Incident
 from oda.core.ledger import Ledger
 from oda.core.machine import Machine, OvertakenError
@@ -187,9 +187,9 @@ class Judgement(Machine[Judged]):
             else:
                 changes = advance(tracked, watch.incident, watch.severity, rule.labels_text, version, [event])
             self._incidents.add(changes)
-        kept.tracked = None if tracked == Tracked() else tracked
-        if kept.tracked is None and not remembers(watch):
-            del state.watches[watch.name]
+        kept.tracked = tracked
+        if tracked == Tracked():
+            forget_incident(state, watch)
 
     def _end(self, mark: Ended) -> None:
         """Nothing is kept of the series any more."""
@@ -198,25 +198,24 @@ class Judgement(Machine[Judged]):
             del self._now[mark.series]
             self._followed.discard(mark.series)
             self.changed.add(mark.series)
-            self._drop(self.rules.of(mark.series), state.watches, mark.offset, "clock")
+            tracked = [kept.tracked for kept in state.watches.values() if kept.tracked is not None]
+            self._resolve(tracked, mark.offset, "clock")
 
     def _change_rules(self, mark: RuleMark) -> None:
         rules = self.rules_of(mark)
         for name, state in self.series.items():
             former, rule = self.rules.of(name), rules.of(name)
             if former != rule:
-                self._drop(former, begin_anew(state, former, rule), mark.offset, "rules")
+                self._resolve(begin_anew(state, former, rule), mark.offset, "rules")
                 self.changed.add(name)
             self._now[name] = now(state, rule)
         self.rules = rules
         self._followed = {name for name in self._followed if self.series[name].is_followed}
 
-    def _drop(self, rule: Rule, watches: Mapping[str, Watched], offset: int, cause: Literal["clock", "rules"]) -> None:
-        """Incidents of watches that are no more end."""
-        for watch in rule.detectors:
-            kept = watches.get(watch.name)
-            if kept is not None and kept.tracked is not None:
-                self._incidents.add(resolve(kept.tracked, offset, cause, self.rules.version))
+    def _resolve(self, followed: Iterable[Tracked], offset: int, cause: Literal["clock", "rules"]) -> None:
+        """Incidents that are followed no more end."""
+        for tracked in followed:
+            self._incidents.add(resolve(tracked, offset, cause, self.rules.version))
 
     # -- snapshots
 
