@@ -86,6 +86,17 @@ class ClockMark(msgspec.Struct, frozen=True, array_like=True):
     ended: list[str] = []
 
 
+class RuleMark(msgspec.Struct, frozen=True, array_like=True):
+    """A rule record (see `oda.core.rulemark`) at its place in the log: from there on the partition follows the rules.
+
+    It changes nothing unless `version` is beyond the partition's own; `text` is what the rules say.
+    """
+
+    offset: int
+    version: int
+    text: str
+
+
 class Ended(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A series of which nothing is kept any more, and the offset of the record that ended it."""
 
@@ -131,6 +142,7 @@ class Batch(NamedTuple):
     clock: int
     readings: Readings
     marks: Sequence[ClockMark] = ()
+    rules: Sequence[RuleMark] = ()
     closings: Closings = Closings()
 
     @property
@@ -140,16 +152,16 @@ class Batch(NamedTuple):
 
     def to_tuple(self) -> list[Any]:
         """The values of a Storm tuple, in the order of `FIELDS`."""
-        *numbers, readings, marks, _ = self
-        return [*numbers, to_text((readings.names, columns.pack(readings[1:]), marks))]
+        *numbers, readings, marks, rules, _ = self
+        return [*numbers, to_text((readings.names, columns.pack(readings[1:]), marks, rules))]
 
     @classmethod
     def from_tuple(cls, values: Sequence[Any]) -> Batch:
         """The inverse of `to_tuple`."""
         partition, epoch, seq, start, end, committed, clock, payload = values
-        names, packed, marks = from_text(payload, tuple[list[str], bytes, list[ClockMark]])
+        names, packed, marks, rules = from_text(payload, tuple[list[str], bytes, list[ClockMark], list[RuleMark]])
         readings = Readings(names, *columns.unpack(packed, _TYPES))
-        return cls(partition, epoch, seq, start, end, committed, clock, readings, marks)
+        return cls(partition, epoch, seq, start, end, committed, clock, readings, marks, rules)
 
 
 def joined(batches: Iterable[Batch]) -> list[Batch]:
