@@ -506,7 +506,7 @@ PACKED = [
 TARGETS = {
     "message": Target(message, _messages(), 20_000),
     "clock": Target(clock_record, _clock_records(), 10_000),
-    "rule record": Target(rule_record, _rule_records(), 10_000),
+    "rule_record": Target(rule_record, _rule_records(), 10_000),
     "rules": Target(rules, _rules(), 1_000),
     "log": Target(log, [*_log(), *_messages()], 1_000),
     "settings": Target(settings, _configs(), 2_500),
