@@ -185,8 +185,9 @@ def test_only_of_a_version_that_may_be_new_kafka_is_asked(broker: Broker) -> Non
 def test_what_nobody_of_oda_wrote_there_is_passed_over(broker: Broker, value: bytes) -> None:
     broker.append(TOPIC, b"marked", value)
     broker.append(TOPIC, b"rules", b"\xff")
+    broker.append(TOPIC, b"marked", b'{"group": "oda", "version": 2, "offsets": {"0": 7}}')
     done = apply(SETTINGS, "rules: []")
-    assert list(RulesTopic(SETTINGS).marks()) == [done.version] == [3]
+    assert list(RulesTopic(SETTINGS).marks()) == [done.version] == [4]
 
 
 def test_the_spout_waits_for_a_kafka_that_does_not_answer(broker: Broker) -> None:

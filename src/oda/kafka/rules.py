@@ -94,7 +94,7 @@ class RulesTopic:
         self._catch_up()
         found: dict[int, dict[int, int]] = {}
         for report in self._reports:
-            if report.group == self._settings.group:
+            if report.group == self._settings.group and report.version in self._versions:
                 found[report.version] = report.offsets | found.get(report.version, {})
         return found
 
