@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
 
@@ -70,6 +71,7 @@ class Simulation:
         if kind == "ReadingsSpout":
             most = self.events.random.choice((2, 20))
             code.open_source = lambda _settings, task, tasks, _log: Source(self.topic, task, tasks, most)
+            code.open_rules = lambda *_: SimpleNamespace(read=self.topic.rules.__getitem__)
         elif kind in ("WindowBolt", "AnomalyBolt"):
             code.open_snapshots = lambda _, machine: Snapshots(self.heads, machine)
             code.open_clock = lambda _: ClockWriter(self.topic, self.settings)
