@@ -160,13 +160,13 @@ def test_a_store_gives_back_what_it_was_given(isolated, kind):
         assert list(store.recent(WINDOWS, "another", 0, 3_600_001)) == []
 
 
-def incident(series, time, severity="warning", labels="{}"):
+def incident(series, time, severity="warning", labels="{}", offset=7):
     """One that opens."""
     times = {"time": time, "changed": time, "last_time": time, "worst_time": time}
     values = {"worst_value": 9.0, "worst_score": 100.0, "expected": 1.0, "low": -1.0, "high": 3.0}
     return Incident(
-        series=series, offset=7, detector="level", number=0, change="opened", cause="data", severity=severity,
-        found_at=7, count=1, labels=labels, rules=4, **times, **values,
+        series=series, offset=offset, detector="level", number=0, change="opened", cause="data", severity=severity,
+        found_at=offset, count=1, labels=labels, rules=4, **times, **values,
     )  # fmt: skip
 
 
@@ -246,7 +246,8 @@ def test_incidents_are_found_as_the_page_says(isolated, elasticsearch):
     opened = incident("pump-7", now - 5000, "critical")
     resolved = msgspec.structs.replace(opened, number=1, change="resolved")
     with closing(migrated(ElasticsearchStore, settings)) as store:
-        store.write([Rows(INCIDENTS, 0, 1, [opened, resolved, incident("b", now - 9000), incident("c", 5)])])
+        others = [incident("b", now - 9000, offset=8), incident("c", 5, offset=9)]
+        store.write([Rows(INCIDENTS, 0, 1, [opened, resolved, *others])])
         assert len(list(store.rows(INCIDENTS))) == 4
     index = f"{settings.elasticsearch.prefix}-incidents-*"
     hits = elasticsearch.search(index=index, **newest)["hits"]["hits"]
