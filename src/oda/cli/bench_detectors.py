@@ -69,7 +69,7 @@ def measure_noise(
     table = Table("detector", "noise", *(f"{size} a window" for size in window), "promised", title="Found in noise")
     for name in detector or [name for name in installed() if name not in _RULES]:
         # A window's phase is that of its number: as many windows in a period as there are phases.
-        one = _make(name, ["period=48"] if name.startswith("seasonal") else None)
+        one = _make(name, ["period=48ms"] if name.startswith("seasonal") else None)
         promised = noise.promised(one)
         for kind, draw in noise.NOISE.items():
             with console.status(f"{name}, {kind}"):

@@ -74,7 +74,7 @@ class Seasonal(BandDetector[SeasonalParameters, Profile]):
     ...     window = ClosedWindow("pump", at, at + 50, 9, float(at % 100), 1.0, at, at, at + 1, "data", 0)
     ...     band = seasonal.update(state, window)
     >>> band.expected, round(band.above, 2)
-    (0.0, 4.82)
+    (0.0, 4.69)
     """
 
     name = "seasonal/1"

@@ -39,10 +39,16 @@ def gain(readings: float) -> float:
     return round(1 - exp(-1 / readings), 7)
 
 
-class AlarmParameters(Parameters):
-    """When a score is an alarm."""
+Threshold = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-    threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(1.0, description="score of an alarm")
+
+class AlarmParameters(Parameters):
+    """A score is an alarm if it reaches `threshold * (1 + fatigue * A)`, after `warm_up` and `rest`.
+
+    `A` grows by 1 with each alarm and decays with the time constant `recovery`: what is often unusual is less so.
+    """
+
+    threshold: Threshold
     warm_up: Annotated[int, Field(ge=0)] = Field(100, description="readings of a series before its first alarm")
     rest: Annotated[int, Field(ge=0)] = Field(120, description="readings after an alarm without another one")
     fatigue: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
