@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import mul
 from typing import Annotated
 
 import msgspec
@@ -61,9 +62,9 @@ class Rate(WindowDetector[RateParameters, Counts]):
         state.counts = [*before, window.count][-rules.windows :]
         if len(before) < rules.min_windows:
             return None
-        n, mean = len(before), sum(before) / len(before)
-        variance = max(sum((count - mean) * (count - mean) for count in before) / n, rules.min_stddev**2 * (n - 1) / n)
-        band = prediction(n, mean, variance, rules.sigmas)
+        n, total, squares = len(before), sum(before), sum(map(mul, before, before))  # whole numbers: exact
+        mean, variance = total / n, (n * squares - total * total) / (n * n)
+        band = prediction(n, mean, max(variance, rules.min_stddev**2 * (n - 1) / n), rules.sigmas)
         if abs(window.count - mean) <= band.above:
             return None
         score = score_of((window.count - mean) / band.scale, band.freedom) if band.scale else 100.0
