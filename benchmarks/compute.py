@@ -23,7 +23,7 @@ class Compute(Topology):
     windows = WindowBolt.spec(par=par.windows, inputs={readings["readings"]: by_partition})
     anomalies = AnomalyBolt.spec(
         par=par.anomalies,
-        inputs={readings["readings"]: by_partition, windows["baselines"]: by_partition},
+        inputs={readings["readings"]: by_partition, windows["closings"]: by_partition},
     )
     kafka = SINKS["kafka"].spec(
         par=par.kafka,

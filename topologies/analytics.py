@@ -24,9 +24,18 @@ class Analytics(Topology):
     )
     anomalies = AnomalyBolt.spec(
         par=par.anomalies,
-        inputs={readings["readings"]: by_partition, windows["baselines"]: by_partition},
+        inputs={readings["readings"]: by_partition, windows["closings"]: by_partition},
     )
     # A component is what the class has by a name.
     locals().update(
-        sinks(par, {"readings": readings, "rejected": readings, "windows": windows, "anomalies": anomalies})
+        sinks(
+            par,
+            {
+                "readings": readings,
+                "rejected": readings,
+                "windows": windows,
+                "anomalies": anomalies,
+                "incidents": anomalies,
+            },
+        )
     )

@@ -1,51 +1,57 @@
-"""The anomaly bolt: joins a batch with its baselines and judges all its readings at once."""
+"""The anomaly bolt: joins a batch with what closed along it, and judges all its readings at once."""
 
 from typing import Any
 
-from streamparse import Bolt, Stream
+from streamparse import Stream
 
 from bolts import given_up_after
-from oda.core.baselines import Baselines, judge
-from oda.core.batch import Batch
+from bolts.machine import MachineBolt
+from oda.core.batch import Batch, Closings
+from oda.core.judgement import Judgement
+from oda.core.partition import Emit
 from oda.core.text import to_text
-from oda.settings import Settings
-from oda.world import WORLD
 
 
-class AnomalyBolt(Bolt):
-    """Emits `anomalies`. Keeps only halves of joins, which a replay brings again."""
+class AnomalyBolt(MachineBolt[Judgement]):
+    """Emits `anomalies` and `incidents`. Keeps halves of joins besides, which a replay brings again."""
 
-    auto_ack = False
-    outputs = [Stream(name="anomalies", fields=["partition", "clock", "rows"])]
-    world = WORLD
+    machine = Judgement
+    outputs = [Stream(name=name, fields=["partition", "clock", "rows"]) for name in machine.ledger_rows]
 
     def initialize(self, storm_conf: dict[str, Any], context: dict[str, Any]) -> None:
-        """Read the settings."""
-        self.rules = Settings.from_options(storm_conf).judge
+        """Start the writer."""
+        super().initialize(storm_conf, context)
         self.keep = given_up_after(storm_conf)
         self.halves: dict[tuple[int, int, int], tuple[Any, float]] = {}
 
     def process(self, tup: Any) -> None:
-        """Keep a half, or judge when the other one is there."""
+        """Keep a half, or go on when the other one is there."""
         # A replay is another emission (`seq`), so halves of different attempts never meet.
         key: Any = tuple(tup.values[:3])  # partition, epoch, seq: on both streams
         other, _ = self.halves.pop(key, (None, 0))
-        if other is None:
-            self._forget_old()
-            self.halves[key] = (tup, self.world.monotonic())
-        elif tup.stream == "readings":
-            self._judge(tup, other)
-        else:
-            self._judge(other, tup)
+        with self.lock:
+            if other is None:
+                self._forget_old()
+                self.halves[key] = (tup, self.world.monotonic())
+            elif tup.stream == "readings":
+                self._join(tup, other)
+            else:
+                self._join(other, tup)
 
-    def _judge(self, batch_tuple: Any, baselines_tuple: Any) -> None:
-        batch = Batch.from_tuple(batch_tuple.values)
-        rows = judge(batch.readings, Baselines.from_text(baselines_tuple.values[-1]), self.rules)
-        if rows:
-            values = [batch.partition, batch.clock, to_text(rows)]
-            self.emit(values, stream="anomalies", anchors=[batch_tuple, baselines_tuple])
-        self.ack(batch_tuple)
-        self.ack(baselines_tuple)
+    def fresh(self, position: int) -> Judgement:
+        """A machine that begins there."""
+        return Judgement(self.settings, position)
+
+    def put_out(self, emit: Emit) -> None:
+        """Emit what a batch brought about."""
+        handle, batch, outputs, _ = emit
+        for stream, rows in outputs.items():
+            if rows:
+                self.emit([batch.partition, batch.clock, to_text(rows)], stream=stream, anchors=list(handle))
+
+    def _join(self, batch: Any, closings: Any) -> None:
+        joined = Batch.from_tuple(batch.values)._replace(closings=Closings.from_text(closings.values[-1]))
+        self.receive(joined, (batch.id, closings.id))
 
     def _forget_old(self) -> None:
         """Drop halves that Storm has given up; insertion order is order of age."""

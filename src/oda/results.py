@@ -10,14 +10,14 @@ from collections.abc import Collection, Hashable, Iterator
 from math import inf
 from typing import Any
 
-from oda.core.kinds import ANOMALIES, WINDOWS, Anomaly, ClosedWindow, Kind, Located
+from oda.core.kinds import OF_SERIES, Anomaly, ClosedWindow, Incident, Kind, Located
 from oda.kafka.reader import follow, reader
 from oda.settings import Kafka
 
 MEMORY = 100_000
 """How many results are remembered, so that one that is repeated is told once."""
 
-AnyResult = Located[ClosedWindow] | Located[Anomaly]
+AnyResult = Located[ClosedWindow] | Located[Anomaly] | Located[Incident]
 
 
 class Seen:
@@ -52,7 +52,7 @@ class Results:
     def __init__(self, settings: Kafka, series: Collection[str] = ()) -> None:
         self.unreadable = 0
         self._settings = settings
-        self._kinds: dict[str, Kind[Any]] = {settings.windows: WINDOWS, settings.anomalies: ANOMALIES}
+        self._kinds: dict[str, Kind[Any]] = {getattr(settings, kind.name): kind for kind in OF_SERIES}
         self._series = frozenset(series)
         self._seen = Seen(MEMORY)
 
@@ -79,5 +79,5 @@ class Results:
             return None
         if self._series and result.row.series not in self._series:
             return None
-        place = kind.name, result.topic, result.partition, getattr(result.row, kind.offset)
+        place = (kind.name, kind.place(kind.document(*result)))
         return result if self._seen.is_new(place) else None

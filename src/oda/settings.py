@@ -86,6 +86,7 @@ class Kafka(Section):
     readings: Name = "readings"
     windows: Name = "oda.windows"
     anomalies: Name = "oda.anomalies"
+    incidents: Name = "oda.incidents"
     rejected: Name = "readings.rejected"
     partitions: Positive = 4
     replication: Positive = 1
@@ -94,13 +95,13 @@ class Kafka(Section):
     def _different(self) -> Kafka:
         # What is rejected would be read again, and rejected again. Kafka takes a.b and a_b for the same, too.
         if len({name.replace(".", "_") for name in self.topics}) < len(self.topics):
-            raise ValueError("readings, windows, anomalies and rejected must be different topics")
+            raise ValueError("readings, windows, anomalies, incidents and rejected must be different topics")
         return self
 
     @property
     def topics(self) -> list[str]:
         """Every topic that ODA reads or writes."""
-        return [self.readings, self.windows, self.anomalies, self.rejected]
+        return [self.readings, self.windows, self.anomalies, self.incidents, self.rejected]
 
 
 class Cassandra(Section):

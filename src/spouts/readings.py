@@ -40,7 +40,7 @@ class ReadingsSpout(Spout):
     outputs = [
         Stream(name="readings", fields=FIELDS),
         Stream(name="rejected", fields=["partition", "clock", "rows"]),
-        Stream(name="clock", fields=["partition", "epoch", "position", "clock"]),
+        Stream(name="clock", fields=["partition", "epoch", "position", "committed", "clock"]),
     ]
 
     world = WORLD
@@ -187,7 +187,8 @@ class ReadingsSpout(Spout):
                 self._emit_new(partition, position, Readings.of([], []), [], [])
             if partition not in self.clocks:
                 self.clocks.add(partition)
-                values = [partition, self.epoch, self.partitions[partition].position, self.ends_clock]
+                progress = self.partitions[partition]
+                values = [partition, self.epoch, progress.position, progress.committed, self.ends_clock]
                 self.emit(values, tup_id=f"{partition}:0:clock:0", stream="clock")
 
     def _now(self) -> int:

@@ -33,8 +33,8 @@ from oda.collect.csvfile import read as read_csv
 from oda.collect.elements import elements_of
 from oda.collect.lines import lists_of_lines
 from oda.core import clock, snapshot
-from oda.core.baselines import Baselines, judge
-from oda.core.batch import Batch, ClockMark, Readings
+from oda.core.batch import Batch, ClockMark, Closings, Readings
+from oda.core.judgement import Judgement
 from oda.core.kinds import ANOMALIES, WINDOWS, Document, Kind
 from oda.core.log import read
 from oda.core.reading import MAX_REASON, MAX_TIME, Reading, RejectedError, decode, encode
@@ -114,7 +114,7 @@ def log(data: bytes) -> None:
         Record(offset, NOW, clock.KEY if line[:1] == b"@" else None, line.removeprefix(b"@"))
         for offset, line in enumerate(data.split(b"\n"))
     ]
-    machine = PartitionWindows(SETTINGS.window)
+    machine, judgement = PartitionWindows(SETTINGS), Judgement(SETTINGS)
     rejected, windows, anomalies = [], [], []
     middle = len(records) // 2
     for part in (records[:middle], records[middle:]):
@@ -122,10 +122,12 @@ def log(data: bytes) -> None:
         readings, marks, bad = read(part, SETTINGS.kafka.group, DAY)
         batch = _through_storm(Batch(0, 1, 1, start, start + len(part), 0, NOW, readings, marks))
         machine.apply(batch)
-        machine = snapshot.decode([snapshot.encode(machine)], SETTINGS.window)
-        windows += machine.closed_by(batch)
-        baselines = Baselines.from_text(machine.baselines(batch).to_text())
-        anomalies += judge(batch.readings, baselines, SETTINGS.judge)
+        machine = snapshot.decode([snapshot.encode(machine)], PartitionWindows(SETTINGS))
+        closed, ended = machine.outputs(batch).values()
+        windows += closed
+        judgement.apply(batch._replace(closings=Closings.from_text(Closings(0, closed, ended).to_text())))
+        judgement = snapshot.decode([snapshot.encode(judgement)], Judgement(SETTINGS))
+        anomalies += judgement.outputs(batch)["anomalies"]
         rejected += [part[number].offset for number in bad]
         _archived(batch.readings)
     expected = Expected(SETTINGS)
@@ -212,17 +214,17 @@ def _works(found: Settings) -> None:
         url_to_node_config(url, use_default_ports_for_scheme=True)
     for ms in (found.cassandra.timeout_ms, found.readings.clock_ms, found.snapshots.interval_ms):
         assert 0 < ms / 1000 <= threading.TIMEOUT_MAX
-    machine = PartitionWindows(found.window)
+    machine = PartitionWindows(found)
     readings = Readings.of([0, 1], [Reading("a", 0, 1.0), Reading("a", MAX_TIME, 2.0)])
     batch = Batch(0, 1, 1, 0, 2, 0, NOW, readings)
     machine.apply(batch)
-    judge(readings, machine.baselines(batch), found.judge)
-    machine.apply(
-        batch._replace(start=2, end=3, readings=Readings.of([], []), marks=[ClockMark(2, 2, {"a": MAX_TIME})])
-    )
-    for state in machine.series.values():
-        for row in state.closed:
-            DateType.serialize(row.end, 5)
+    Judgement(found).apply(batch._replace(closings=Closings(0, *machine.outputs(batch).values())))
+    last = batch._replace(start=2, end=3, readings=Readings.of([], []), marks=[ClockMark(2, 2, {"a": MAX_TIME})])
+    machine.apply(last)
+    rows = [*machine.outputs(batch)["closed"], *machine.outputs(last)["closed"]]
+    assert len(rows) == 2
+    for row in rows:
+        DateType.serialize(row.end, 5)
 
 
 # -- what collectors take -----------------------------------------------------------------------------
@@ -300,7 +302,7 @@ def _rows_and_errors(text: str) -> int:
 def damaged_snapshot(data: bytes) -> None:
     """Bytes are refused as a snapshot, or they are one that says the same when it is written again."""
     try:
-        machine = snapshot.decode([data], SETTINGS.window)
+        machine = snapshot.decode([data], PartitionWindows(SETTINGS))
     except SnapshotError as error:
         assert str(error).isprintable()
         return
@@ -323,7 +325,7 @@ def archive_row(data: bytes) -> None:
 def watch(data: bytes) -> None:
     """Whatever is in the topics of results, it is shown as a line or counted as unreadable."""
     results, watcher = Results(SETTINGS.kafka), Watcher(Hints(2, tell=lambda _: None))
-    for topic in (SETTINGS.kafka.windows, SETTINGS.kafka.anomalies):
+    for topic in (SETTINGS.kafka.windows, SETTINGS.kafka.anomalies, SETTINGS.kafka.incidents):
         before = results.unreadable
         result = results.take(topic, data)
         assert (result is None) == (results.unreadable > before)
@@ -391,7 +393,7 @@ def _configs() -> list[bytes]:
 
 
 def _snapshots() -> list[bytes]:
-    machine = PartitionWindows(SETTINGS.window)
+    machine = PartitionWindows(SETTINGS)
     readings = [Reading("ab"[n % 2] + "é", NOW + 700 * n, n / 7) for n in range(12)]
     machine.apply(Batch(0, 1, 1, 0, 12, 0, NOW, Readings.of(range(12), readings)))
     data = snapshot.encode(machine)

@@ -223,13 +223,16 @@ def test_watch_tells_what_is_not_as_it_seems(cluster, tmp_path):
 
 def test_watch_shows_each_result_once(cluster, tmp_path):
     cluster = cluster.isolated(tmp_path)
-    anomaly = ORIGIN | {"time": 1732300002123, "offset": 9, "value": 9.25, "window_start": 1732300000000}
+    anomaly = ORIGIN | {
+        "time": 1732300002123, "offset": 9, "value": 9.25, "window_start": 1732300000000, "detector": "sigma/1",
+        "score": 100.0, "expected": 3.25, "low": 1.25, "high": 5.25, "found_at": 9, "rules": 0,
+    }  # fmt: skip
     cluster.oda("watch", "--seconds", 0)  # makes the topics
     for topic, result in ((cluster.settings.kafka.windows, WINDOW), (cluster.settings.kafka.anomalies, anomaly)):
         cluster.oda("produce", "--topic", topic, input=f"{json.dumps(result)}\n" * 3)
     shown, _ = watched(cluster, results=2)
     assert sorted(shown[:2]) == [
         "2024-11-22 18:26:40.000  pump-7  200 readings  average 3.25  stddev 0.5",
-        "2024-11-22 18:26:42.123  pump-7  ANOMALY 9.25: 12.0 sigmas from 3.25 ± 0.5",
+        "2024-11-22 18:26:42.123  pump-7  ANOMALY 9.25, expected 3.25 (1.25 to 5.25): score 100 by sigma/1",
     ]
     assert shown[2:] == ["1 windows, 1 anomalies"]

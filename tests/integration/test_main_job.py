@@ -93,7 +93,7 @@ def test_the_storm_ui_shows_the_components_and_streams_and_no_error(stream):
     assert components.keys() >= {"readings", "windows", "anomalies", "cassandra", "elasticsearch", "kafka"}
     assert {name: row["lastError"] for name, row in components.items() if row["lastError"]} == {}
     assert "readings" in stream.storm.api.ask(f"topology/{found}/visualization")
-    wanted = {"readings": {"readings", "rejected"}, "windows": {"windows", "baselines"}, "anomalies": {"anomalies"}}
+    wanted = {"readings": {"readings", "rejected"}, "windows": {"windows", "closings"}, "anomalies": {"anomalies"}}
     for name, streams in wanted.items():  # the UI learns of a stream with the executors' first report
         wait_until(lambda name=name, streams=streams: streams <= streams_of(stream, found, name), f"no {streams}")
 

@@ -18,6 +18,7 @@ from oda.stores.contract import Rows
 from oda.stores.elasticsearch import ElasticsearchStore
 from oda.stores.indices import TEMPLATE_PRIORITY
 from oda.stores.kafka import CUT, KafkaStore
+from oda.stores.keyspace import SNAPSHOT_TABLES
 from oda.stores.session import open_session
 from support import wait_until
 
@@ -138,7 +139,7 @@ def test_rows_live_for_as_long_as_the_settings_say_now(isolated):
     tables = session.cluster.metadata.keyspaces[settings.keyspace].tables
     lives = {name: table.options["default_time_to_live"] for name, table in tables.items()}
     session.cluster.shutdown()
-    forever = {"snapshots": 0, "snapshot_chunks": 0, "topics": 0}
+    forever = {name: 0 for names in SNAPSHOT_TABLES.values() for name in names} | {"topics": 0}
     assert lives == {"readings": 7 * 86_400, "windows": 7 * 86_400, "anomalies": 7 * 86_400, **forever}
 
 

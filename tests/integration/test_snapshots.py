@@ -13,7 +13,7 @@ def settings(cluster, tmp_path_factory):
 
 
 def test_who_loads_last_can_save_and_who_loaded_before_can_not(settings):
-    first, second = SnapshotStore(settings), SnapshotStore(settings)
+    first, second = SnapshotStore(settings, "windows"), SnapshotStore(settings, "windows")
     assert (first.load(0), second.load(0)) == ([], [])
     with pytest.raises(FencedError, match="is another topology running"):
         first.save(0, 1, b"zombie", True)
@@ -26,7 +26,7 @@ def test_who_loads_last_can_save_and_who_loaded_before_can_not(settings):
 
 
 def test_what_is_repeated_because_its_answer_got_lost_changes_nothing(settings):
-    store = SnapshotStore(settings)
+    store = SnapshotStore(settings, "windows")
     assert (store.load(1), store.load(1)) == ([], [])
     store.save(1, 1, b"one", True)
     before = dict(store._heads)
@@ -34,11 +34,11 @@ def test_what_is_repeated_because_its_answer_got_lost_changes_nothing(settings):
     store._heads = before  # as if it had not heard that it was done
     store.save(1, 2, b"two", True)
     store.save(1, 3, b"three", True)
-    assert SnapshotStore(settings).load(1) == [b"three"]
+    assert SnapshotStore(settings, "windows").load(1) == [b"three"]
 
 
 def test_no_chunk_is_left_of_what_was_replaced_or_refused(settings):
-    first, second = SnapshotStore(settings), SnapshotStore(settings)
+    first, second = SnapshotStore(settings, "windows"), SnapshotStore(settings, "windows")
     first.load(2)
     first.save(2, 1, LARGE, True)
     second.load(2)
@@ -50,7 +50,7 @@ def test_no_chunk_is_left_of_what_was_replaced_or_refused(settings):
 
 
 def test_changes_are_kept_beside_the_whole_state_until_there_is_a_new_one(settings):
-    store = SnapshotStore(settings)
+    store = SnapshotStore(settings, "windows")
     store.load(3)
     store.save(3, 1, LARGE, True)
     before = dict(store._heads)
@@ -58,11 +58,11 @@ def test_changes_are_kept_beside_the_whole_state_until_there_is_a_new_one(settin
     store._heads = before
     for _ in range(2):
         store.save(3, 2, b"first change", False)
-    other = SnapshotStore(settings)
+    other = SnapshotStore(settings, "windows")
     assert other.load(3) == [LARGE, b"first change"]
     other.save(3, 3, b"second change", False)
-    assert SnapshotStore(settings).load(3) == [LARGE, b"first change", b"second change"]
-    third = SnapshotStore(settings)
+    assert SnapshotStore(settings, "windows").load(3) == [LARGE, b"first change", b"second change"]
+    third = SnapshotStore(settings, "windows")
     third.load(3)
     third.save(3, 4, b"all of it", True)
     rows = store._session.execute(f"SELECT * FROM {settings.cassandra.keyspace}.snapshot_chunks")

@@ -104,7 +104,7 @@ def test_a_new_version_goes_on_from_the_snapshots_of_the_old_one(stream, log, tm
 
 def test_a_snapshot_of_an_unknown_format_is_refused_and_starting_anew_is_a_way_out(stream, log, tmp_path):
     collect(stream, csv_of_a_walk(tmp_path / "a.csv", START, 2000))
-    store = SnapshotStore(stream.settings)
+    store = SnapshotStore(stream.settings, "windows")
     from_the_future = msgspec.msgpack.encode([99, {"what": "nobody knows"}])
     for partition in log.positions().ends:
         assert store.load(partition) == []
@@ -135,6 +135,7 @@ def started_anew(stream: Cluster) -> Cluster:
         "oda.kafka.group",
         "oda.kafka.windows",
         "oda.kafka.anomalies",
+        "oda.kafka.incidents",
         "oda.kafka.rejected",
         "oda.cassandra.keyspace",
         "oda.elasticsearch.prefix",

@@ -6,7 +6,7 @@ from typing import Any
 
 from oda.audit.message import CLOCK_KEY, read_clock_record, read_message
 from oda.audit.reference import Reference
-from oda.core.kinds import Rejected
+from oda.core.kinds import KINDS, Rejected
 from oda.settings import Settings
 from sim.stores import BrokenPromiseError, Place
 from sim.topic import Record
@@ -21,7 +21,7 @@ class Expected:
     """
 
     def __init__(self, settings: Settings, log: dict[int, list[Record]]) -> None:
-        self.rows: dict[str, dict[Place, Any]] = {kind: {} for kind in ("readings", "windows", "anomalies", "rejected")}
+        self.rows: dict[str, dict[Place, Any]] = {kind: {} for kind in ("readings", *KINDS)}
         self.is_closed = True
         for partition, records in log.items():
             self._read(settings, partition, records)
@@ -41,7 +41,9 @@ class Expected:
             reference.read(record.offset, reading)
             self.rows["readings"]["readings", partition, record.offset] = tuple(reading)
         self.rows["windows"] |= {("windows", partition, row.first_offset): row for row in reference.windows}
-        self.rows["anomalies"] |= {("anomalies", partition, row.offset): row for row in reference.anomalies}
+        self.rows["anomalies"] |= {
+            ("anomalies", partition, row.offset, row.detector): row for row in reference.anomalies
+        }
         self.is_closed &= not any(series.open for series in reference._series.values())
 
     def compare(self, store: str, kinds: set[str], found: dict[Place, Any]) -> None:

@@ -27,7 +27,8 @@ class Edit(NamedTuple):
     new: str
 
 
-PARTITION, WINDOWS, PROGRESS = "oda/core/partition.py", "oda/core/windows.py", "oda/core/progress.py"
+PARTITION, MACHINE, PROGRESS = "oda/core/partition.py", "oda/core/machine.py", "oda/core/progress.py"
+WINDOWS, JUDGEMENT = "oda/core/windows.py", "oda/core/judgement.py"
 
 MUTATIONS = {
     "a batch is acknowledged before its snapshot is durable": [
@@ -39,35 +40,41 @@ MUTATIONS = {
         Edit(PARTITION, "if waiting[0] > self._durable}", "if False}"),
     ],
     "a batch beyond the applied position is applied": [
-        Edit(PARTITION, "if batch.start <= windows.position]", "if True]"),
-        Edit(WINDOWS, "if batch.start > self.position:", "if False:"),
+        Edit(PARTITION, "if batch.start <= machine.position]", "if True]"),
+        Edit(MACHINE, "if batch.start > self.position:", "if False:"),
     ],
     "a duplicate is applied again": [
-        Edit(WINDOWS, "if batch.end > self.position:", "if True:"),
+        Edit(MACHINE, "if batch.end > self.position:", "if True:"),
         Edit(WINDOWS, "batch.readings.since(self.position)", "batch.readings"),
     ],
+    "what the window bolt has forgotten is taken for nothing": [
+        Edit(JUDGEMENT, "if batch.closings.since > self.position:", "if False:"),
+    ],
+    "a series keeps its baseline when it ends": [
+        Edit(JUDGEMENT, "for end in closings.ended]", "for end in ()]"),
+    ],
+    "a snapshot of changes leaves out what was put out since the one before": [
+        Edit(MACHINE, "ledger.since(since)", "[]"),
+    ],
+    "a snapshot of changes keeps series that have ended": [
+        Edit(MACHINE, "list(changed - self.series.keys()),", "[],"),
+    ],
     "a replay puts out nothing": [
-        Edit(WINDOWS, "return self._ledger[first:last]", "return self._ledger[first:last] if batch.seq < 9 else []")
+        Edit(MACHINE, "return {name: ledger.between(batch.start, batch.end)",
+             "return {name: ledger.between(batch.start, batch.end) if batch.seq < 9 else []")
     ],
     "the ledger is pruned up to what is applied": [
-        Edit(WINDOWS, "self._prune(batch.committed)", "self._prune(self.position)")
-    ],
-    "the ledger is pruned with the baseline": [
-        Edit(WINDOWS, "while len(closed) > 1 and closed[0].closed_at < committed and closed[1].closed_at <= committed:",
-             "while closed and closed[0].closed_at < committed:")
-    ],
-    "of what one record closes, the ledger keeps the last": [
-        Edit(WINDOWS, "closed[0].closed_at < committed and closed[1]", "closed[1]")
+        Edit(MACHINE, "self._forget(batch.committed)", "self._forget(self.position)")
     ],
     "a clock record closes windows of a series that was heard since": [
-        Edit(WINDOWS, "not 0 <= state.last_offset < mark.position", "state.last_offset < 0")
+        Edit(WINDOWS, "state is None or state.last_offset >= mark.position", "state is None")
     ],
     "the clock closes windows here and not in the log": [
-        Edit(PARTITION, "        return actions\n\n    def tick",
+        Edit("oda/core/window_partition.py", "        return actions\n\n    def _silence",
              "        from oda.core.batch import ClockMark\n        for mark in actions:\n"
              "            if isinstance(mark, Mark):\n"
-             "                self._windows._apply_mark(ClockMark(self.position - 1, *mark))\n"
-             "        return actions\n\n    def tick"),
+             "                self._machine._apply_mark(ClockMark(self.position - 1, *mark))\n"
+             "        return actions\n\n    def _silence"),
     ],
     "who was overtaken goes on": [
         Edit(PARTITION, "if not self._is_new:", "if False:"),

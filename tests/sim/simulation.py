@@ -70,8 +70,8 @@ class Simulation:
         if kind == "ReadingsSpout":
             most = self.events.random.choice((2, 20))
             code.open_source = lambda _settings, task, tasks, _log: Source(self.topic, task, tasks, most)
-        elif kind == "WindowBolt":
-            code.open_snapshots = lambda _: Snapshots(self.heads)
+        elif kind in ("WindowBolt", "AnomalyBolt"):
+            code.open_snapshots = lambda _, machine: Snapshots(self.heads, machine)
             code.open_clock = lambda _: ClockWriter(self.topic, self.settings)
         elif kind in self.stores:
             code.open = partial(Client, self.stores[kind])

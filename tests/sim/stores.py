@@ -72,8 +72,8 @@ class Client:
 def _placed(item: Item) -> Iterator[tuple[Place, Any]]:
     """Rows, and each reading of a batch, by place in the log."""
     if isinstance(item, Rows):
-        name, offset = item.kind.name, item.kind.offset
-        yield from (((name, item.partition, getattr(row, offset)), row) for row in item.rows)
+        name, identity = item.kind.name, item.kind.identity
+        yield from (((name, item.partition, *(getattr(row, field) for field in identity)), row) for row in item.rows)
         return
     columns = (column.tolist() for column in item.readings[1:])
     for series, offset, time, value in zip(*columns, strict=True):
@@ -81,47 +81,54 @@ def _placed(item: Item) -> Iterator[tuple[Place, Any]]:
 
 
 class Heads:
-    """The newest snapshot of each partition; it outlives its clients."""
+    """The newest snapshot of each partition of each machine; it outlives its clients."""
+
+    machines = ("windows", "judgement")
 
     def __init__(self, events: Events) -> None:
         self.events = events
-        self.heads: dict[int, tuple[int, int, list[bytes]]] = {}  # position, owner, parts
+        self.heads: dict[tuple[str, int], tuple[int, int, list[bytes]]] = {}  # position, owner, parts
         self.away_until = 0.0
         self.owners = count(1)
 
     def position(self, partition: int) -> int:
-        return self.heads.get(partition, (0, 0, []))[0]
+        """What all snapshots of a partition reach."""
+        return min(self.heads.get((machine, partition), (0, 0, []))[0] for machine in self.machines)
 
 
 class Snapshots:
-    """What the window bolt asks instead of `oda.stores.snapshots.SnapshotStore`."""
+    """What a bolt asks instead of `oda.stores.snapshots.SnapshotStore`."""
 
-    def __init__(self, heads: Heads) -> None:
-        self._heads = heads
+    def __init__(self, heads: Heads, machine: str) -> None:
+        self._heads, self._machine = heads, machine
         self._require()
         self._owner = next(heads.owners)
         self._seen: dict[int, tuple[int, int]] = {}
 
     def load(self, partition: int) -> list[bytes]:
         self._require()
-        position, _, parts = self._heads.heads.get(partition, (-1, 0, []))
+        position, _, parts = self._heads.heads.get((self._machine, partition), (-1, 0, []))
         self._put(partition, position, parts)
         return parts
 
     def save(self, partition: int, position: int, data: bytes, is_whole: bool) -> None:
         self._require()
-        *now, parts = self._heads.heads[partition]
+        *now, parts = self._heads.heads[self._machine, partition]
         if now == [position, self._owner]:  # a repetition
             self._seen[partition] = position, self._owner
             return
         if tuple(now) != self._seen[partition]:
-            raise FencedError(f"partition {partition} was taken over: {now}, not {self._seen[partition]}")
+            raise FencedError(
+                f"{self._machine} of partition {partition} was taken over: {now}, not {self._seen[partition]}"
+            )
         if position < now[0]:
-            raise BrokenPromiseError(f"partition {partition}: a snapshot goes back from {now[0]} to {position}")
+            raise BrokenPromiseError(
+                f"{self._machine} of partition {partition}: a snapshot goes back from {now[0]} to {position}"
+            )
         self._put(partition, position, [data] if is_whole else [*parts, data])
 
     def _put(self, partition: int, position: int, parts: list[bytes]) -> None:
-        self._heads.heads[partition] = position, self._owner, parts
+        self._heads.heads[self._machine, partition] = position, self._owner, parts
         if self._heads.events.chance(0.05):
             raise AwayError("Cassandra's answer got lost")
         self._seen[partition] = position, self._owner

@@ -14,7 +14,7 @@ from typing import Any
 
 from pystorm.component import Tuple
 
-from oda.core.partition import OvertakenError
+from oda.core.machine import OvertakenError
 from oda.stores.background import BackgroundWriter, FatalError
 from oda.world import World
 from sim.events import START, Events

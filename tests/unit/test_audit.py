@@ -94,6 +94,8 @@ def test_rows_come_with_their_origin() -> None:
             "closed_at": 2,
             "closed_by": "data",
             "late": 0,
+            "ahead": 0,
+            "rules": 0,
         }
     ]
     (anomaly,) = expected.anomalies
@@ -346,8 +348,8 @@ def test_windows_beyond_the_committed_position(row: Document, beyond: bool) -> N
 
 
 def test_anomalies_beyond_the_committed_position() -> None:
-    assert is_beyond({"partition": 3, "offset": 5}, ANOMALIES, {3: 5})
-    assert not is_beyond({"partition": 3, "offset": 4}, ANOMALIES, {3: 5})
+    assert is_beyond({"partition": 3, "found_at": 5}, ANOMALIES, {3: 5})
+    assert not is_beyond({"partition": 3, "found_at": 4}, ANOMALIES, {3: 5})
 
 
 def test_how_far_behind() -> None:

@@ -44,5 +44,5 @@ def test_a_tuple_holds_numbers_and_text_only_which_any_worker_can_pass_on() -> N
     values = sent.to_tuple()
     assert {type(value) for value in values} == {int, str}
     received = Batch.from_tuple(values)
-    assert received[:-2] == sent[:-2]
+    assert received[:7] == sent[:7]
     assert (rows(received), received.marks) == (rows(sent), marks)

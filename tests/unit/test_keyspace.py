@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cassandra import InvalidRequest, Unauthorized
 
-from oda.core.kinds import ANOMALIES, WINDOWS, Kind
+from oda.core.kinds import OF_SERIES, Kind
 from oda.errors import Refused
 from oda.settings import Cassandra
 from oda.stores import keyspace
@@ -22,7 +22,7 @@ def statement(what: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("kind", [WINDOWS, ANOMALIES])
+@pytest.mark.parametrize("kind", OF_SERIES)
 def test_each_field_of_a_kind_has_its_place_once(kind: Kind[Any]) -> None:
     table, type_ = statement(f"oda.{kind.name}"), statement(f"oda.{kind.name}_fields")
     for field in kind.fields:
@@ -34,6 +34,14 @@ def test_a_window_is_a_row_of_its_series_bucket() -> None:
     assert 'PRIMARY KEY (("bucket", "slot"), "series", "start", "partition", "first_offset")' in table
     assert "comment = 'bucket = crc32(series) mod 16, slot = start div 600000 ms'" in table
     assert "TimeWindowCompactionStrategy" in table
+
+
+def test_a_change_of_an_incident_is_found_by_its_detector_and_number() -> None:
+    table = statement("oda.incidents")
+    key = '"series", "time", "partition", "offset", "detector", "number"'
+    assert f'PRIMARY KEY (("bucket", "slot"), {key})' in table
+    assert '"detector" text, "number" bigint, "fields" frozen<oda.incidents_fields>' in table
+    assert '"labels" text' in statement("oda.incidents_fields")
 
 
 class Session:

@@ -1,12 +1,15 @@
-"""The window bolt's protocol: parking, acknowledging, restarting, and what it sees of silence."""
+"""The protocol around a machine, with windows in it: parking, acknowledging, restarting; what it sees of silence."""
 
 import pytest
 
+from made import settings
 from oda.core import snapshot
 from oda.core.batch import Batch, Readings
-from oda.core.partition import Ack, Action, Emit, Fail, Load, Mark, OvertakenError, Partition, Save, Skip
+from oda.core.machine import Gap, OvertakenError
+from oda.core.partition import Ack, Action, Emit, Fail, Load, Save, Skip
 from oda.core.reading import Reading
-from oda.core.windows import Gap, PartitionWindows
+from oda.core.window_partition import Mark, WindowPartition
+from oda.core.windows import PartitionWindows
 from oda.settings import Window
 
 RULES = Window(size_ms=1000, lateness_ms=0, idle_ms=100)
@@ -17,12 +20,16 @@ def batch(start: int, times: list[int], *, committed: int = 0, epoch: int = 1, s
     return Batch(0, epoch, seq, start, start + len(times), committed, clock, readings)
 
 
+def begun(position: int = 0) -> PartitionWindows:
+    return PartitionWindows(settings(window=RULES), position)
+
+
 class Driven:
     """A partition that is driven by hand: loaded when it asks, its saves kept until they are said to be durable."""
 
     def __init__(self, windows: PartitionWindows) -> None:
         self.now = 0.0
-        self.partition = Partition(RULES, 1.0)
+        self.partition = WindowPartition(begun, 1.0)
         self.begin = windows
         self.saves: list[Save] = []
 
@@ -43,16 +50,18 @@ class Driven:
 
     @property
     def windows(self) -> PartitionWindows:
-        return self.partition._windows or self.begin
+        return self.partition._machine or self.begin
 
     def silent(self, epoch: int, position: int, clock: int) -> dict[str, int]:
-        marks = [action for action in self.partition.clock(epoch, position, clock) if isinstance(action, Mark)]
+        marks = [
+            action for action in self.partition.clock(epoch, position, 0, clock, self.now) if isinstance(action, Mark)
+        ]
         assert all(mark.position == position for mark in marks)
         return marks[0].through if marks else {}
 
 
 def fresh() -> Driven:
-    return Driven(PartitionWindows(RULES))
+    return Driven(begun())
 
 
 def emits(actions):
@@ -64,11 +73,11 @@ def acks(actions):
 
 
 def starts(actions):
-    return [row.start for emit in emits(actions) for row in emit.rows]
+    return [row.start for emit in emits(actions) for row in emit.outputs["closed"]]
 
 
 def restarted(partition: Driven) -> Driven:
-    return Driven(snapshot.decode([snapshot.encode(partition.windows)], RULES))
+    return Driven(snapshot.decode([snapshot.encode(partition.windows)], begun()))
 
 
 def test_a_batch_is_emitted_at_once_and_acknowledged_when_its_snapshot_is_durable():
@@ -98,7 +107,7 @@ def test_a_batch_beyond_the_position_waits_for_the_gap_to_be_filled():
 
 def test_windows_refuse_a_gap():
     with pytest.raises(Gap):
-        PartitionWindows(RULES).apply(batch(2, [1000]))
+        begun().apply(batch(2, [1000]))
 
 
 def test_a_duplicate_puts_out_the_same_again():
@@ -106,8 +115,7 @@ def test_a_duplicate_puts_out_the_same_again():
     first = emits(partition.receive(batch(0, [0, 500, 1000]), "a"))[0]
     partition.receive(batch(3, [2000, 3000]), "b")
     again = emits(partition.receive(batch(0, [0, 500, 1000]), "c"))[0]
-    assert again.rows == first.rows
-    assert [column.tolist() for column in again.baselines] == [column.tolist() for column in first.baselines]
+    assert again.outputs == first.outputs
 
 
 def test_after_a_restart_a_replay_puts_out_the_same():
@@ -151,47 +159,47 @@ def test_a_replay_says_nothing_of_when_a_series_was_heard():
 @pytest.mark.parametrize("rules", [Window(size_ms=2000), Window(size_ms=1000, lateness_ms=1)])
 def test_a_snapshot_of_other_window_rules_is_refused(rules):
     with pytest.raises(snapshot.SnapshotError, match=r"oda\.window"):
-        snapshot.decode([snapshot.encode(fresh().windows)], rules)
+        snapshot.decode([snapshot.encode(fresh().windows)], PartitionWindows(settings(window=rules)))
 
 
 def test_a_snapshot_of_an_unknown_format_is_refused(monkeypatch):
     data = snapshot.encode(fresh().windows)
     monkeypatch.setattr(snapshot, "FORMAT", 99)
-    with pytest.raises(snapshot.SnapshotError, match="format 3, this program reads 99"):
-        snapshot.decode([data], RULES)
+    with pytest.raises(snapshot.SnapshotError, match="format 4, this program reads 99"):
+        snapshot.decode([data], begun())
 
 
 def test_a_damaged_snapshot_is_refused():
     with pytest.raises(snapshot.SnapshotError, match="damaged"):
-        snapshot.decode([snapshot.encode(fresh().windows)[:-1]], RULES)
+        snapshot.decode([snapshot.encode(fresh().windows)[:-1]], begun())
 
 
 def test_whichever_byte_of_a_snapshot_is_damaged_it_is_found() -> None:
-    data = snapshot.encode(PartitionWindows(RULES, 7))
+    data = snapshot.encode(begun(7))
     for at in range(len(data)):
         for bit in range(8):
             damaged = bytes([*data[:at], data[at] ^ 1 << bit, *data[at + 1 :]])
             with pytest.raises(snapshot.SnapshotError):
-                snapshot.decode([damaged], RULES)
+                snapshot.decode([damaged], begun())
 
 
-def test_the_ledger_forgets_what_is_committed_but_keeps_the_baseline():
+def test_the_ledger_forgets_what_is_committed():
     partition = fresh()
     for number in range(100):
         partition.receive(batch(number, [number * 1000], committed=max(0, number - 3)), number)
-    kept = partition.windows.series["a"].closed
+    kept = partition.windows.ledgers["closed"].since(0)
     assert [row.closed_at for row in kept] == [96, 97, 98, 99]
 
 
 def test_what_one_record_closes_is_put_out_again_after_a_restart_even_if_the_committed_offset_is_at_that_record():
     rules = Window(size_ms=1000, lateness_ms=1000)
-    first = PartitionWindows(rules)
+    first = PartitionWindows(settings(window=rules))
     closing = batch(3, [4000], committed=3)
     for applied in (batch(0, [0]), batch(1, [2000]), batch(2, [1000]), closing):
         first.apply(applied)
-    assert [row.start for row in first.closed_by(closing)] == [1000, 2000]
-    restored = snapshot.decode([snapshot.encode(first)], rules)
-    assert restored.closed_by(closing) == first.closed_by(closing)
+    assert [row.start for row in first.outputs(closing)["closed"]] == [1000, 2000]
+    restored = snapshot.decode([snapshot.encode(first)], PartitionWindows(settings(window=rules)))
+    assert restored.outputs(closing) == first.outputs(closing)
 
 
 def test_what_was_forgotten_is_not_judged_again_when_the_committed_offset_is_set_back():
@@ -201,8 +209,7 @@ def test_what_was_forgotten_is_not_judged_again_when_the_committed_offset_is_set
     partition = restarted(partition)
     again = batch(6, [6000, 7000, 8000, 9000], committed=6, epoch=2)
     (emit,) = emits(partition.receive(again, "again"))
-    assert [row.closed_at for row in emit.rows] == [8, 9]
-    assert emit.baselines.since.tolist() == [8, 9]
+    assert [row.closed_at for row in emit.outputs["closed"]] == [8, 9]
 
 
 def failed(actions):
@@ -234,19 +241,19 @@ def test_a_new_run_of_the_spout_lets_go_of_all_that_the_one_before_has_sent():
 
 
 def test_while_its_snapshot_is_not_there_it_asks_once_and_keeps_what_comes():
-    partition = Partition(RULES, 1.0)
+    partition = WindowPartition(begun, 1.0)
     assert partition.receive(batch(0, [0, 500]), "a", 0.0) == [Load()]
     assert partition.receive(batch(2, [1000]), "b", 0.0) == []
-    assert partition.tick(9.0) == partition.clock(1, 0, 9000) == []
-    actions = partition.loaded(PartitionWindows(RULES), 10.0)
+    assert partition.tick(9.0) == partition.clock(1, 0, 0, 9000, 9.0) == []
+    actions = partition.loaded(begun(), 10.0)
     assert [emit.handle for emit in emits(actions)] == ["a", "b"]
 
 
 def test_what_came_of_former_runs_of_the_spout_while_its_snapshot_was_not_there_is_let_go():
-    partition = Partition(RULES, 1.0)
+    partition = WindowPartition(begun, 1.0)
     partition.receive(batch(0, [0, 500]), "old", 0.0)
     assert failed(partition.receive(batch(0, [0], epoch=2), "new run", 0.0)) == ["old"]
-    assert [emit.handle for emit in emits(partition.loaded(PartitionWindows(RULES), 0.0))] == ["new run"]
+    assert [emit.handle for emit in emits(partition.loaded(begun(), 0.0))] == ["new run"]
 
 
 def test_one_save_at_a_time_and_the_next_one_after_the_interval():
@@ -284,14 +291,14 @@ def test_a_gap_that_stays_is_told_to_the_spout_by_failing_a_batch_once_a_second(
 
 
 def test_a_clock_has_it_load_a_partition_of_which_nothing_comes_any_more():
-    partition = Partition(RULES, 1.0)
-    assert partition.clock(1, 2, 9000) == [Load()]
-    assert partition.clock(1, 2, 9500) == []
-    windows = PartitionWindows(RULES)
+    partition = WindowPartition(begun, 1.0)
+    assert partition.clock(1, 2, 0, 9000, 0.0) == [Load()]
+    assert partition.clock(1, 2, 0, 9500, 0.0) == []
+    windows = begun()
     windows.apply(batch(0, [0, 500]))
     partition.loaded(windows, 0.0)
-    assert partition.clock(1, 2, 9599) == [], "silence counts from the first clock on"
-    assert partition.clock(1, 2, 9600) == [Mark(2, {"a": 0}, [])]
+    assert partition.clock(1, 2, 0, 9599, 0.0) == [], "silence counts from the first clock on"
+    assert partition.clock(1, 2, 0, 9600, 0.0) == [Mark(2, {"a": 0}, [])]
 
 
 def test_a_run_of_the_spout_elsewhere_counts_silence_for_itself_whatever_its_clock_says():
@@ -312,22 +319,33 @@ def test_a_run_of_the_spout_whose_machine_has_an_earlier_time_is_a_new_one_all_t
 
 
 def test_what_was_committed_after_the_snapshot_was_asked_for_tells_of_another_process_so_it_is_asked_for_again():
-    partition = Partition(RULES, 1.0)
+    partition = WindowPartition(begun, 1.0)
     assert partition.receive(batch(5, [500], committed=5), "a", 0.0) == [Load()]
     assert partition.receive(batch(9, [600], committed=9), "b", 0.0) == []
-    stale, newer = PartitionWindows(RULES, 5), PartitionWindows(RULES, 9)
+    stale, newer = begun(5), begun(9)
     assert partition.loaded(stale, 0.0) == [Load()]
     assert [emit.handle for emit in emits(partition.loaded(newer, 0.0))] == ["a", "b"]
 
 
 def test_a_snapshot_that_a_clock_has_loaded_may_be_older_than_what_is_committed():
-    partition = Partition(RULES, 1.0)
-    assert partition.clock(1, 7, 0) == [Load()]
-    assert partition.loaded(PartitionWindows(RULES), 0.0) == []
+    partition = WindowPartition(begun, 1.0)
+    assert partition.clock(1, 7, 0, 0, 0.0) == [Load()]
+    assert partition.loaded(begun(), 0.0) == []
     assert partition.receive(batch(7, [500], committed=7), "a", 0.0) == [Load()]
-    actions = partition.loaded(PartitionWindows(RULES), 0.0)
+    actions = partition.loaded(begun(), 0.0)
     assert Skip(7) in actions, "it was asked for when that was known: there is no other one"
     assert [emit.handle for emit in emits(actions)] == ["a"]
+
+
+def test_a_clock_tells_one_that_nothing_came_to_of_another_process_that_went_on():
+    partition = WindowPartition(begun, 1.0)
+    assert partition.clock(1, 0, 0, 0, 0.0) == [Load()]
+    assert partition.loaded(begun(), 0.0) == []
+    assert partition.clock(2, 7, 7, 500, 0.0) == [Load()]
+    windows = begun()
+    windows.apply(batch(0, [0, 500, 510, 520, 530, 540, 550]))
+    assert partition.loaded(windows, 0.0) == []
+    assert partition.clock(2, 7, 7, 1600, 0.0) == [Mark(7, {"a": 0}, [])]
 
 
 def test_a_snapshot_has_a_bounded_number_of_parts_however_little_changes():

@@ -43,7 +43,15 @@ def test_an_empty_window_is_no_window() -> None:
 def test_a_closing_reading_is_judged_against_the_window_it_closes() -> None:
     result = run([(0, 4.0), (5, 6.0), (10, 9.5), (11, 9.0)])
     (anomaly,) = result.anomalies  # 9.5 is 4.5 deviations from 5; 9.0 is exactly 4, and "further than" is strict
-    assert anomaly == reference.Anomaly("a", 10, 2, 9.5, 5.0, 1.0, 2, 0)
+    score = 51.68  # -10 log10 of how much of normal noise is beyond 4.5 deviations, 6.8e-6
+    assert anomaly == reference.Anomaly(
+        "a", 10, 2, 9.5, 5.0, 1.0, 2, 0, "sigma/1", score, 5.0, 1.0, 9.0, found_at=2, rules=0
+    )
+
+
+def test_beyond_any_noise_the_score_is_100() -> None:
+    assert [a.score for a in run([(0, 4.0), (1, 6.0), (10, 1e9)]).anomalies] == [100.0]
+    assert [a.score for a in run([(0, 5.0), (1, 5.0), (10, 5.5)]).anomalies] == [100.0]
 
 
 def test_nothing_is_an_anomaly_before_a_window_closed() -> None:

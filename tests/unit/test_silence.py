@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from made import settings
 from oda.core.batch import Batch, ClockMark, Readings
 from oda.core.reading import Reading
 from oda.core.silence import Silence
@@ -13,7 +14,7 @@ OPEN = {"a": 500, "b": 2500}
 
 
 def applied() -> PartitionWindows:
-    windows = PartitionWindows(Window(size_ms=1000, lateness_ms=0, idle_ms=100))
+    windows = PartitionWindows(settings(window=Window(size_ms=1000, lateness_ms=0, idle_ms=100, expire_ms=20_000)))
     readings = Readings.of(range(len(OPEN)), [Reading(name, time, 1.0) for name, time in OPEN.items()])
     windows.apply(Batch(0, 1, 0, 0, len(OPEN), 0, 0, readings))
     return windows
@@ -63,7 +64,6 @@ def test_a_replay_tells_of_no_later_time() -> None:
 
 def test_a_series_ends_when_it_has_been_silent_for_very_long_and_nothing_of_it_is_open() -> None:
     silence, windows = Silence(0), applied()
-    windows.rules = windows.rules.model_copy(update={"expire_ms": 20_000})
     silence.heard(1000, OPEN)
     assert silence.due(21_000, windows) == ({"a": 0, "b": 2000}, []), "they are still open"
     closing = ClockMark(2, 2, {"a": 0, "b": 2000})

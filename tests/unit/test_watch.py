@@ -3,11 +3,11 @@
 import itertools
 import json
 
-from test_results import ANOMALY, WINDOW
+from test_results import ANOMALY, INCIDENT, WINDOW
 
 from oda.cli.hints import Hints
 from oda.cli.watch import Counts, Watcher
-from oda.core.kinds import ANOMALIES, WINDOWS
+from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS
 
 OFFSETS = itertools.count(1000)
 
@@ -25,14 +25,26 @@ def test_a_window_is_time_series_count_average_and_stddev():
     assert line.plain == "2024-11-22 18:26:40.000  pump-7  200 readings  average 3.25  stddev 0.5"
 
 
-def test_an_anomaly_is_red_and_says_how_far_off_it_is():
+def test_an_anomaly_is_red_and_says_what_was_expected_and_how_improbable_it_is():
     line = show(new_watcher(), ANOMALIES, ANOMALY)
-    assert line.plain == "2024-11-22 18:26:42.123  pump-7  ANOMALY 9.25: 12.0 sigmas from 3.25 ± 0.5"
+    assert (
+        line.plain
+        == "2024-11-22 18:26:42.123  pump-7  ANOMALY 9.25, expected 3.25 (1.25 to 5.25): score 100 by sigma/1"
+    )
     assert "red" in str(line.style)
 
 
-def test_without_spread_the_distance_is_infinite():
-    assert "inf sigmas" in show(new_watcher(), ANOMALIES, ANOMALY, stddev=0).plain
+def test_an_incident_says_what_became_of_it_and_its_worst_anomaly():
+    watcher = new_watcher()
+    opened = show(watcher, INCIDENTS, INCIDENT)
+    assert opened.plain == (
+        "2024-11-22 18:26:42.456  pump-7  INCIDENT opened, warning: 3 anomalies since 2024-11-22 18:26:42.123, "
+        "the worst 9.25, expected 3.25 (1.25 to 5.25): score 100 by sigma/1"
+    )
+    resolved = show(watcher, INCIDENTS, INCIDENT, number=1, change="resolved", cause="clock")
+    assert "INCIDENT resolved by the clock, warning" in resolved.plain
+    assert ("red" in str(opened.style), "green" in str(resolved.style)) == (True, True)
+    assert watcher.counts.summary() == "0 windows, 0 anomalies, 1 incidents"
 
 
 def test_the_end_says_how_much_there_was():
@@ -48,6 +60,9 @@ def test_a_name_can_neither_command_the_terminal_nor_style_the_text():
     line = show(new_watcher(), WINDOWS, WINDOW, series="[red]\x1b[2J\n")
     assert "[red]\\x1b[2J\\n" in line.plain
     assert line.spans == []
+    line = show(new_watcher(), INCIDENTS, INCIDENT, severity="\x1b[2J", detector="[red]\n")
+    assert "\\x1b[2J" in line.plain
+    assert "[red]\\n" in line.plain
 
 
 def windows(watcher: Watcher, counts: list[int], **changed):

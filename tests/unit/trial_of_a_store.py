@@ -35,7 +35,7 @@ def is_in_the_graph() -> None:
     spec.loader.exec_module(module)
     (sink,) = [spec for spec in module.Analytics.specs if spec.name == "sqlite"]
     inputs = {(stream.componentId, stream.streamId) for stream in sink.inputs}
-    assert inputs == {("windows", "windows"), ("anomalies", "anomalies")}
+    assert inputs == {("windows", "windows"), ("anomalies", "anomalies"), ("anomalies", "incidents")}
     script = sink.component_object.shell.script
     module_name, _, class_name = script.rpartition(".")
     assert getattr(importlib.import_module(module_name), class_name).description is STORE

@@ -73,7 +73,7 @@ class Expected:
     """What the stores should hold of the audited part of a topic.
 
     Attributes:
-        windows, anomalies: as documents.
+        windows, anomalies, incidents: as documents.
         readings: by partition.
         rejected: messages that are no readings, by (partition, offset).
     """
@@ -81,6 +81,7 @@ class Expected:
     def __init__(self, settings: Settings) -> None:
         self.windows: list[Document] = []
         self.anomalies: list[Document] = []
+        self.incidents: list[Document] = []  # the options alone have no policy for them
         self.readings: dict[int, Accepted] = {}
         self.rejected: dict[tuple[int, int], Document] = {}
         self.names = Names()

@@ -6,7 +6,7 @@ types, and it must stay ignorant of batches, replays, snapshots and stores.
 
 from __future__ import annotations
 
-from math import sqrt
+from math import erfc, log10, sqrt
 
 from oda.audit.message import ClockRecord
 from oda.core.kinds import Anomaly, ClosedWindow
@@ -107,10 +107,28 @@ class Reference:
 
         base = series.baseline
         if base is not None and base.count >= self._judge.min_count:
-            allowed = self._judge.sigmas * max(base.stddev, self._judge.min_stddev)
-            if abs(value - base.mean) > allowed:
+            scale = max(base.stddev, self._judge.min_stddev)
+            allowed = self._judge.sigmas * scale
+            distance = abs(value - base.mean)
+            if distance > allowed:
                 self.anomalies.append(
-                    Anomaly(name, time, offset, value, base.mean, base.stddev, base.count, base.start)
+                    Anomaly(
+                        name,
+                        time,
+                        offset,
+                        value,
+                        base.mean,
+                        base.stddev,
+                        base.count,
+                        base.start,
+                        detector="sigma/1",
+                        score=_score(distance, scale),
+                        expected=base.mean,
+                        low=base.mean - allowed,
+                        high=base.mean + allowed,
+                        found_at=offset,
+                        rules=0,
+                    )
                 )
 
     def read_clock(self, offset: int, record: ClockRecord) -> None:
@@ -150,3 +168,13 @@ class Reference:
             )
             self.windows.append(series.baseline)
         series.closed_through = through
+
+
+def _score(distance: float, scale: float) -> float:
+    """How improbable it is that normal noise gets so far away from its mean, in decibels, and at most 100."""
+    if scale == 0.0:
+        return 100.0
+    probability = erfc(distance / scale / sqrt(2.0))
+    if probability == 0.0:
+        return 100.0
+    return min(round(-10.0 * log10(probability), 2), 100.0)

@@ -14,6 +14,7 @@ from oda.bench.recorder import rss
 from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
 from oda.cluster import processes
+from oda.core.kinds import OF_SERIES
 from oda.plan import COMPONENTS, CostRun
 from oda.stores import elasticsearch
 from oda.stores.catalogue import STORES
@@ -27,7 +28,7 @@ _MERGE_SECONDS = 300
 _SETTLE_SECONDS = 15
 """Elasticsearch tells its sizes 10 s late; Cassandra writes a table within seconds."""
 
-_TABLES = ("readings", "windows", "anomalies")
+_TABLES = ("readings", *(kind.name for kind in OF_SERIES))
 
 _SERVERS = {f"{store.name} server": store.server for store in STORES if store.server}
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from oda.bench.load import SteadyLoad
 from oda.bench.recorder import Background
 from oda.bench.results import stamp
+from oda.core.detectors.sigma import Sigma
 from oda.core.kinds import ANOMALIES
 from oda.core.reading import Reading, encode
 from oda.errors import UserError
@@ -204,7 +205,13 @@ def _elasticsearch(settings: Settings) -> Iterator[Find]:
             if not wanted:
                 return []
             rows = [
-                {"topic": topic, "partition": partition, "offset": offset, "time": probe.time}
+                {
+                    "topic": topic,
+                    "partition": partition,
+                    "offset": offset,
+                    "detector": Sigma.name,
+                    "time": probe.time,
+                }
                 for (partition, offset), probe in wanted.items()
             ]
             docs = [address(prefix, ANOMALIES, row) for row in rows]

@@ -1,4 +1,4 @@
-"""`oda watch`: the averages of closed windows and the anomalies, as they happen."""
+"""`oda watch`: the averages of closed windows, the anomalies and the incidents, as they happen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from oda.cli.context import Context
 from oda.cli.hints import Hints
-from oda.core.kinds import Anomaly, ClosedWindow
+from oda.core.kinds import Anomaly, ClosedWindow, Incident
 from oda.kafka.topics import create_topics
 from oda.results import AnyResult, Results
 from oda.settings import Settings
@@ -23,15 +23,17 @@ from oda.settings import Settings
 
 @dataclass
 class Counts:
-    """What was shown, and what could not be read."""
+    """What was shown, and what could not be read; of incidents, how many opened."""
 
     windows: int = 0
     anomalies: int = 0
+    incidents: int = 0
     unreadable: int = 0
 
     def summary(self) -> str:
         unreadable = f", {self.unreadable} messages that could not be read" if self.unreadable else ""
-        return f"{self.windows} windows, {self.anomalies} anomalies{unreadable}"
+        incidents = f", {self.incidents} incidents" if self.incidents else ""
+        return f"{self.windows} windows, {self.anomalies} anomalies{incidents}{unreadable}"
 
 
 class Watcher:
@@ -47,8 +49,11 @@ class Watcher:
             self.counts.windows += 1
             self._hints.window(name, result.partition, row.start, row.count)
             return Text(_window(name, row))
-        self.counts.anomalies += 1
         self._hints.result(name, result.partition)
+        if isinstance(row, Incident):
+            self.counts.incidents += row.change == "opened"
+            return Text(_incident(name, row), style="bold green" if row.change == "resolved" else "bold red")
+        self.counts.anomalies += 1
         return Text(_anomaly(name, row), style="bold red")
 
 
@@ -57,11 +62,23 @@ def _window(name: str, row: ClosedWindow) -> str:
 
 
 def _anomaly(name: str, row: Anomaly) -> str:
-    sigmas = abs(row.value - row.mean) / row.stddev if row.stddev else inf
+    return f"{_time(row.time)}  {name}  ANOMALY {_found(row.value, row.score, row)}"
+
+
+def _incident(name: str, row: Incident) -> str:
     return (
-        f"{_time(row.time)}  {name}  ANOMALY {row.value:.10g}: "
-        f"{sigmas:.1f} sigmas from {row.mean:.10g} ± {row.stddev:.4g}"
+        f"{_time(row.changed)}  {name}  INCIDENT {row.change}{_CAUSES[row.cause]}, {_plain(row.severity)}: "
+        f"{row.count} anomalies since {_time(row.time)}, the worst {_found(row.worst_value, row.worst_score, row)}"
     )
+
+
+_CAUSES = {"data": "", "clock": " by the clock", "rules": " by other rules"}
+
+
+def _found(value: float, score: float, row: Anomaly | Incident) -> str:
+    """What was found, beside what was expected."""
+    expected = f"{row.expected:.10g} ({row.low:.6g} to {row.high:.6g})"
+    return f"{value:.10g}, expected {expected}: score {score:.4g} by {_plain(row.detector)}"
 
 
 def register(app: typer.Typer) -> None:
@@ -74,9 +91,10 @@ def watch(
     series: Annotated[list[str] | None, typer.Option(help="Only this series; may be given more than once.")] = None,
     from_beginning: Annotated[bool, typer.Option("--from-beginning", help="Also the results there are.")] = False,
 ) -> None:
-    """Prints the average of each window as it closes, and anomalies in red; until Ctrl-C unless told when to stop.
+    """Prints windows as they close, anomalies, and each change of an incident; until Ctrl-C unless told when to stop.
 
-    Times are in UTC: of a window its start, of an anomaly the reading's. What is
+    Times are in UTC: of a window its start, of an anomaly the reading's, of an
+    incident that of its change. What is
     not as it seems is told on stderr, once for a series: that it is never judged,
     as its windows hold too few readings; that it is in several partitions.
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oda.core import columns
+from oda.core.kinds import ClosedWindow
 from oda.core.reading import Reading
 from oda.core.text import from_text, to_text
 
@@ -65,6 +66,15 @@ class Readings(NamedTuple):
         """The readings at `offset` and after it."""
         return self._part(slice(int(np.searchsorted(self.offsets, offset)), None))
 
+    def where(self, mask: NDArray[np.bool_]) -> Readings:
+        """Those for which a mask of shape (n,) is true."""
+        return Readings(self.names, self.series[mask], self.offsets[mask], self.times[mask], self.values[mask])
+
+    def rows(self) -> list[NDArray[np.intp]]:
+        """By name, the indexes of its readings in the order of the log."""
+        order = np.argsort(self.series, kind="stable")
+        return np.split(order, np.searchsorted(self.series[order], np.arange(1, len(self.names))))
+
     def before(self, offset: int) -> Readings:
         return self._part(slice(int(np.searchsorted(self.offsets, offset))))
 
@@ -85,12 +95,48 @@ class ClockMark(msgspec.Struct, frozen=True, array_like=True):
     ended: list[str] = []
 
 
+class RuleMark(msgspec.Struct, frozen=True, array_like=True):
+    """A rule record (see `oda.core.rulemark`) at its place in the log: from there on the rules of a version hold."""
+
+    offset: int
+    version: int
+    text: str
+
+
+class Ended(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A series of which nothing is kept any more, and the offset of the record that ended it."""
+
+    offset: int
+    series: str
+
+
+class Closings(NamedTuple):
+    """What the window bolt tells of a batch: windows that closed along it, and series that ended, as the log has it.
+
+    Nothing of what lies before `since` is known to it any more.
+    """
+
+    since: int = 0
+    windows: Sequence[ClosedWindow] = ()
+    ended: Sequence[Ended] = ()
+
+    def to_text(self) -> str:
+        """The payload of a Storm tuple."""
+        return to_text(self)
+
+    @classmethod
+    def from_text(cls, text: str) -> Closings:
+        """The inverse of `to_text`."""
+        return from_text(text, cls)
+
+
 class Batch(NamedTuple):
     """One tuple of the stream `readings`; positions are Kafka offsets, times epoch ms.
 
     `epoch` names the run of the spout that emitted it and `seq` the emission within that run:
     a replay is the same batch with another `seq`. Everything before `committed` is acked and will
-    never be replayed. `clock` is the clock of the spout's run when the records were read.
+    never be replayed. `clock` is the clock of the spout's run when the records were read. `closings` are not in the
+    tuple: the anomaly bolt gets them from the window bolt.
     """
 
     partition: int
@@ -102,6 +148,8 @@ class Batch(NamedTuple):
     clock: int
     readings: Readings
     marks: Sequence[ClockMark] = ()
+    rules: Sequence[RuleMark] = ()
+    closings: Closings = Closings()
 
     @property
     def identity(self) -> tuple[int, int, int]:
@@ -110,16 +158,16 @@ class Batch(NamedTuple):
 
     def to_tuple(self) -> list[Any]:
         """The values of a Storm tuple, in the order of `FIELDS`."""
-        *numbers, readings, marks = self
-        return [*numbers, to_text((readings.names, columns.pack(readings[1:]), marks))]
+        *numbers, readings, marks, rules, _ = self
+        return [*numbers, to_text((readings.names, columns.pack(readings[1:]), marks, rules))]
 
     @classmethod
     def from_tuple(cls, values: Sequence[Any]) -> Batch:
         """The inverse of `to_tuple`."""
         partition, epoch, seq, start, end, committed, clock, payload = values
-        names, packed, marks = from_text(payload, tuple[list[str], bytes, list[ClockMark]])
+        names, packed, marks, rules = from_text(payload, tuple[list[str], bytes, list[ClockMark], list[RuleMark]])
         readings = Readings(names, *columns.unpack(packed, _TYPES))
-        return cls(partition, epoch, seq, start, end, committed, clock, readings, marks)
+        return cls(partition, epoch, seq, start, end, committed, clock, readings, marks, rules)
 
 
 def joined(batches: Iterable[Batch]) -> list[Batch]:

@@ -45,9 +45,9 @@ Bytes = Annotated[bytes | None, Meaning.BYTES]
 class ClosedWindow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One closed window of one series. Also the series' baseline while it is the newest.
 
-    `stddev` is the population's. `closed_at` is the offset of the record that closed it: a reading, or for
-    `closed_by="clock"` a clock record. `late` counts the late readings of the series before `closed_at`, since the
-    log began.
+    `stddev` is the population's. `closed_at` is the offset of the record that closed it: a reading, a clock record, or
+    one that brought other rules for the series. `late` counts the late readings of the series before `closed_at`, since
+    the log began; `ahead` those held as outliers of time. `rules` is the version of the rules that it was made by.
     """
 
     series: Name
@@ -59,14 +59,20 @@ class ClosedWindow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     first_offset: Offset
     last_offset: Offset
     closed_at: Offset
-    closed_by: Annotated[Literal["data", "clock"], Meaning.NAME]
+    closed_by: Annotated[Literal["data", "clock", "rules"], Meaning.NAME]
     late: CountOrNone
+    ahead: CountOrNone = 0
+    rules: CountOrNone = 0
 
 
 class Anomaly(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A reading beyond the allowed distance from its baseline, and that baseline.
+    """What a detector found to be wrong: a reading, or a whole window.
 
-    `mean`, `stddev`, `count` are those of the window that starts at `window_start`.
+    Of a window `time` is its start, `offset` that of its first reading, and `value` what is wrong about it. `mean`,
+    `stddev`, `count` are those of the newest closed window, which starts at `window_start`; where there is none, all
+    four are 0. `detector` is what the rules call it. `score` says how improbable it is, from 0 to 100 (`-10 log10 p`).
+    From `low` to `high` is no anomaly; `expected` lies between. `found_at` is the offset of the record that brought it
+    about: the reading itself, or what closed the window. `rules` is the version of the rules.
     """
 
     series: Name
@@ -75,8 +81,47 @@ class Anomaly(msgspec.Struct, frozen=True, array_like=True, gc=False):
     value: Value
     mean: Value
     stddev: Value
-    count: Count
+    count: CountOrNone
     window_start: Time
+    detector: Name
+    score: Value
+    expected: Value
+    low: Value
+    high: Value
+    found_at: Offset
+    rules: CountOrNone
+
+
+class Incident(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One change of one incident: anomalies of one series and detector that belong together (docs/incidents.md).
+
+    The highest `number` counts: 0 is the opening. `time` and `offset` are those of the first anomaly, so all changes of
+    one incident are together. `changed` is the time of the reading that brought the change about; of a change by the
+    clock, or by other rules, that of the newest reading known, and `found_at` is the offset of the record. `count` and
+    `last_time` are of the anomalies so far, `worst_...`, `expected`, `low` and `high` of that with the highest score.
+    `labels` is a JSON object, its keys sorted. `rules` is the version of the rules.
+    """
+
+    series: Name
+    time: Time
+    offset: Offset
+    detector: Name
+    number: CountOrNone
+    change: Annotated[Literal["opened", "escalated", "resolved"], Meaning.NAME]
+    cause: Annotated[Literal["data", "clock", "rules"], Meaning.NAME]
+    severity: Name
+    changed: Time
+    found_at: Offset
+    count: Count
+    last_time: Time
+    worst_time: Time
+    worst_value: Value
+    worst_score: Value
+    expected: Value
+    low: Value
+    high: Value
+    labels: Text
+    rules: CountOrNone
 
 
 class Rejected(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -117,14 +162,14 @@ class Kind(Generic[Row]):
     Attributes:
         name: of its stream, and of what holds it in each store.
         row: its type.
-        offset: the field that is its place in the log, with topic and partition.
+        identity: the fields that, with topic and partition, are its place in the log; the first is an offset.
         made_at: the field that has the offset of the record that brought it about.
         time: the field that says when it was; of one without, no store of series takes it.
     """
 
     name: str
     row: type[Row]
-    offset: str
+    identity: tuple[str, ...]
     made_at: str
     time: str = ""
 
@@ -147,6 +192,11 @@ class Kind(Generic[Row]):
         """Fields that rows of a former version may lack."""
         return frozenset(field.name for field in self.fields if field.is_later)
 
+    @cached_property
+    def meanings(self) -> Mapping[str, Meaning]:
+        """By field."""
+        return {field.name: field.meaning for field in self.fields}
+
     def document(self, topic: str, partition: int, row: Row) -> Document:
         """A row with its origin."""
         return {"topic": topic, "partition": partition, **msgspec.structs.asdict(row)}
@@ -156,8 +206,11 @@ class Kind(Generic[Row]):
 
         Raises:
             KeyError: it has none.
+
+        >>> ANOMALIES.place({"topic": "readings", "partition": 3, "offset": 7, "detector": "sigma/1"})
+        'readings:3:7:sigma/1'
         """
-        return f"{row['topic']}:{row['partition']}:{row[self.offset]}"
+        return ":".join(str(row[field]) for field in ("topic", "partition", *self.identity))
 
     def located(self, message: bytes | None) -> Located[Row]:
         """The row of a JSON document.
@@ -190,11 +243,12 @@ def _meaning(hint: Any) -> Meaning:
     return next(part for part in hint.__metadata__ if isinstance(part, Meaning))
 
 
-WINDOWS = Kind("windows", ClosedWindow, offset="first_offset", made_at="closed_at", time="start")
-ANOMALIES = Kind("anomalies", Anomaly, offset="offset", made_at="offset", time="time")
-REJECTED = Kind("rejected", Rejected, offset="offset", made_at="offset")
+WINDOWS = Kind("windows", ClosedWindow, ("first_offset",), made_at="closed_at", time="start")
+ANOMALIES = Kind("anomalies", Anomaly, ("offset", "detector"), made_at="found_at", time="time")
+INCIDENTS = Kind("incidents", Incident, ("offset", "detector", "number"), made_at="found_at", time="time")
+REJECTED = Kind("rejected", Rejected, ("offset",), made_at="offset")
 
-KINDS: Mapping[str, Kind[Any]] = {kind.name: kind for kind in (WINDOWS, ANOMALIES, REJECTED)}
+KINDS: Mapping[str, Kind[Any]] = {kind.name: kind for kind in (WINDOWS, ANOMALIES, INCIDENTS, REJECTED)}
 """By name."""
 
 OF_SERIES = tuple(kind for kind in KINDS.values() if kind.time)

@@ -1,4 +1,4 @@
-"""The window bolt's protocol for one partition: when to apply, emit, acknowledge and save.
+"""The protocol around a machine of one partition: when to apply, emit, acknowledge and save.
 
 Pure: it is told what arrived and what became durable, and answers with what to do. The rules:
 
@@ -16,17 +16,13 @@ Pure: it is told what arrived and what became durable, and answers with what to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from oda.core import snapshot
-from oda.core.baselines import Baselines
 from oda.core.batch import Batch
-from oda.core.kinds import ClosedWindow
-from oda.core.silence import Silence
-from oda.core.windows import PartitionWindows
-from oda.settings import Window
+from oda.core.machine import Machine, OvertakenError
 
 _GAP_SECONDS = 1.0
 """How long a gap may stay, as replays come in any order, until what is missing is asked for, time and again."""
@@ -46,16 +42,18 @@ _MOST_RUNS = 8
 Identity = tuple[int, int, int]
 
 Handle = Any
-"""What the bolt knows a batch by: the Storm tuple, to anchor to and to acknowledge."""
+"""What the bolt knows a batch by: Storm's tuples, to anchor to and to acknowledge."""
+
+M = TypeVar("M", bound=Machine[Any])
 
 
 class Emit(NamedTuple):
-    """Put out the results of a batch, anchored to its handle."""
+    """Put out the results of a batch, anchored to its handle; those of before `forgotten` are not known any more."""
 
     handle: Handle
     batch: Batch
-    rows: list[ClosedWindow]
-    baselines: Baselines
+    outputs: dict[str, list[Any]]
+    forgotten: int
 
 
 class Ack(NamedTuple):
@@ -82,39 +80,27 @@ class Save(NamedTuple):
     is_whole: bool
 
 
-class Mark(NamedTuple):
-    """Write a clock record (see `oda.core.clock`)."""
-
-    position: int
-    through: dict[str, int]
-    ended: list[str]
-
-
 class Skip(NamedTuple):
     """Tell that no snapshot reached the committed offset: so many offsets were skipped, and what was open is lost."""
 
     offsets: int
 
 
-Action = Emit | Ack | Fail | Load | Save | Mark | Skip
+Action = Emit | Ack | Fail | Load | Save | Skip
 
 
-class OvertakenError(Exception):
-    """Another process has gone on with the partition: what is known of it here is out of date."""
-
-
-class Partition:
-    """One partition as the window bolt sees it; `now` is in seconds, of a clock that only goes forward.
+class Partition(Generic[M]):
+    """One partition as a bolt sees it; `now` is in seconds, of a clock that only goes forward.
 
     Args:
-        rules: of its windows.
+        fresh: a machine that begins at a position.
         save_seconds: how long after the beginning of a save the next one may begin.
     """
 
-    def __init__(self, rules: Window, save_seconds: float) -> None:
-        self._rules = rules
+    def __init__(self, fresh: Callable[[int], M], save_seconds: float) -> None:
+        self._fresh = fresh
         self._save_seconds = save_seconds
-        self._windows: PartitionWindows | None = None  # until the snapshot is there
+        self._machine: M | None = None  # until the snapshot is there
         self._is_loading = self._is_saving = False
         self._is_new = True
         self._durable = 0
@@ -123,55 +109,39 @@ class Partition:
         self._committed = self._committed_before = 0  # as told by now, and when the snapshot was asked for
         self._next_save = -inf
         self._next_recall: float | None = None
-        self._runs: dict[int, Silence] = {}  # by epoch, the one heard of last at the end
+        self._runs: list[int] = []  # by epoch, the one heard of last at the end
         self._parked: dict[Identity, tuple[Batch, Handle]] = {}
         self._unacked: dict[Identity, tuple[int, Handle]] = {}
 
-    def receive(self, batch: Batch, handle: Handle, now: float) -> list[Action]:
+    def receive(self, batch: Batch, handle: Handle, now: float) -> list[Any]:
         """Take a batch in any order and any number of times; what can be done now is returned.
 
         Raises:
             OvertakenError: the partition has to be loaded anew.
         """
         self._committed = max(self._committed, batch.committed)
-        actions = self._meet(batch.epoch, batch.clock) + self._let_go([batch.identity])
-        self._runs[batch.epoch].heard(batch.clock, batch.readings.names)
+        actions = self._meet(batch.epoch) + self._let_go([batch.identity])
         self._parked[batch.identity] = batch, handle
-        if self._windows is not None:
-            return actions + self._go_on(self._windows, now)
+        if self._machine is not None:
+            return actions + self._go_on(self._machine, now)
         return actions + self._load()
 
-    def loaded(self, windows: PartitionWindows, now: float) -> list[Action]:
+    def loaded(self, machine: M, now: float) -> list[Action]:
         """The newest snapshot is this; go on with what waited for it."""
-        self._windows = windows
-        self._durable = windows.position
-        return self._go_on(windows, now)
-
-    def clock(self, epoch: int, position: int, clock: int) -> list[Action]:
-        """Look for silence, given that the log ended at `position` when the clock of a run was `clock`.
-
-        Nothing is seen unless just what lies before `position` has been applied. A partition of which nothing comes any
-        more has to be loaded for it, too.
-        """
-        actions = self._meet(epoch, clock)
-        if self._windows is None:
-            return actions + self._load()
-        if position == self._windows.position:
-            through, ended = self._runs[epoch].due(clock, self._windows)
-            if through or ended:
-                actions.append(Mark(position, through, ended))
-        return actions
+        self._machine = machine
+        self._durable = machine.position
+        return self._go_on(machine, now)
 
     def tick(self, now: float) -> list[Action]:
         """What is due even when no batch comes, as when the spout is held back."""
-        return [] if self._windows is None else self._recall(now) + self._save(now)
+        return [] if self._machine is None else self._recall(now) + self._save(now)
 
     def _save(self, now: float) -> list[Action]:
-        if self._windows is None or self._is_saving or now < self._next_save or self.position <= self._durable:
+        if self._machine is None or self._is_saving or now < self._next_save or self.position <= self._durable:
             return []
         self._is_saving = True
         is_whole = self._saved_changes >= self._saved_whole or self._saves_of_changes >= _MOST_CHANGES
-        data = snapshot.encode(self._windows) if is_whole else snapshot.encode_changes(self._windows)
+        data = snapshot.encode(self._machine) if is_whole else snapshot.encode_changes(self._machine)
         if is_whole:
             self._saved_whole, self._saved_changes, self._saves_of_changes = len(data), 0, 0
         else:
@@ -191,22 +161,22 @@ class Partition:
     @property
     def position(self) -> int:
         """Everything before it has been applied; 0 while nothing is known."""
-        return 0 if self._windows is None else self._windows.position
+        return 0 if self._machine is None else self._machine.position
 
-    def _go_on(self, windows: PartitionWindows, now: float) -> list[Action]:
+    def _go_on(self, machine: M, now: float) -> list[Action]:
         actions: list[Action] = []
-        if self._committed > windows.position:
+        if self._committed > machine.position:
             if not self._is_new:
-                raise OvertakenError(f"applied up to {windows.position}, but {self._committed} is committed")
+                raise OvertakenError(f"applied up to {machine.position}, but {self._committed} is committed")
             if self._committed > self._committed_before:  # somebody else may have taken over since it was asked for
-                self._windows, self._is_loading = None, False
+                self._machine, self._is_loading = None, False
                 return self._load()
             # No snapshot reaches it, and nothing before it comes again, so waiting for that would be forever. Right
             # for a new group on an old topic; a loss of open windows if a snapshot has gone missing.
-            windows = self._windows = PartitionWindows(self._rules, self._committed)
+            machine = self._machine = self._fresh(self._committed)
             actions.append(Skip(self._committed - self._durable))
-        while (ready := self._next_ready(windows)) is not None:
-            actions += self._process(windows, *self._parked.pop(ready))
+        while (ready := self._next_ready(machine)) is not None:
+            actions += self._process(machine, *self._parked.pop(ready))
         return actions + self.tick(now)
 
     def _load(self) -> list[Action]:
@@ -215,15 +185,15 @@ class Partition:
         self._is_loading, self._committed_before = True, self._committed
         return [Load()]
 
-    def _meet(self, epoch: int, clock: int) -> list[Action]:
+    def _meet(self, epoch: int) -> list[Action]:
         """Note a run of the spout; what is left of all others is let go when one is new.
 
         Which of two is the newer one only tells who comes first: their numbers are drawn by chance.
         """
         is_new = epoch not in self._runs
-        self._runs[epoch] = Silence(clock) if is_new else self._runs.pop(epoch)
-        if len(self._runs) > _MOST_RUNS:
-            del self._runs[next(iter(self._runs))]
+        if not is_new:
+            self._runs.remove(epoch)
+        self._runs = [*self._runs, epoch][-_MOST_RUNS:]
         return self._let_go([*self._parked, *self._unacked]) if is_new else []
 
     def _let_go(self, given_up: Iterable[Identity]) -> list[Action]:
@@ -234,8 +204,8 @@ class Partition:
                     actions.append(Fail(waiting.pop(key)[1]))
         return actions
 
-    def _next_ready(self, windows: PartitionWindows) -> Identity | None:
-        ready = [key for key, (batch, _) in self._parked.items() if batch.start <= windows.position]
+    def _next_ready(self, machine: M) -> Identity | None:
+        ready = [key for key, (batch, _) in self._parked.items() if batch.start <= machine.position]
         return min(ready, key=lambda key: self._parked[key][0].start, default=None)
 
     def _recall(self, now: float) -> list[Action]:
@@ -249,10 +219,10 @@ class Partition:
             return [Fail(self._parked.pop(next(iter(self._parked)))[1])]
         return []
 
-    def _process(self, windows: PartitionWindows, batch: Batch, handle: Handle) -> list[Action]:
+    def _process(self, machine: M, batch: Batch, handle: Handle) -> list[Action]:
         self._is_new = False
-        windows.apply(batch)
-        actions: list[Action] = [Emit(handle, batch, windows.closed_by(batch), windows.baselines(batch))]
+        machine.apply(batch)
+        actions: list[Action] = [Emit(handle, batch, machine.outputs(batch), machine.forgotten)]
         if batch.end <= self._durable:
             actions.append(Ack(handle))
         else:

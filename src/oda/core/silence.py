@@ -56,20 +56,19 @@ class Silence:
         return self._over(clock, windows), self._ended(clock, windows)
 
     def _over(self, clock: int, windows: PartitionWindows) -> dict[str, int]:
-        rules, found = windows.rules, {}
-        grace = rules.size_ms + rules.lateness_ms + rules.idle_ms
+        found = {}
         for name in windows.open:
-            state = windows.series[name]
+            state, rule = windows.series[name], windows.window_of(name)
             virtual_time = state.max_time + clock - self._heard.get(name, self._since)
-            over = [n for n in state.open if virtual_time >= n * rules.size_ms + grace]
+            grace = rule.size_ms + rule.lateness_ms + rule.idle_ms
+            over = [n * rule.size_ms for n in state.open if virtual_time >= n * rule.size_ms + grace]
             if over and self._asked.get(name) != max(over):
-                self._asked[name] = max(over)
-                found[name] = max(over) * rules.size_ms
+                self._asked[name] = found[name] = max(over)
         return found
 
     def _ended(self, clock: int, windows: PartitionWindows) -> list[str]:
         """All series are looked at, so not each time."""
-        expire = windows.rules.expire_ms
+        expire = windows.settings.window.expire_ms
         if clock < self._next_end:
             return []
         self._next_end = clock + expire // _LOOKS
@@ -78,10 +77,7 @@ class Silence:
         found = [
             name
             for name, state in windows.series.items()
-            if clock >= self._heard.get(name, self._since) + expire
-            and state.last_offset >= 0
-            and not state.open
-            and self._asked.get(name) != _END
+            if clock >= self._heard.get(name, self._since) + expire and not state.open and self._asked.get(name) != _END
         ]
         self._asked |= dict.fromkeys(found, _END)
         return found

@@ -1,4 +1,4 @@
-"""Cassandra, the online store: windows, anomalies, and the archive of readings.
+"""Cassandra, the online store: windows, anomalies, incidents, and the archive of readings.
 
 Every write carries the spout's clock as its timestamp. What a row holds follows from the log, so a
 replay writes the same again; the clock (not the offset) as timestamp lets
@@ -49,10 +49,14 @@ _Partitions = defaultdict[tuple[str, int, int], list[BoundStatement]]
 
 
 class _Insert(NamedTuple):
-    """A statement for rows of one kind: what of a row is its key, the fields of its user type, how these are packed."""
+    """A statement for rows of one kind.
+
+    `key` gives series, time and identity of a row; `fields` are those of the user type.
+    """
 
     statement: PreparedStatement
-    key: Callable[[Any], tuple[str, int, int]]
+    key: Callable[[Any], tuple[Any, ...]]
+    key_packs: tuple[Pack, ...]
     fields: tuple[str, ...]
     packs: tuple[Pack, ...]
 
@@ -112,11 +116,12 @@ class CassandraStore:
         table, insert = item.kind.name, self._inserts.get(item.kind.name) or self._prepare(item.kind)
         partition, timestamp = int_(item.partition), bigint(item.clock * 1000)
         for row in item.rows:
-            series, time, offset = insert.key(row)
+            series, time, *identity = insert.key(row)
             bucket, slot = bucket_of(series, self._settings.buckets), slot_of(time)
             fields = user_type(insert.packs, (getattr(row, name, None) for name in insert.fields))
-            place = (int_(bucket), int_(slot), series.encode(), bigint(time), partition, bigint(offset))
-            cells = [*place, fields, timestamp]
+            place = (int_(bucket), int_(slot), series.encode(), bigint(time), partition)
+            packed = (pack(value) for pack, value in zip(insert.key_packs, identity, strict=True))
+            cells = [*place, *packed, fields, timestamp]
             partitions[table, bucket, slot].append(bound(insert.statement, cells))
 
     def _bind_readings(self, batch: Batch, partitions: _Partitions) -> None:
@@ -132,13 +137,14 @@ class CassandraStore:
     def _prepare(self, kind: Kind[Any]) -> _Insert:
         columns = ("bucket", "slot", *keyspace.key_of(kind), "fields")
         statement = self._session.prepare(self._statement(kind.name, columns))
-        types = {field.name: keyspace.TYPES[field.meaning] for field in kind.fields}
+        types = {name: keyspace.TYPES[meaning] for name, meaning in kind.meanings.items()}
         # By name, in the order of the type as it is: a field that was added stands at its end. One that only another
         # version of this program knows stays empty.
         names = statement.column_metadata[-2].type.fieldnames
         packs = tuple(PACK[types[name]] if name in types else bytes for name in names)
-        key = attrgetter("series", kind.time, kind.offset)
-        insert = self._inserts[kind.name] = _Insert(statement, key, names, packs)
+        key = attrgetter("series", kind.time, *kind.identity)
+        key_packs = tuple(PACK[types[name]] for name in kind.identity)
+        insert = self._inserts[kind.name] = _Insert(statement, key, key_packs, names, packs)
         return insert
 
     def _statement(self, table: str, columns: Iterable[str]) -> str:

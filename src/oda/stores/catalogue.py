@@ -74,7 +74,7 @@ STORES = (
         "kafka",
         "oda.stores.kafka:KafkaStore",
         streams=tuple(KINDS),
-        own={"windows": "{name}.windows", "anomalies": "{name}.anomalies", "rejected": "{name}.rejected"},
+        own={kind: f"{{name}}.{kind}" for kind in KINDS},
         server="kafka-1",
         copies=3,
     ),

@@ -1,4 +1,4 @@
-"""Elasticsearch, the insights: windows and anomalies as documents, one index a month, of old ones a decade.
+"""Elasticsearch, the insights: windows, anomalies and incidents as documents, one index a month, of old ones a decade.
 
 A document's id is its place in the log and its version the spout's clock (`external_gte`), so
 writing twice, or an old one after a new, changes nothing.
@@ -166,7 +166,7 @@ class ElasticsearchStore:
         terms: list[dict[str, Any]] = [{"term": {"topic": self._topic}}, {"term": {"series": series}}]
         query = {
             "query": {"bool": {"filter": [*terms, {"range": {kind.time: {"gte": since, "lt": until}}}]}},
-            "sort": [kind.time, {kind.offset: "asc"}],
+            "sort": [kind.time, *kind.identity],
         }
         with self._explained():
             hits = scan(self._client, index=self._pattern(kind), query=query, size=_PAGE, preserve_order=True)

@@ -27,6 +27,7 @@ _TYPES: dict[Meaning, dict[str, Any]] = {
     Meaning.OFFSET: {"type": "long"},
     Meaning.COUNT: {"type": "long"},
     Meaning.VALUE: {"type": "double"},
+    Meaning.TEXT: {"type": "keyword", "doc_values": False},  # as a column its length would be limited
 }
 
 

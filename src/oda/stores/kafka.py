@@ -171,7 +171,9 @@ class KafkaStore:
                     for place, row in self._row(kind, record):
                         if row.get("series") == series and since <= row[kind.time] < until:
                             found[place] = row
-        return sorted(found.values(), key=lambda row: (row[kind.time], row["partition"], row[kind.offset]))
+        return sorted(
+            found.values(), key=lambda row: [row[field] for field in (kind.time, "partition", *kind.identity)]
+        )
 
     def _row(self, kind: Kind[Any], record: Any) -> Iterator[tuple[str, Document]]:
         try:

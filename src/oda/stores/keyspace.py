@@ -21,12 +21,19 @@ from oda.stores.place import SLOT_MS
 
 _WAY_OUT = "start anew beside it: docs/upgrades.md"
 
+SNAPSHOT_TABLES = {
+    "windows": ("snapshots", "snapshot_chunks"),
+    "judgement": ("judgement_snapshots", "judgement_snapshot_chunks"),
+}
+"""By machine: of heads, and of chunks."""
+
 TYPES = {
     Meaning.NAME: "text",
     Meaning.TIME: "timestamp",
     Meaning.OFFSET: "bigint",
     Meaning.COUNT: "bigint",
     Meaning.VALUE: "double",
+    Meaning.TEXT: "text",
 }
 """In CQL."""
 
@@ -61,7 +68,7 @@ class Table(NamedTuple):
 
 def key_of(kind: Kind[Any]) -> tuple[str, ...]:
     """Of a kind's rows in their partition: what identifies one, in the order in which they stand."""
-    return "series", kind.time, "partition", kind.offset
+    return "series", kind.time, "partition", *kind.identity
 
 
 def fields_of(kind: Kind[Any]) -> tuple[Field, ...]:
@@ -91,7 +98,7 @@ def tables(settings: Cassandra) -> list[Table]:
                     **place,
                     kind.time: "timestamp",
                     "partition": "int",
-                    kind.offset: "bigint",
+                    **{name: TYPES[kind.meanings[name]] for name in kind.identity},
                     "fields": f"frozen<{settings.keyspace}.{type_of(kind)}>",
                 },
                 ("bucket", "slot"),
@@ -113,24 +120,30 @@ def tables(settings: Cassandra) -> list[Table]:
             expiring,
         ),
         Table("topics", {"topic": "text", "id": "uuid"}, ("topic",), ()),
-        Table(
-            "snapshots",
-            {**version, "parts": "frozen<list<frozen<tuple<bigint, uuid, int>>>>"},
-            tuple(partition),
-            (),
-        ),
-        Table(
-            "snapshot_chunks",
-            {**version, "chunk": "int", "data": "blob"},
-            tuple(version),
-            ("chunk",),
-            options=" AND gc_grace_seconds = 3600",
+        *(
+            table
+            for heads, chunks in SNAPSHOT_TABLES.values()
+            for table in (
+                Table(
+                    heads,
+                    {**version, "parts": "frozen<list<frozen<tuple<bigint, uuid, int>>>>"},
+                    tuple(partition),
+                    (),
+                ),
+                Table(
+                    chunks,
+                    {**version, "chunk": "int", "data": "blob"},
+                    tuple(version),
+                    ("chunk",),
+                    options=" AND gc_grace_seconds = 3600",
+                ),
+            )
         ),
     ]
 
 
 def ttl_seconds(settings: Cassandra) -> int:
-    """How long a row of windows, anomalies and readings lives."""
+    """How long a row of results and readings lives."""
     return settings.ttl_days * 86_400
 
 

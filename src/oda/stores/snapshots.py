@@ -1,4 +1,4 @@
-"""Snapshots of the window bolt's partitions, in Cassandra.
+"""Snapshots of the partitions of machines, in Cassandra.
 
 A snapshot is a whole state and the changes to it since: parts, each written as chunks, since it may be larger than a
 row of Cassandra should be. Its head is pointed at them then, by a compare-and-set.
@@ -20,6 +20,7 @@ from cassandra.concurrent import execute_concurrent_with_args
 
 from oda.settings import Settings
 from oda.stores.background import FatalError
+from oda.stores.keyspace import SNAPSHOT_TABLES
 from oda.stores.session import open_keyspace
 
 CHUNK_BYTES = 512 * 1024
@@ -49,14 +50,18 @@ class Head(NamedTuple):
 
 
 class SnapshotStore:
-    """Loads and saves the newest snapshot of each partition of one group and topic."""
+    """Loads and saves the newest snapshot of each partition of one group and topic.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: which keyspace, group and topic.
+        machine: whose snapshots, by its name.
+    """
+
+    def __init__(self, settings: Settings, machine: str) -> None:
         self._id = (settings.kafka.group, settings.kafka.readings)
         self._owner = uuid.uuid4()
         self._session = session = open_keyspace(settings.cassandra)
-        heads = f"{settings.cassandra.keyspace}.snapshots"
-        chunks = f"{settings.cassandra.keyspace}.snapshot_chunks"
+        heads, chunks = (f"{settings.cassandra.keyspace}.{table}" for table in SNAPSHOT_TABLES[machine])
         self._read_head = session.prepare(f"SELECT version, owner, parts FROM {heads} WHERE {_KEY}")
         self._read_head.consistency_level = ConsistencyLevel.LOCAL_SERIAL  # sees a compare-and-set under way
         self._first_head = session.prepare(

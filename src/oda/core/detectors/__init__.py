@@ -1,7 +1,8 @@
 """Detectors: what says which readings or windows are anomalies. Each is one class in one file.
 
-They are found by entry points of the group `oda.detectors`, whose names are the detectors' own: ODA's and those that a
-user has installed beside it are all the same. Only those that rules name are imported.
+A user's own are found by entry points of the group `oda.detectors`, whose names are the detectors' own. ODA's are
+listed here: where a supervisor runs what came in the topology's jar, ODA is not installed, and has no entry points.
+Only those that rules name are imported.
 """
 
 from __future__ import annotations
@@ -15,11 +16,28 @@ from oda.errors import UserError
 
 GROUP = "oda.detectors"
 
+_OWN = {
+    "sigma/1": "oda.core.detectors.sigma:Sigma",
+    "student/1": "oda.core.detectors.student:Student",
+    "robust/1": "oda.core.detectors.robust:Robust",
+    "seasonal/1": "oda.core.detectors.seasonal:Seasonal",
+    "stuck/1": "oda.core.detectors.stuck:Stuck",
+    "silent/1": "oda.core.detectors.silent:Silent",
+    "level/1": "oda.core.detectors.level:Level",
+    "rate/1": "oda.core.detectors.rate:Rate",
+    "d1/1": "oda.core.detectors.d1:D1",
+    "d5/1": "oda.core.detectors.d5:D5",
+}
+"""Of ODA: modules and classes by name."""
+
 
 @cache
 def installed() -> dict[str, EntryPoint]:
     """The entry points of all detectors, by the detectors' names, sorted."""
-    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: _order(point.name))}
+    own = [EntryPoint(name, value, GROUP) for name, value in _OWN.items()]
+    return {
+        point.name: point for point in sorted([*entry_points(group=GROUP), *own], key=lambda point: _order(point.name))
+    }
 
 
 @cache

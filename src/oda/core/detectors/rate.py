@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operator import mul
+from math import fsum
 from typing import Annotated
 
 import msgspec
@@ -62,10 +62,11 @@ class Rate(WindowDetector[RateParameters, Counts]):
         state.counts = [*before, window.count][-rules.windows :]
         if len(before) < rules.min_windows:
             return None
-        n, total, squares = len(before), sum(before), sum(map(mul, before, before))  # whole numbers: exact
-        mean, variance = total / n, (n * squares - total * total) / (n * n)
-        band = prediction(n, mean, max(variance, rules.min_stddev**2 * (n - 1) / n), rules.sigmas)
-        if abs(window.count - mean) <= band.above:
+        n, mean = len(before), sum(before) / len(before)
+        least = rules.min_stddev * rules.min_stddev * (n - 1) / n
+        variance = max(fsum((count - mean) * (count - mean) for count in before) / n, least)
+        band = prediction(n, mean, variance, rules.sigmas)
+        if not abs(window.count - mean) > band.above:  # an infinite limit times 0 is no number
             return None
         score = score_of((window.count - mean) / band.scale, band.freedom) if band.scale else 100.0
         return Finding(window.count, mean, mean - band.below, mean + band.above, score)

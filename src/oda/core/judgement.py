@@ -1,0 +1,248 @@
+"""The judgement of one partition: a state machine over its log, and over the windows that closed along it.
+
+What it keeps of a series is in `oda.core.judged`. All readings of a part of the log are compared with their bands at
+once (`oda.core.bands`); then come detectors that score each reading (`oda.core.scores`), and what becomes of the
+anomalies (`oda.core.incidents`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from oda.core.bands import Applied, Detected, judge
+from oda.core.batch import Batch, Ended, Readings, RuleMark
+from oda.core.incidents import Event, Tracked, advance, resolve
+from oda.core.judged import Judged, Now, Watched, begin_anew, close, now, remembers, restored, watched
+from oda.core.kinds import Anomaly, ClosedWindow, Incident
+from oda.core.ledger import Ledger
+from oda.core.machine import Machine, OvertakenError
+from oda.core.rules.match import Rules
+from oda.core.rules.rule import Rule, Watch
+from oda.core.scores import Read, each, scored
+from oda.settings import Settings
+
+Change = tuple[int, Now | None]
+"""From which offset on something else applies to a series."""
+
+
+class Judgement(Machine[Judged]):
+    """What is known of the series of one partition; its ledgers are those of `anomalies` and `incidents`.
+
+    Example:
+        judgement = Judgement(settings)
+        judgement.apply(batch)          # with what the window bolt says that closed along it
+        rows = judgement.outputs(batch)["anomalies"]
+    """
+
+    name = "judgement"
+    state = Judged
+    ledger_rows: ClassVar = {"anomalies": Anomaly, "incidents": Incident}
+
+    def __init__(self, settings: Settings, position: int = 0) -> None:
+        self._anomalies: Ledger[Anomaly] = Ledger("found_at")
+        self._incidents: Ledger[Incident] = Ledger("found_at")
+        super().__init__(settings, position, {"anomalies": self._anomalies, "incidents": self._incidents})
+        self._now: dict[str, Now] = {}
+        self._followed: set[str] = set()  # series with an incident, or with anomalies that may become one
+
+    def advance(self, batch: Batch) -> None:
+        """Apply what a batch, and what closed along it, has from `position` on.
+
+        Raises:
+            OvertakenError: the window bolt has forgotten what closed there, as it was committed meanwhile: by another
+                process, which has gone on with the judgement, too.
+        """
+        if batch.closings.since > self.position:
+            raise OvertakenError(f"judged up to {self.position}, but {batch.closings.since} is committed")
+        readings = batch.readings.since(self.position)
+        windows = [window for window in batch.closings.windows if window.closed_at >= self.position]
+        ended = [end for end in batch.closings.ended if end.offset >= self.position]
+        # What such a record says holds behind what closes at it.
+        marks: list[Ended | RuleMark] = sorted([*ended, *self.newer(batch)], key=attrgetter("offset"))
+        for offset, at_once in groupby(marks, key=attrgetter("offset")):
+            until = offset + 1
+            self._judge(readings.before(until), [window for window in windows if window.closed_at < until])
+            readings = readings.since(until)
+            windows = [window for window in windows if window.closed_at >= until]
+            self.position = until
+            for mark in at_once:
+                if isinstance(mark, Ended):
+                    self._end(mark)
+                else:
+                    self._change_rules(mark)
+        self._judge(readings, windows)
+
+    def _judge(self, readings: Readings, windows: Sequence[ClosedWindow]) -> None:
+        """A part of the log along which the rules stay, and no series ends."""
+        changes, found = self._close(windows)
+        read = self._read(readings)
+        found += self._by_bands(readings, changes)
+        version = self.rules.version
+        found += scored(readings, read, version)
+        for one in read:
+            if one.rule.window is None:
+                found += each(readings, one, version)
+        self._anomalies.add([anomaly for _, anomaly in found])
+        self._follow(readings, windows, found)
+
+    def _close(self, windows: Sequence[ClosedWindow]) -> tuple[dict[str, list[Change]], list[Detected]]:
+        """Of series whose windows closed: from which offset on what applies; and what was wrong with the windows."""
+        changes: dict[str, list[Change]] = {}
+        found: list[Detected] = []
+        for window in windows:
+            if window.closed_by == "rules":  # it was cut short, and its series begins anew
+                continue
+            name = window.series
+            state, rule = self._state(name), self.rules.of(name)
+            found += close(state, rule, window, self.rules.version)
+            changes.setdefault(name, [(self.position, self._now.get(name))])
+            self._now[name] = now(state, rule)
+            changes[name].append((window.closed_at, self._now[name]))
+        self.changed.update(changes)
+        return changes, found
+
+    def _state(self, name: str) -> Judged:
+        state = self.series.get(name)
+        if state is None:
+            state = self.series[name] = Judged(name)
+            self._now[name] = now(state, self.rules.of(name))
+        return state
+
+    def _read(self, readings: Readings) -> list[Read]:
+        """The series of readings that detectors look at one by one."""
+        rules = [self.rules.of(name) for name in readings.names]
+        if not any(rule.looks_at_each for rule in rules):
+            return []
+        found = []
+        for name, rule, at in zip(readings.names, rules, readings.rows(), strict=True):
+            if rule.looks_at_each and len(at):
+                found.append(Read(self._state(name), rule, at))
+                self.changed.add(name)
+        return found
+
+    def _by_bands(self, readings: Readings, changes: Mapping[str, list[Change]]) -> list[Detected]:
+        slots: list[list[Applied]] = []
+        for index, name in enumerate(readings.names):
+            known = self._now.get(name)
+            if known is None and name not in changes:
+                continue
+            for number, watch in enumerate(self.rules.of(name).detectors):
+                if number == len(slots):
+                    slots.append([])
+                for since, what in changes.get(name) or [(self.position, known)]:
+                    if what is not None:
+                        slots[number].append(Applied(index, since, what.bands[number], what.window, watch))
+        return [one for slot in slots for one in judge(readings, slot, self.rules.version)]
+
+    # -- what becomes of anomalies
+
+    def _follow(self, readings: Readings, windows: Sequence[ClosedWindow], found: Sequence[Detected]) -> None:
+        """Take incidents on, of series that have anomalies now, or had some lately."""
+        anomalies: dict[tuple[str, str], list[Anomaly]] = {}
+        for watch, anomaly in found:
+            if watch.incident is not None:
+                self._followed.add(anomaly.series)
+                anomalies.setdefault((anomaly.series, watch.name), []).append(anomaly)
+        codes = {name: code for code, name in enumerate(readings.names)}
+        silent: dict[str, list[int]] = {}
+        for window in windows:
+            if window.closed_by == "clock" and window.series in self._followed:
+                silent.setdefault(window.series, []).append(window.closed_at)
+        active = sorted(self._followed & (codes.keys() | silent.keys()))
+        rows = readings.rows() if active else []
+        for name in active:
+            rule, state = self.rules.of(name), self._state(name)
+            at = rows[codes[name]] if name in codes else np.empty(0, np.intp)
+            events = list(zip(readings.offsets[at].tolist(), readings.times[at].tolist(), strict=True))
+            for watch in rule.detectors:
+                if watch.incident is not None:
+                    mine = anomalies.get((name, watch.name), [])
+                    self._take_on(state, rule, watch, events, mine, silent.get(name, []))
+            self.changed.add(name)
+            if not state.is_followed:
+                self._followed.discard(name)
+
+    def _take_on(
+        self,
+        state: Judged,
+        rule: Rule,
+        watch: Watch,
+        readings: Sequence[tuple[int, int]],
+        found: Sequence[Anomaly],
+        silent: Sequence[int],
+    ) -> None:
+        kept = watched(state, watch) if found else state.watches.get(watch.name)
+        if kept is None or not (found or kept.tracked):
+            return
+        assert watch.incident is not None
+        tracked, version = kept.tracked or Tracked(), self.rules.version
+        for event in _events(readings, found, silent):
+            if event.time is None and not event.anomalies:
+                changes = resolve(tracked, event.offset, "clock", version)
+            else:
+                changes = advance(tracked, watch.incident, watch.severity, rule.labels_text, version, [event])
+            self._incidents.add(changes)
+        kept.tracked = None if tracked == Tracked() else tracked
+        if kept.tracked is None and not remembers(watch):
+            del state.watches[watch.name]
+
+    def _end(self, mark: Ended) -> None:
+        """Nothing is kept of the series any more."""
+        state = self.series.pop(mark.series, None)
+        if state is not None:
+            del self._now[mark.series]
+            self._followed.discard(mark.series)
+            self.changed.add(mark.series)
+            self._drop(self.rules.of(mark.series), state.watches, mark.offset, "clock")
+
+    def _change_rules(self, mark: RuleMark) -> None:
+        rules = self.rules_of(mark)
+        for name, state in self.series.items():
+            former, rule = self.rules.of(name), rules.of(name)
+            if former != rule:
+                self._drop(former, begin_anew(state, former, rule), mark.offset, "rules")
+                self.changed.add(name)
+            self._now[name] = now(state, rule)
+        self.rules = rules
+        self._followed = {name for name in self._followed if self.series[name].is_followed}
+
+    def _drop(self, rule: Rule, watches: Mapping[str, Watched], offset: int, cause: Literal["clock", "rules"]) -> None:
+        """Incidents of watches that are no more end."""
+        for watch in rule.detectors:
+            kept = watches.get(watch.name)
+            if kept is not None and kept.tracked is not None:
+                self._incidents.add(resolve(kept.tracked, offset, cause, self.rules.version))
+
+    # -- snapshots
+
+    def restore(
+        self,
+        position: int,
+        forgotten: int,
+        rules: Rules,
+        besides: Mapping[str, Any],
+        series: Iterable[Judged],
+        rows: Mapping[str, list[Any]],
+    ) -> None:
+        """Take over the state of a snapshot."""
+        super().restore(position, forgotten, rules, besides, series, rows)
+        for name, state in self.series.items():
+            rule = rules.of(name)
+            restored(state, rule)
+            self._now[name] = now(state, rule)
+        self._followed = {name for name, state in self.series.items() if state.is_followed}
+
+
+def _events(readings: Sequence[tuple[int, int]], found: Sequence[Anomaly], silent: Sequence[int]) -> list[Event]:
+    """In the order of the log: readings, by offset and time, and clock records that closed windows, by offset."""
+    anomalies: dict[int, list[Anomaly]] = {}
+    for anomaly in found:
+        anomalies.setdefault(anomaly.found_at, []).append(anomaly)
+    events = [Event(offset, time, anomalies.get(offset, ())) for offset, time in readings]
+    events += [Event(offset, None, anomalies.get(offset, ())) for offset in dict.fromkeys(silent)]
+    return sorted(events, key=attrgetter("offset"))

@@ -1,0 +1,86 @@
+"""Which rule is a series': the first one whose pattern its name matches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import NamedTuple
+
+from oda.core.rules.pattern import Pattern
+from oda.core.rules.rule import Rule, rule_of_options
+from oda.settings import Settings
+
+_MOST_CACHED = 2**20
+"""Series whose rules are remembered; names that come once do not stay for ever."""
+
+
+class Entry(NamedTuple):
+    """A rule, and which series it is for."""
+
+    series: Pattern
+    rule: Rule
+
+
+@dataclass
+class Rules:
+    """One version of the rules.
+
+    Attributes:
+        version: 0 for the topology's options alone; else where it is in the topic of rules (see `oda.kafka.rules`).
+        text: the file as it was applied, each detector with its version.
+        entries: in the order of the file.
+        default: of a series that none of these is for.
+    """
+
+    version: int
+    text: str
+    entries: Sequence[Entry]
+    default: Rule
+
+    def __post_init__(self) -> None:
+        # Each is asked at most once for a series; of names without wildcards only the right one is.
+        self._names: dict[str, int] = {}
+        for number, entry in enumerate(self.entries):
+            if entry.series.is_name:
+                self._names.setdefault(entry.series.text, number)
+        self._others = [
+            (number, entry.series.matcher()) for number, entry in enumerate(self.entries) if not entry.series.is_name
+        ]
+        self._found: dict[str, Rule] = {}
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the text, as hexadecimal digits."""
+        return digest(self.text)
+
+    def of(self, series: str) -> Rule:
+        """The rule of a series; the same object each time for the same rule."""
+        rule = self._found.get(series)
+        if rule is None:
+            if len(self._found) >= _MOST_CACHED:
+                self._found.clear()
+            number = self.number(series)
+            rule = self._found[series] = self.default if number is None else self.entries[number].rule
+        return rule
+
+    def number(self, series: str) -> int | None:
+        """Which of `entries` is a series'; None if none is."""
+        by_name = self._names.get(series, len(self.entries))
+        for number, matches in self._others:
+            if number > by_name:
+                break
+            if matches(series):
+                return number
+        return by_name if by_name < len(self.entries) else None
+
+
+def digest(text: str) -> str:
+    """What names a text of rules: its SHA-256, as hexadecimal digits."""
+    return sha256(text.encode()).hexdigest()
+
+
+def of_options(settings: Settings) -> Rules:
+    """Version 0: the topology's options hold for all series."""
+    return Rules(0, "", (), rule_of_options(settings))

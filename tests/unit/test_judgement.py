@@ -1,0 +1,52 @@
+"""The judgement of a partition along its log, by what the window bolt tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from made import settings
+from oda.core.batch import Batch, Closings, Ended, Readings
+from oda.core.judgement import Judgement
+from oda.core.kinds import ClosedWindow
+from oda.core.machine import OvertakenError
+from oda.core.reading import Reading
+
+
+def closed(closed_at: int, mean: float = 5.0, start: int = 0) -> ClosedWindow:
+    return ClosedWindow("a", start, start + 10, 2, mean, 1.0, 0, 1, closed_at, "data", 0)
+
+
+def batch(start: int, values: list[float], closings: Closings) -> Batch:
+    readings = Readings.of(range(start, start + len(values)), [Reading("a", 100, value) for value in values])
+    return Batch(0, 1, 0, start, start + len(values), 0, 0, readings, closings=closings)
+
+
+def offsets(judgement: Judgement, batch: Batch) -> list[int]:
+    judgement.apply(batch)
+    return [row.offset for row in judgement.outputs(batch)["anomalies"]]
+
+
+def test_the_record_that_closes_a_window_is_judged_against_it() -> None:
+    judgement = Judgement(settings())
+    assert offsets(judgement, batch(0, [50.0, 50.0, 50.0, 5.0], Closings(0, [closed(2)]))) == [2]
+
+
+def test_of_several_windows_that_one_record_closes_the_last_one_counts() -> None:
+    judgement = Judgement(settings())
+    assert offsets(judgement, batch(0, [50.0], Closings(0, [closed(0), closed(0, 50.0, 10)]))) == []
+
+
+def test_a_series_that_ends_has_no_baseline_until_its_next_window_has_closed() -> None:
+    judgement = Judgement(settings())
+    readings = Readings.of([0, 1, 3, 4], [Reading("a", 100, 50.0)] * 4)
+    closings = Closings(0, [closed(0), closed(4)], [Ended(2, "a")])
+    assert offsets(judgement, Batch(0, 1, 0, 0, 5, 0, 0, readings, closings=closings)) == [0, 1, 4]
+
+
+def test_what_the_window_bolt_has_forgotten_tells_of_another_process() -> None:
+    """It was committed, so another judgement has gone beyond; this one must not take it for nothing."""
+    judgement = Judgement(settings())
+    judgement.apply(batch(0, [5.0, 5.0], Closings(0, [closed(1)])))
+    with pytest.raises(OvertakenError, match="judged up to 2, but 3 is committed"):
+        judgement.apply(batch(2, [5.0, 50.0], Closings(3, [closed(3, 50.0)])))
+    assert offsets(judgement, batch(2, [5.0, 50.0], Closings(2, [closed(3, 50.0)]))) == []
