@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import made
 from oda.audit.reference import Reference
 from oda.bench.engines import PEERS
 from oda.bench.results import differences
 from oda.bench.workload import JITTER_MS, Workload
 from oda.core.reading import Reading
-from oda.settings import Judge, Window
+from oda.settings import Window
 
 RIGHT = {("a", 0, None): (3, 1.0, 0.5), ("a", 2000, 9.0): (1.0, 0.5)}
 
@@ -50,7 +51,7 @@ def test_the_work_of_the_peers_is_that_of_the_simple_implementation(readings, la
         for time, value in readings:
             rows += series.step(state, "a", time, value)
     sys.modules.pop("series")
-    reference = Reference(Window(lateness_ms=lateness_ms), Judge())
+    reference = Reference(made.settings(window=Window(lateness_ms=lateness_ms)))
     for offset, (time, value) in enumerate(readings):
         reference.read(offset, Reading("a", time, value))
     windows = [(row["start"], row["count"], row["mean"], row["stddev"]) for row in rows if "start" in row]

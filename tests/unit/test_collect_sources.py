@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import made
 from oda.audit.reference import Reference
 from oda.collect.check import Check
 from oda.collect.csvfile import Columns, read
@@ -16,7 +17,7 @@ from oda.collect.timeunit import TimeUnit
 from oda.collect.walk import MAX_DIRECTION, SPIKE, Walks
 from oda.core.reading import MAX_TIME, MAX_VALUE, Reading
 from oda.errors import UserError
-from oda.settings import Judge, Window
+from oda.settings import Window
 
 COLUMNS = Columns("timestamp", "value", "pump")
 NOW = 1_800_000_000_000
@@ -307,7 +308,7 @@ def test_rows_with_the_newest_first_are_late_and_the_way_out_is_named():
 )
 def test_those_are_late_that_the_reference_counts_as_late(log, size, lateness):
     window = Window(size_ms=size, lateness_ms=lateness)
-    found, reference = Late(window), Reference(window, Judge())
+    found, reference = Late(window), Reference(made.settings(window=window))
     for offset, (series, time) in enumerate(log):
         found.add(Reading(series, time, 1.0))
         reference.read(offset, Reading(series, time, 1.0))

@@ -79,7 +79,7 @@ def batch_of(log: Log, start: int, end: int, *, epoch: int = 1, committed: int =
 
 def reference_of(log: Log, window: Window, judgement: Judge) -> Reference:
     """One pass over the log."""
-    reference = Reference(window, judgement)
+    reference = Reference(made.settings(window=window, judge=judgement))
     for offset in sorted(log):
         entry = log[offset]
         if isinstance(entry, Reading):

@@ -9,6 +9,7 @@ from math import sqrt
 
 import pytest
 
+import made
 from oda.audit import reference
 from oda.audit.message import ClockRecord
 from oda.audit.reference import Reference
@@ -18,7 +19,7 @@ from oda.settings import Judge, Window
 
 def run(readings: list[tuple[int, float]], judge: Judge | None = None, **window: int) -> Reference:
     """One series "a", offsets 0, 1, 2, ..., windows of 10 ms unless said otherwise."""
-    result = Reference(Window(**{"size_ms": 10, **window}), judge or Judge())
+    result = Reference(made.settings(window=Window(**{"size_ms": 10, **window}), judge=judge or Judge()))
     for offset, (time, value) in enumerate(readings):
         result.read(offset, Reading("a", time, value))
     return result
@@ -88,7 +89,7 @@ def test_min_count_and_min_stddev() -> None:
 
 
 def test_the_clock_closes_between_records() -> None:
-    result = Reference(Window(size_ms=10), Judge())
+    result = Reference(made.settings(window=Window(size_ms=10)))
     result.read(3, Reading("a", 1, 1.0))
     result.read(4, Reading("a", 2, 3.0))
     result.read_clock(5, ClockRecord("oda", 5, {"a": 0}))
@@ -102,7 +103,7 @@ def test_the_clock_closes_between_records() -> None:
 
 
 def test_the_clock_closes_earlier_windows_too_and_only_open_ones() -> None:
-    result = Reference(Window(size_ms=10, lateness_ms=30), Judge())
+    result = Reference(made.settings(window=Window(size_ms=10, lateness_ms=30)))
     result.read(0, Reading("a", 15, 1.0))
     result.read(1, Reading("a", 5, 1.0))
     result.read_clock(2, ClockRecord("oda", 2, {"b": 0}))
@@ -115,7 +116,7 @@ def test_the_clock_closes_earlier_windows_too_and_only_open_ones() -> None:
 
 @pytest.mark.parametrize(("position", "closes"), [(0, False), (4, False), (5, True), (9, True)])
 def test_the_clock_closes_nothing_of_a_series_that_its_record_had_not_heard(position: int, closes: bool) -> None:
-    result = Reference(Window(size_ms=10), Judge())
+    result = Reference(made.settings(window=Window(size_ms=10)))
     result.read(3, Reading("a", 11, 1.0))
     result.read(4, Reading("a", 5, 1.0))  # a late one tells as well that the series lives
     result.read_clock(9, ClockRecord("oda", position, {"a": 10}))
@@ -123,7 +124,7 @@ def test_the_clock_closes_nothing_of_a_series_that_its_record_had_not_heard(posi
 
 
 def test_series_are_independent() -> None:
-    result = Reference(Window(size_ms=10), Judge())
+    result = Reference(made.settings(window=Window(size_ms=10)))
     for offset, (series, time) in enumerate([("a", 0), ("b", 1000), ("a", 5), ("a", 10), ("b", 1010)]):
         result.read(offset, Reading(series, time, 1.0))
     assert [(w.series, w.start, w.count) for w in result.windows] == [("a", 0, 2), ("b", 1000, 1)]

@@ -1,63 +1,38 @@
-"""The reference: what windows and anomalies are, in the plainest Python, one reading at a time.
+"""The reference: what windows, anomalies and incidents are, in the plainest Python, one reading at a time.
 
-It exists to be checked by eye. So it shares with the bolts only the message format and the row
-types, and it must stay ignorant of batches, replays, snapshots and stores.
+It exists to be checked by eye. So it shares with the bolts only the message format, the row types and the rules as they
+are parsed, and it must stay ignorant of batches, replays, snapshots and stores.
 """
 
 from __future__ import annotations
 
-from math import erfc, log10, sqrt
+from typing import Literal
 
 from oda.audit.message import ClockRecord
-from oda.core.kinds import Anomaly, ClosedWindow
+from oda.audit.open_window import OpenWindow
+from oda.audit.watched import Watched
+from oda.core.kinds import Anomaly, ClosedWindow, Incident
 from oda.core.reading import Reading
-from oda.settings import Judge, Window
-
-
-class _Open:
-    """A window that still takes readings.
-
-    Sums are shifted by the window's first value, so they stay exact to a factor of the count however
-    far the values are from zero (Chan, Golub, LeVeque 1983: "Algorithms for computing the sample variance").
-    """
-
-    __slots__ = ("count", "first_offset", "last_offset", "s1", "s2", "shift")
-
-    def __init__(self, offset: int, value: float) -> None:
-        self.first_offset = offset
-        self.shift = value
-        self.count = 0
-        self.s1 = 0.0
-        self.s2 = 0.0
-
-    def add(self, offset: int, value: float) -> None:
-        difference = value - self.shift
-        self.s1 += difference
-        self.s2 += difference * difference
-        self.count += 1
-        self.last_offset = offset
-
-    def mean(self) -> float:
-        return self.shift + self.s1 / self.count
-
-    def stddev(self) -> float:
-        return sqrt(max(0.0, (self.s2 - self.s1 * self.s1 / self.count) / self.count))
+from oda.core.rules.match import Rules, of_options
+from oda.core.rules.rule import Rule, WindowRule
+from oda.settings import Settings
 
 
 class _Series:
     """What is known of one series so far."""
 
-    __slots__ = ("baseline", "closed_through", "late", "latest_offset", "newest", "open")
-
-    def __init__(self, time: int) -> None:
+    def __init__(self, rule: Rule, time: int, version: int) -> None:
         self.newest = time
         """Largest time seen, epoch ms."""
         self.latest_offset = -1
         self.closed_through = -(2**63)
         """Number of the newest window that can take no more readings."""
-        self.open: dict[int, _Open] = {}
+        self.open: dict[int, OpenWindow] = {}
         self.late = 0
-        self.baseline: ClosedWindow | None = None
+        self.ahead = 0
+        self.window: ClosedWindow | None = None
+        """The newest that has closed."""
+        self.watched = {watch.name: Watched(watch, rule, version) for watch in rule.detectors}
 
 
 class Reference:
@@ -66,8 +41,12 @@ class Reference:
     Attributes:
         windows: what closed, in the order of closing.
         anomalies: what was judged to be one, in the order of the log.
+        incidents: their changes.
 
-    >>> reference = Reference(Window(size_ms=1000), Judge())
+    >>> from oda.settings import Cassandra, Elasticsearch, Kafka, Window
+    >>> servers = Kafka(brokers="a:1"), Cassandra(hosts="a:1"), Elasticsearch(urls="http://a:1")
+    >>> names = dict(zip(("kafka", "cassandra", "elasticsearch"), servers))
+    >>> reference = Reference(Settings(window=Window(size_ms=1000), **names))
     >>> for offset, (time, value) in enumerate([(0, 4.0), (500, 6.0), (1000, 9.5)]):
     ...     reference.read(offset, Reading("pump-7", time, value))
     >>> [(w.start, w.count, w.mean, w.stddev, w.closed_at) for w in reference.windows]
@@ -76,60 +55,56 @@ class Reference:
     [(1000, 9.5, 0)]
     """
 
-    def __init__(self, window: Window, judge: Judge) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.windows: list[ClosedWindow] = []
         self.anomalies: list[Anomaly] = []
-        self._size = window.size_ms
-        self._lateness = window.lateness_ms
-        self._judge = judge
+        self.incidents: list[Incident] = []
+        self._rules = of_options(settings)
         self._series: dict[str, _Series] = {}
+        self._newest: int | None = None
+        """Largest time of the partition that is no outlier, epoch ms."""
+        self._held: dict[str, list[int]] = {}
+        """By series, the times of its newest readings, one after the other, that were outliers."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a window has not closed."""
+        return any(series.open for series in self._series.values())
+
+    @property
+    def version(self) -> int:
+        """Of the rules."""
+        return self._rules.version
 
     def read(self, offset: int, reading: Reading) -> None:
         """Apply the reading at `offset`; offsets ascend."""
         name, time, value = reading
-        series = self._series.get(name)
-        if series is None:
-            series = self._series[name] = _Series(time)
-        series.newest = max(series.newest, time)
+        rule = self._rules.of(name)
+        is_new = name not in self._series
+        if is_new:
+            self._series[name] = _Series(rule, time, self.version)
+        series = self._series[name]
         series.latest_offset = offset
 
-        over = (series.newest - self._lateness) // self._size - 1
-        if over > series.closed_through:
-            self._close(name, series, over, offset, clock=False)
+        found: dict[str, list[Anomaly]] = {}
+        if self._is_outlier(name, time, rule.lead_ms):
+            series.ahead += 1
+            if is_new:
+                series.newest = -1  # it says nothing
+        elif rule.window is not None:
+            found = self._to_windows(name, series, rule.window, offset, time, value)
 
-        number = time // self._size
-        if number <= series.closed_through:
-            series.late += 1
-        else:
-            if number not in series.open:
-                series.open[number] = _Open(offset, value)
-            series.open[number].add(offset, value)
-
-        base = series.baseline
-        if base is not None and base.count >= self._judge.min_count:
-            scale = max(base.stddev, self._judge.min_stddev)
-            allowed = self._judge.sigmas * scale
-            distance = abs(value - base.mean)
-            if distance > allowed:
-                self.anomalies.append(
-                    Anomaly(
-                        name,
-                        time,
-                        offset,
-                        value,
-                        base.mean,
-                        base.stddev,
-                        base.count,
-                        base.start,
-                        detector="sigma/1",
-                        score=_score(distance, scale),
-                        expected=base.mean,
-                        low=base.mean - allowed,
-                        high=base.mean + allowed,
-                        found_at=offset,
-                        rules=0,
-                    )
-                )
+        for watched in series.watched.values():
+            anomaly = watched.judge(name, time, offset, value, series.window)
+            if anomaly is not None:
+                found.setdefault(watched.watch.name, []).append(anomaly)
+        if rule.window is None:
+            alone = ClosedWindow(name, time, time, 1, value, 0.0, offset, offset, offset, "data", 0)
+            for watched in series.watched.values():
+                watched.learn(alone)
+        for watched in series.watched.values():
+            watched.follow(offset, time, found.get(watched.watch.name, []))
+        self._collect(series)
 
     def read_clock(self, offset: int, record: ClockRecord) -> None:
         """Apply the clock record at `offset`; offsets ascend, those of readings included.
@@ -140,41 +115,127 @@ class Reference:
         """
         for name, start in record.through.items():
             series = self._series.get(name)
-            if series is not None and series.latest_offset < record.position:
-                due = [number for number in series.open if number <= start // self._size]
-                if due:
-                    self._close(name, series, max(due), offset, clock=True)
+            if series is None or series.latest_offset >= record.position or not series.open:
+                continue
+            window = self._rules.of(name).window
+            assert window is not None
+            due = [number for number in series.open if number <= start // window.size_ms]
+            if due:
+                found = self._close(name, series, window, max(due), offset, "clock")
+                for watched in series.watched.values():
+                    watched.fell_silent(offset, found.get(watched.watch.name, []))
+                self._collect(series)
         for name in record.ended:
             series = self._series.get(name)
             if series is not None and series.latest_offset < record.position and not series.open:
+                for watched in series.watched.values():
+                    watched.end(offset, "clock")
+                self._collect(series)
                 del self._series[name]
+                self._held.pop(name, None)
 
-    def _close(self, name: str, series: _Series, through: int, at: int, *, clock: bool) -> None:
+    def read_rules(self, offset: int, rules: Rules) -> None:
+        """Apply the rule record at `offset`: a newer version holds from there on, an older one says nothing."""
+        if rules.version <= self._rules.version:
+            return
+        for name, series in self._series.items():
+            former, rule = self._rules.of(name), rules.of(name)
+            if former.cut != rule.cut:
+                if former.window is not None:
+                    self._close(name, series, former.window, 2**63, offset, "rules")
+                for watched in series.watched.values():
+                    watched.end(offset, "rules")
+                self._collect(series)
+                series.newest = series.closed_through = -(2**63)
+                series.late = series.ahead = 0
+                series.window = None
+                series.watched = {watch.name: Watched(watch, rule, rules.version) for watch in rule.detectors}
+            else:
+                self._change_watches(series, rule, rules.version, offset)
+        self._rules = rules
+
+    def _change_watches(self, series: _Series, rule: Rule, version: int, offset: int) -> None:
+        """The series' windows go on, and so do detectors that stay what they are."""
+        before, series.watched = series.watched, {}
+        for watch in rule.detectors:
+            watched = before.get(watch.name)
+            if watched is not None and watched.watch.detector == watch.detector:
+                del before[watch.name]
+                watched.goes_on(watch, rule, version, offset)
+                self._collect_of(watched)
+            else:
+                watched = Watched(watch, rule, version)
+                if series.window is not None:
+                    watched.begin_with(series.window)
+            series.watched[watch.name] = watched
+        for watched in before.values():
+            watched.end(offset, "rules")
+            self._collect_of(watched)
+
+    def _is_outlier(self, name: str, time: int, lead: int | None) -> bool:
+        """Whether a reading is so far ahead of the partition that it says nothing of the time."""
+        if self._newest is None:
+            self._newest = time
+        if lead is not None and time > self._newest + lead:
+            near = [other for other in self._held.get(name, []) if abs(time - other) <= lead]
+            if len(near) < 2:
+                self._held[name] = [*near, time]
+                return True
+        self._held.pop(name, None)
+        self._newest = max(self._newest, time)
+        return False
+
+    def _to_windows(
+        self, name: str, series: _Series, window: WindowRule, offset: int, time: int, value: float
+    ) -> dict[str, list[Anomaly]]:
+        """What is wrong with windows that closed so, by watch."""
+        found: dict[str, list[Anomaly]] = {}
+        series.newest = max(series.newest, time)
+        over = (series.newest - window.lateness_ms) // window.size_ms - 1
+        if over > series.closed_through:
+            found = self._close(name, series, window, over, offset, "data")
+
+        number = time // window.size_ms
+        if number <= series.closed_through:
+            series.late += 1
+        else:
+            if number not in series.open:
+                series.open[number] = OpenWindow(offset, value)
+            series.open[number].add(offset, value)
+        return found
+
+    def _close(
+        self,
+        name: str,
+        series: _Series,
+        rule: WindowRule,
+        through: int,
+        at: int,
+        cause: Literal["data", "clock", "rules"],
+    ) -> dict[str, list[Anomaly]]:
+        found: dict[str, list[Anomaly]] = {}
         for number in sorted(number for number in series.open if number <= through):
-            window = series.open.pop(number)
-            start = number * self._size
-            series.baseline = ClosedWindow(
-                name,
-                start,
-                start + self._size,
-                window.count,
-                window.mean(),
-                window.stddev(),
-                window.first_offset,
-                window.last_offset,
-                closed_at=at,
-                closed_by="clock" if clock else "data",
-                late=series.late,
+            start = number * rule.size_ms
+            window = series.open.pop(number).closed(
+                name, start, start + rule.size_ms, at, cause, series.late, series.ahead, self.version
             )
-            self.windows.append(series.baseline)
+            self.windows.append(window)
+            if cause == "rules":
+                continue
+            series.window = window
+            for watched in series.watched.values():
+                anomaly = watched.learn(window)
+                if anomaly is not None:
+                    found.setdefault(watched.watch.name, []).append(anomaly)
         series.closed_through = through
+        return found
 
+    def _collect(self, series: _Series) -> None:
+        for watched in series.watched.values():
+            self._collect_of(watched)
 
-def _score(distance: float, scale: float) -> float:
-    """How improbable it is that normal noise gets so far away from its mean, in decibels, and at most 100."""
-    if scale == 0.0:
-        return 100.0
-    probability = erfc(distance / scale / sqrt(2.0))
-    if probability == 0.0:
-        return 100.0
-    return min(round(-10.0 * log10(probability), 2), 100.0)
+    def _collect_of(self, watched: Watched) -> None:
+        self.anomalies += watched.anomalies
+        self.incidents += watched.changes
+        watched.anomalies.clear()
+        watched.changes.clear()

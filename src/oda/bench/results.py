@@ -63,7 +63,7 @@ def expect(settings: Settings) -> Expected:
     rows: Rows = {}
     after = 0
     with reader(settings.kafka, [settings.kafka.readings], from_beginning=True) as consumer:
-        references = {tp: Reference(settings.window, settings.judge) for tp in consumer.assignment()}
+        references = {tp: Reference(settings) for tp in consumer.assignment()}
         for tp, record in _records(lean(consumer)):
             reading = decode(record.value, record.timestamp, settings.readings.max_ahead_ms, record.by_broker)
             references[tp].read(record.offset, reading)

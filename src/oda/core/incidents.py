@@ -126,7 +126,7 @@ def advance(
             continue
         place = _hear(state, event, version)
         if state.incident and event.time is not None and event.time >= state.incident.quiet_since + policy.quiet_ms:
-            changes.append(_resolve(state, place))
+            changes.append(_resolve(state, state.incident, place))
         for anomaly in event.anomalies:
             if state.incident:
                 _add(state.incident, anomaly, place)
@@ -153,8 +153,8 @@ def resolve(state: Tracked, offset: int, cause: Literal["clock", "rules"], versi
     """
     if not state.incident:
         return []
-    change = _resolve(state, _Place(offset, state.newest, cause, version))
-    _forget(state, 0)
+    change = _resolve(state, state.incident, _Place(offset, state.newest, cause, version))
+    _forget(state, of=0)  # there are no candidates while one is open
     return [change]
 
 
@@ -214,9 +214,8 @@ def _escalates(incident: Open, policy: Policy) -> bool:
     return True
 
 
-def _resolve(state: Tracked, place: _Place) -> Incident:
-    assert state.incident
-    incident, state.incident = state.incident, None
+def _resolve(state: Tracked, incident: Open, place: _Place) -> Incident:
+    state.incident = None
     incident.number += 1
     return _change(incident, "resolved", place)
 
