@@ -56,7 +56,7 @@ def scored(
                 column[place].item() for column in (found.expected, found.low, found.high, found.scores)
             )
             value = readings.values[row].item()
-            if not _wrong_way(value - expected, watch):
+            if not watch.passes(value - expected):
                 offset, time = readings.offsets[row].item(), readings.times[row].item()
                 yield (
                     watch,
@@ -89,11 +89,7 @@ def each(readings: Readings, one: Read, version: int) -> Iterator[Detected]:
             band = with_least(kept.band, watch)
             if band is not None:
                 distance = value - band.expected
-                if (distance > band.above or -distance > band.below) and not _wrong_way(distance, watch):
+                if (distance > band.above or -distance > band.below) and not watch.passes(distance):
                     yield watch, anomaly(one.state.name, time, offset, value, band, None, watch, version)
             window = ClosedWindow(one.state.name, time, time, 1, value, 0.0, offset, offset, offset, "data", 0)
             kept.band = detector.update(kept.learned, window)
-
-
-def _wrong_way(distance: float, watch: Watch) -> bool:
-    return (watch.direction == "high" and distance < 0) or (watch.direction == "low" and distance > 0)
