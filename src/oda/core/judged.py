@@ -64,7 +64,9 @@ def watched(state: Judged, watch: Watch) -> Watched:
 
 
 def now(state: Judged, rule: Rule) -> Now:
-    """What applies, by the state."""
+    """What applies to all that follows, by the state: without windows nothing does, as each reading changes it."""
+    if rule.window is None:
+        return Now(rule, None, [None] * len(rule.detectors))
     bands: list[Band | None] = []
     for watch in rule.detectors:
         band = None
@@ -129,8 +131,9 @@ def begin_anew(state: Judged, former: Rule, rule: Rule) -> list[Tracked]:
 
 def forget_incident(state: Judged, watch: Watch) -> None:
     """There is none, nor anything that may become one."""
-    state.watches[watch.name].tracked = None
-    if not remembers(watch):
+    kept = state.watches[watch.name]
+    kept.tracked = None
+    if kept.band is None and not remembers(watch):
         del state.watches[watch.name]
 
 

@@ -96,7 +96,8 @@ class Seasonal(BandTwin):
         self._phases = [_Phase() for _ in range(parameters.phases)]
 
     def learn(self, window: ClosedWindow) -> Band | None:
-        phase, usual = self._at(window.start), self._band(self._at(window.start))
+        phase = self._at(window.start)
+        usual = self._band(phase)
         mean, variance = window.mean, _variance(window)
         if usual is not None and usual[3] != 0.0:
             expected, _, below, above, _ = usual
@@ -109,7 +110,8 @@ class Seasonal(BandTwin):
         return self._band(self._at(window.end))
 
     def _at(self, time: int) -> _Phase:
-        return self._phases[time % self.parameters.period * self.parameters.phases // self.parameters.period]
+        number: int = time % self.parameters.period * self.parameters.phases // self.parameters.period
+        return self._phases[number]
 
     def _band(self, phase: _Phase) -> Band | None:
         if phase.periods < self.parameters.min_periods:

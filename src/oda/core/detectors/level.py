@@ -34,9 +34,10 @@ class Level(WindowDetector[LevelParameters, Means]):
     """Student's two-sample t test of the newest windows' means against those of the windows before.
 
     `t = (a - b) / (s * sqrt(1/n + 1/m))`, `s` the standard deviation pooled, with n + m - 2 degrees of freedom
-    (Student, "The probable error of a mean", 1908). After a finding the newest windows are all that is remembered, so a
-    step is one finding. The promised rate is that of each window's test, and holds for means that are independent and
-    around one level: of slow waves there are more, and of small windows of skewed noise.
+    (Student, "The probable error of a mean", 1908); what `a - b` is divided by is computed as `sqrt((squares before +
+    newest) / freedom * (1/n + 1/m))`. After a finding the newest windows are all that is remembered, so a step is one
+    finding. The promised rate is that of each window's test, and holds for means that are independent and around one
+    level: of slow waves there are more, and of small windows of skewed noise.
 
     >>> level, state = Level(LevelParameters(recent=3, min_before=4)), Means()
     >>> for at, mean in enumerate([1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 9.0, 8.0, 9.0, 8.0]):

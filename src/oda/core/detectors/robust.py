@@ -81,7 +81,10 @@ def _alike(windows: list[tuple[int, float, float]], outlier: float) -> list[tupl
 
 
 def _pooled(windows: list[tuple[int, float, float]], sigmas: float) -> Band | None:
-    """The band of the readings of several windows together; sums are exact, rounded once."""
+    """The band of the readings of several windows together.
+
+    Their mean is `sum(n * m) / N`, their variance `sum(n * (v + (m - mean)^2)) / N`; sums are exact, rounded once.
+    """
     total = sum(count for count, _, _ in windows)
     if total < 2:
         return None
