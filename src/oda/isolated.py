@@ -22,7 +22,7 @@ def isolated(config: Path, env: str, folder: Path, **options: object) -> Path:
         for setting, pattern in store.own.items()
     }
     chosen = {"oda." + option.replace("__", "."): value for option, value in options.items()}
-    source = {"oda.kafka.group": name, "oda.kafka.readings": f"{name}.readings"}
+    source = {"oda.kafka.group": name, "oda.kafka.readings": f"{name}.readings", "oda.kafka.rules": f"{name}.rules"}
     content["envs"][env]["options"] |= source | own | chosen
     path = folder / f"{name}.json"
     path.write_text(json.dumps(content))

@@ -88,19 +88,22 @@ class Kafka(Section):
     anomalies: Name = "oda.anomalies"
     incidents: Name = "oda.incidents"
     rejected: Name = "readings.rejected"
+    rules: Name = "oda.rules"
+    """What `oda rules apply` has applied, kept for ever: only who may change rules may write it."""
     partitions: Positive = 4
     replication: Positive = 1
 
     @model_validator(mode="after")
     def _different(self) -> Kafka:
         # What is rejected would be read again, and rejected again. Kafka takes a.b and a_b for the same, too.
-        if len({name.replace(".", "_") for name in self.topics}) < len(self.topics):
-            raise ValueError("readings, windows, anomalies, incidents and rejected must be different topics")
+        topics = [*self.topics, self.rules]
+        if len({name.replace(".", "_") for name in topics}) < len(topics):
+            raise ValueError("readings, windows, anomalies, incidents, rejected and rules must be different topics")
         return self
 
     @property
     def topics(self) -> list[str]:
-        """Every topic that ODA reads or writes."""
+        """Those of readings and results; each has `partitions`."""
         return [self.readings, self.windows, self.anomalies, self.incidents, self.rejected]
 
 

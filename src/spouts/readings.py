@@ -5,12 +5,13 @@ from typing import Any
 from streamparse import Spout, Stream
 
 from oda.core import log
-from oda.core.batch import FIELDS, Batch, ClockMark, Readings
+from oda.core.batch import FIELDS, Batch
 from oda.core.kinds import Rejected
-from oda.core.log import Record
+from oda.core.log import Meaning, Record
 from oda.core.pace import Pace
 from oda.core.progress import Progress
 from oda.core.text import to_text
+from oda.kafka.rules import PatientRules
 from oda.kafka.source import KafkaSource
 from oda.settings import Settings
 from oda.world import WORLD
@@ -45,12 +46,14 @@ class ReadingsSpout(Spout):
 
     world = WORLD
     open_source: Any = KafkaSource
+    open_rules: Any = PatientRules
 
     def initialize(self, storm_conf: dict[str, Any], context: dict[str, Any]) -> None:
         """Connect; partitions are taken on at the first tick."""
         self.settings = Settings.from_options(storm_conf)
         peers = sorted(int(task) for task, name in context["task->component"].items() if name == context["componentid"])
         self.source = self.open_source(self.settings, peers.index(context["taskid"]), len(peers), self.logger)
+        self.rules = self.open_rules(self.settings.kafka, self.logger)
         self.partitions: dict[int, Progress] = {}
         self.epoch = self.world.draw()
         # Of this run: it only goes forward, whatever is done to the machine's. What arrives is compared with it.
@@ -120,28 +123,25 @@ class ReadingsSpout(Spout):
 
     def _emit_records(self, partition: int, records: list[Record]) -> None:
         end = self.source.position(partition)
-        readings, marks, rejected = self._read(records)
+        meaning, rejected = self._read(records)
         if not rejected:
-            self._emit_new(partition, end, readings, marks, [])
+            self._emit_new(partition, end, meaning, [])
             return
         pieces = _pieces(records)
         ends = [*(piece[0].offset for piece in pieces[1:]), end]
         for piece, end_of_piece in zip(pieces, ends, strict=True):
             self._emit_new(partition, end_of_piece, *self._read(piece))
 
-    def _read(self, records: list[Record]) -> tuple[Readings, list[ClockMark], list[Rejected]]:
-        """Readings, marks of the clock, and what is neither."""
-        meaning = log.read(records, self.settings.kafka.group, self.settings.readings.max_ahead_ms)
-        rejected = [_rejected(records[number], reason) for number, reason in meaning.rejected.items()]
-        return meaning.readings, meaning.marks, rejected
+    def _read(self, records: list[Record]) -> tuple[Meaning, list[Rejected]]:
+        """What they mean, and those that mean nothing."""
+        max_ahead = self.settings.readings.max_ahead_ms
+        meaning = log.read(records, self.settings.kafka.group, max_ahead, self.rules.read)
+        return meaning, [_rejected(records[number], reason) for number, reason in meaning.rejected.items()]
 
-    def _emit_new(
-        self, partition: int, end: int, readings: Readings, marks: list[ClockMark], rejected: list[Rejected]
-    ) -> None:
+    def _emit_new(self, partition: int, end: int, meaning: Meaning, rejected: list[Rejected]) -> None:
         progress = self.partitions[partition]
-        batch = Batch(
-            partition, self.epoch, 0, progress.position, end, progress.committed, self._now(), readings, marks
-        )
+        place = partition, self.epoch, 0, progress.position, end, progress.committed, self._now()
+        batch = Batch(*place, meaning.readings, meaning.marks, meaning.rules)
         number = progress.add(batch, rejected)
         self._emit(partition, number, "readings")
         if rejected:
@@ -184,7 +184,7 @@ class ReadingsSpout(Spout):
                 continue
             del self.ends[partition]
             if position > self.partitions[partition].position:  # only markers of transactions there
-                self._emit_new(partition, position, Readings.of([], []), [], [])
+                self._emit_new(partition, position, log.NOTHING, [])
             if partition not in self.clocks:
                 self.clocks.add(partition)
                 progress = self.partitions[partition]

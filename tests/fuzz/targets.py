@@ -24,7 +24,7 @@ from elastic_transport.client_utils import url_to_node_config
 from kafka.cluster import collect_hosts
 
 from oda.audit.expected import Expected
-from oda.audit.message import read_clock_record, read_message
+from oda.audit.message import read_clock_record, read_message, read_rule_record
 from oda.cli.hints import Hints
 from oda.cli.watch import Watcher
 from oda.collect.check import Check
@@ -32,12 +32,16 @@ from oda.collect.csvfile import Columns
 from oda.collect.csvfile import read as read_csv
 from oda.collect.elements import elements_of
 from oda.collect.lines import lists_of_lines
-from oda.core import clock, snapshot
+from oda.core import clock, rulemark, snapshot
 from oda.core.batch import Batch, ClockMark, Closings, Readings
 from oda.core.judgement import Judgement
 from oda.core.kinds import ANOMALIES, WINDOWS, Document, Kind
 from oda.core.log import read
 from oda.core.reading import MAX_REASON, MAX_TIME, Reading, RejectedError, decode, encode
+from oda.core.rules.match import digest
+from oda.core.rules.parse import parse
+from oda.core.rules.problem import RulesError
+from oda.core.rules.shown import shown
 from oda.core.snapshot import SnapshotError
 from oda.core.windows import PartitionWindows
 from oda.errors import UserError
@@ -94,6 +98,34 @@ def clock_record(data: bytes) -> None:
     assert (record.group, record.position, record.through, tuple(record.ended)) == want
 
 
+def rule_record(data: bytes) -> None:
+    """A rule record is rejected with a reason, or it is the one that the second implementation reads."""
+    want = read_rule_record(data)
+    try:
+        record = rulemark.decode(data)
+    except RejectedError as error:
+        is_reason(str(error))
+        assert want is None, f"rejected ({error}), but it is {want}"
+        return
+    assert (record.group, record.version, record.sha256) == want
+
+
+def rules(data: bytes) -> None:
+    """A file of rules is refused with lines that can be shown, or it says the same when its text is read again."""
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        found = parse(text, SETTINGS)
+    except RulesError as error:
+        assert error.problems
+        for line in str(error).splitlines():
+            assert line.isprintable(), f"can't be shown: {line!r}"
+            assert len(line) < 1500
+        return
+    assert parse(found.text, SETTINGS).entries == found.entries
+    assert parse(shown(found), SETTINGS).entries == found.entries
+    assert found.of("pump-7/power") is found.of("pump-7/power")
+
+
 # -- messages as a partition's log, as far as the stores' types -------------------------------------
 
 
@@ -109,9 +141,13 @@ class Record(NamedTuple):
 
 
 def log(data: bytes) -> None:
-    """Lines are a log: its rows are those of one pass, and each store takes them. Those with a `@` are the clock's."""
+    """Lines are a log: its rows are those of one pass, and each store takes them.
+
+    Those with a `@` are the clock's, those with a `%` rule records.
+    """
+    keys = {b"@": clock.KEY, b"%": rulemark.KEY}
     records = [
-        Record(offset, NOW, clock.KEY if line[:1] == b"@" else None, line.removeprefix(b"@"))
+        Record(offset, NOW, keys.get(line[:1]), line[line[:1] in keys :])
         for offset, line in enumerate(data.split(b"\n"))
     ]
     machine, judgement = PartitionWindows(SETTINGS), Judgement(SETTINGS)
@@ -119,8 +155,8 @@ def log(data: bytes) -> None:
     middle = len(records) // 2
     for part in (records[:middle], records[middle:]):
         start = machine.position
-        readings, marks, bad = read(part, SETTINGS.kafka.group, DAY)
-        batch = _through_storm(Batch(0, 1, 1, start, start + len(part), 0, NOW, readings, marks))
+        readings, marks, rules, bad = read(part, SETTINGS.kafka.group, DAY, RULES.__getitem__)
+        batch = _through_storm(Batch(0, 1, 1, start, start + len(part), 0, NOW, readings, marks, rules))
         machine.apply(batch)
         machine = snapshot.decode([snapshot.encode(machine)], PartitionWindows(SETTINGS))
         closed, ended = machine.outputs(batch).values()
@@ -130,7 +166,7 @@ def log(data: bytes) -> None:
         anomalies += judgement.outputs(batch)["anomalies"]
         rejected += [part[number].offset for number in bad]
         _archived(batch.readings)
-    expected = Expected(SETTINGS)
+    expected = Expected(SETTINGS, RULES)
     expected.read(0, records)
     assert sorted(rejected) == sorted(offset for _, offset in expected.rejected)
     for kind, rows, documents in ((WINDOWS, windows, expected.windows), (ANOMALIES, anomalies, expected.anomalies)):
@@ -373,7 +409,32 @@ def _log() -> list[bytes]:
     years = b"\n".join(encode(Reading("a", year * 365 * DAY, year % 7)) for year in range(54))
     silent, ended = clock.encode("oda", 2, {"a": 365 * DAY, "pump-7": NOW}, ["a", "pump-7"])
     clocks = b"\n@" + silent + b"\n@" + ended
-    return [extreme, years, years + clocks + b"\n" + years, MESSAGE + b"\n\n{}\n" + MESSAGE + clocks + b"\n@{}"]
+    rule_record = b"\n%" + rulemark.encode("oda", 7, digest(RULES[7]))
+    return [
+        years + rule_record + rule_record.replace(b"7", b"8") + b"\n" + years,
+        extreme,
+        years,
+        years + clocks + b"\n" + years,
+        MESSAGE + b"\n\n{}\n" + MESSAGE + clocks + b"\n@{}",
+    ]
+
+
+def _rule_records() -> list[bytes]:
+    good = rulemark.encode("oda", 7, digest(RULES[7]))
+    wrong = (good.replace(b"7,", b"0,"), good.replace(b"7,", b"7.0,"), good.replace(b"7,", str(2**63).encode() + b","))
+    return [good, *wrong, good.replace(b'"oda"', b"3"), good[:-4] + b'G"}', good[:-1] + b',"group":"b","x":1e999}', b""]
+
+
+def _rules() -> list[bytes]:
+    page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+    examples = [text.encode() for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    assert examples
+    return [
+        *examples,
+        b"rules: []",
+        b"rules: [{series: a, detectors: [{use: &a sigma, as: *a}]}]",
+        b"\xef\xbb\xbfrules:\t[{}]",
+    ]
 
 
 def _configs() -> list[bytes]:
@@ -424,6 +485,7 @@ def _results() -> list[bytes]:
 
 
 SETTINGS = Settings.from_options(OPTIONS)
+RULES = {7: "rules: []"}
 INSIGHTS = ElasticsearchStore(SETTINGS)
 CONFIG = Path(tempfile.mkdtemp()) / "config.json"
 CSV = [
@@ -444,6 +506,8 @@ PACKED = [
 TARGETS = {
     "message": Target(message, _messages(), 20_000),
     "clock": Target(clock_record, _clock_records(), 10_000),
+    "rule_record": Target(rule_record, _rule_records(), 10_000),
+    "rules": Target(rules, _rules(), 1_000),
     "log": Target(log, [*_log(), *_messages()], 1_000),
     "settings": Target(settings, _configs(), 2_500),
     "request": Target(request, [*REQUESTS, *_messages()], 10_000),
@@ -458,5 +522,6 @@ WORDS = [
     "series", "time", "value", "group", "position", "through", "ended", "@",
     "\\ud83d", "\\ude00", "\\u0000", "1e308", "-0.0", "NaN", "Infinity", "null", "true",
     "T23:59:60Z", "+23:59", ".9999995", "timestamp,value", "envs", "local", "options", "\"oda.", "window.size_ms",
+    "rules: [{series: ", "{use: sigma, ", "detectors: [", "window: each", "as: ", "incident: {", "version", "sha256",
     *OPTIONS, *sorted({name for section in Settings.model_fields for name in [f"oda.{section}."]}), "\ufeff",
 ]  # fmt: skip

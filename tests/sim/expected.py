@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from oda.audit.message import CLOCK_KEY, read_clock_record, read_message
+from oda.audit.message import CLOCK_KEY, RULES_KEY, read_clock_record, read_message, read_rule_record
 from oda.audit.reference import Reference
 from oda.core.kinds import KINDS, Rejected
+from oda.core.rules.parse import parse
 from oda.settings import Settings
 from sim.stores import BrokenPromiseError, Place
 from sim.topic import Record
@@ -20,15 +21,19 @@ class Expected:
         is_closed: whether every window has closed.
     """
 
-    def __init__(self, settings: Settings, log: dict[int, list[Record]]) -> None:
+    def __init__(self, settings: Settings, log: dict[int, list[Record]], rules: dict[int, str]) -> None:
         self.rows: dict[str, dict[Place, Any]] = {kind: {} for kind in ("readings", *KINDS)}
         self.is_closed = True
         for partition, records in log.items():
-            self._read(settings, partition, records)
+            self._read(settings, partition, records, rules)
 
-    def _read(self, settings: Settings, partition: int, records: list[Record]) -> None:
+    def _read(self, settings: Settings, partition: int, records: list[Record], rules: dict[int, str]) -> None:
         reference = Reference(settings)
         for record in records:
+            if record.key == RULES_KEY:
+                version = read_rule_record(record.value).version
+                reference.read_rules(record.offset, parse(rules[version], settings, version))
+                continue
             found = read_clock_record(record.value) if record.key == CLOCK_KEY else None
             if found is not None:
                 if found.group == settings.kafka.group:
@@ -44,7 +49,10 @@ class Expected:
         self.rows["anomalies"] |= {
             ("anomalies", partition, row.offset, row.detector): row for row in reference.anomalies
         }
-        self.is_closed &= not any(series.open for series in reference._series.values())
+        self.rows["incidents"] |= {
+            ("incidents", partition, row.offset, row.detector, row.number): row for row in reference.incidents
+        }
+        self.is_closed &= not reference.is_open
 
     def compare(self, store: str, kinds: set[str], found: dict[Place, Any]) -> None:
         """Raises BrokenPromiseError unless a store of these kinds holds just what it should."""

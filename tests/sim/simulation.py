@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
 
-from oda.core import clock
+from oda.core import clock, rulemark
+from oda.core.rules.match import digest
 from oda.settings import Settings
 from oda.stores.catalogue import STORES
 from sim.events import START, Events
 from sim.expected import Expected
 from sim.graph import components
+from sim.rules import some_rules
 from sim.stores import BrokenPromiseError, Client, Heads, Kept, Snapshots
 from sim.storm import Process, Topology
 from sim.topic import ClockWriter, Source, Topic
@@ -70,6 +73,7 @@ class Simulation:
         if kind == "ReadingsSpout":
             most = self.events.random.choice((2, 20))
             code.open_source = lambda _settings, task, tasks, _log: Source(self.topic, task, tasks, most)
+            code.open_rules = lambda *_: SimpleNamespace(read=self.topic.rules.__getitem__)
         elif kind in ("WindowBolt", "AnomalyBolt"):
             code.open_snapshots = lambda _, machine: Snapshots(self.heads, machine)
             code.open_clock = lambda _: ClockWriter(self.topic, self.settings)
@@ -104,7 +108,8 @@ class Simulation:
             if random.random() < 0.05:
                 self.topic.append(partition, *self._not_a_reading(), gap=gap)
                 continue
-            time = int((START + self.events.now - random.expovariate(2)) * 1000)
+            ahead = 3600 if random.random() < 0.01 else 0.0
+            time = int((START + self.events.now - random.expovariate(2) + ahead) * 1000)
             value = random.choice((random.gauss(5, 1), 5.0, 100.0 * random.random()))
             message = {"series": name, "time": time, "value": value}
             self.topic.append(partition, name.encode(), json.dumps(message).encode(), gap=gap)
@@ -128,7 +133,7 @@ class Simulation:
             return
         faults = (
             self._kill, self._kill_worker, self._pause, self._split, self._submit_twice, self._away, self._refuse,
-            self._slow, self._lose, self._set_back, self._add_partition,
+            self._slow, self._lose, self._set_back, self._add_partition, self._apply_rules,
         )  # fmt: skip
         self.events.random.choice(faults)()
         self.events.soon(6.0, self._strike)
@@ -212,6 +217,23 @@ class Simulation:
             self.topic.add_partition()
             self.events.note("there is a partition more")
 
+    def _apply_rules(self) -> None:
+        """By somebody who dies on the way, is slow, or brings former ones forward again."""
+        random, rules = self.events.random, self.topic.rules
+        version = max(rules, default=0) + random.randint(1, 3)
+        rules[version] = some_rules(random, 8)
+        self.events.note(f"rules of version {version} are applied")
+        for partition in self.topic.records:
+            delay = random.choice((0.0, 0.0, 0.0, 3.0, 30.0))
+            self.events.soon(delay, partial(self._mark, partition, version))
+
+    def _mark(self, partition: int, version: int) -> None:
+        rules = self.topic.rules
+        for one in (version, self.events.random.choice(list(rules))):
+            if self.events.random.random() < 0.9:
+                value = rulemark.encode(self.settings.kafka.group, one, digest(rules[one]))
+                self.topic.append(partition, rulemark.KEY, value)
+
     def _make_peace(self) -> None:
         """Everything works, one of each is left; a spout that does not know what a zombie has committed starts anew."""
         self.events.note("nothing fails from now on")
@@ -240,7 +262,7 @@ class Simulation:
         return self.topic.committed == self.topic.ends and self._expected().is_closed
 
     def _expected(self) -> Expected:
-        return Expected(self.settings, self.topic.records)
+        return Expected(self.settings, self.topic.records, self.topic.rules)
 
     def _check(self) -> None:
         expected = self._expected()

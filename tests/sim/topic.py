@@ -35,6 +35,7 @@ class Topic:
     """The partitions' records, and the group's committed offsets.
 
     Attributes:
+        rules: texts of the topic of rules, by version.
         away_until: the brokers answer nobody before that.
         committing: is told of each commit.
     """
@@ -44,6 +45,7 @@ class Topic:
         self.records: dict[int, list[Record]] = {number: [] for number in range(partitions)}
         self.ends = dict.fromkeys(self.records, 0)
         self.committed = dict.fromkeys(self.records, 0)
+        self.rules: dict[int, str] = {}
         self.away_until = 0.0
         self.committing: Callable[[dict[int, int]], None] = lambda _: None
 

@@ -65,7 +65,7 @@ def clock(offset: int, position: int, through: dict[str, int], group: str = "oda
 
 
 def expect(records: list[Record], partition: int = 3) -> Expected:
-    expected = Expected(SETTINGS)
+    expected = Expected(SETTINGS, {})
     expected.read(partition, records)
     return expected
 

@@ -17,10 +17,9 @@ from oda.core.detectors import contract
 from oda.core.detectors.sigma import Sigma, SigmaParameters
 from oda.core.incidents import Policy
 from oda.core.rules import parse as parsing
-from oda.core.rules.document import MAX_BYTES
 from oda.core.rules.file import MOST_DETECTORS, Watch, schema
 from oda.core.rules.match import digest, of_options
-from oda.core.rules.parse import parse
+from oda.core.rules.parse import MOST_BYTES, parse
 from oda.core.rules.pattern import Pattern
 from oda.core.rules.problem import RulesError
 from oda.core.rules.rule import Rule, WindowRule, rule_of_options
@@ -233,7 +232,7 @@ def test_all_that_is_wrong_is_told_at_once_by_line_and_column() -> None:
         ("rules: [{? [1] : 2}]", "a field's name must be text"),
         ('rules: [{series: "\\ud800"}]', "1:18: .*half a UTF-16 surrogate pair"),
         ("rules: " + "[" * 500 + "]" * 500, "too deep"),
-        ("x" * (MAX_BYTES + 1), f"has more than {MAX_BYTES} bytes"),
+        ("x" * (MOST_BYTES + 1), f"has more than {MOST_BYTES} bytes"),
         ("", "1:1: the file: "),
         ("rules", "1:1: the file: "),
         ("rules: 3", "1:1: rules: "),

@@ -9,9 +9,11 @@ import pytest
 from kafka import codec
 
 from oda.core import clock
-from oda.core.batch import Batch, ClockMark
+from oda.core.batch import Batch, ClockMark, RuleMark
 from oda.core.kinds import Rejected
 from oda.core.progress import Progress
+from oda.core.rulemark import KEY, encode
+from oda.core.rules.match import digest
 from oda.core.text import from_text
 from oda.world import WORLD, World
 from spouts.readings import ReadingsSpout
@@ -42,9 +44,12 @@ def new_spout(source, world: World = WORLD) -> ReadingsSpout:
     return spout
 
 
-def emitted(records: list[Record], end: int) -> tuple[list[Batch], list[list[Rejected]], Progress]:
+def emitted(
+    records: list[Record], end: int, rules: dict[int, str] | None = None
+) -> tuple[list[Batch], list[list[Rejected]], Progress]:
     """The tuples of both streams, and what the spout notes, for records of partition 0 that end at `end`."""
     spout = new_spout(SimpleNamespace(position=lambda _: end))
+    spout.rules = SimpleNamespace(read=(rules or {}).__getitem__)
     spout.partitions = {0: Progress(0, 30.0)}
     batches, rejected = [], []
 
@@ -102,6 +107,18 @@ def test_a_clock_record_is_no_reading_and_is_not_rejected():
     assert batch.marks == [ClockMark(0, 7, {"a": 0})]
     assert (row.offset, row.key) == (2, clock.KEY)
     assert row.reason.startswith("not a clock record")
+
+
+def test_a_rule_record_brings_forward_what_is_in_the_topic_of_rules():
+    text = "rules: []"
+    ours, other = encode("oda", 7, digest(text)), encode("another", 7, digest(text))
+    forged = [encode("oda", 8, digest(text)), encode("oda", 9, digest("")), encode("oda", 7, digest("rules:"))]
+    values = [ours, other, ours, *forged, b"{}"]
+    (batch,), [rows], _ = emitted([Record(n, value, KEY) for n, value in enumerate(values)], len(values), {7: text})
+    assert batch.rules == [RuleMark(0, 7, text)]
+    assert [row.offset for row in rows] == [3, 4, 5, 6]
+    assert all(row.reason.startswith("there are no rules of version") for row in rows[:3])
+    assert rows[3].reason.startswith("not a rule record")
 
 
 def test_whatever_a_producer_compresses_with_can_be_read():

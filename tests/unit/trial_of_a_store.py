@@ -48,7 +48,7 @@ def is_apart_from_others() -> None:
 
 def results(settings: Settings) -> tuple[list[Rows], Expected]:
     """Rows as the topology would send them, and what the audit expects."""
-    reference, expected = Reference(settings), Expected(settings)
+    reference, expected = Reference(settings), Expected(settings, {})
     for offset, reading in enumerate(READINGS):
         reference.read(offset, reading)
     assert reference.windows

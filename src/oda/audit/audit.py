@@ -112,7 +112,7 @@ def _require_same_log(settings: Settings, log: Log, online: CassandraStore) -> N
 
 
 def _read_log(settings: Settings, log: Log, committed: Mapping[int, int], track: Track) -> Expected:
-    expected = Expected(settings)
+    expected = Expected(settings, log.rules())
     for partition, end in committed.items():
         records = track(log.records(partition, end), f"Kafka {settings.kafka.readings}, partition {partition}", end)
         expected.read(partition, records)

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oda.audit.message import CLOCK_KEY, read_clock_record, read_message
+from oda.audit.message import CLOCK_KEY, RULES_KEY, read_clock_record, read_message, read_rule_record
 from oda.audit.reference import Reference
 from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, Document
+from oda.core.rules.parse import parse
 from oda.settings import Settings
 
 
@@ -76,9 +78,12 @@ class Expected:
         windows, anomalies, incidents: as documents.
         readings: by partition.
         rejected: messages that are no readings, by (partition, offset).
+
+    Args:
+        rules: the text of each version of the rules.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, rules: Mapping[int, str]) -> None:
         self.windows: list[Document] = []
         self.anomalies: list[Document] = []
         self.incidents: list[Document] = []
@@ -86,12 +91,16 @@ class Expected:
         self.rejected: dict[tuple[int, int], Document] = {}
         self.names = Names()
         self._settings = settings
+        self._rules = rules
 
     def read(self, partition: int, records: Iterable[Record]) -> None:
         """Add one partition: the records of its audited part, from the first one on."""
         reference = Reference(self._settings)
         accepted = self.readings[partition] = Accepted()
         for record in records:
+            if record.key == RULES_KEY:
+                self._read_rules(partition, record, reference)
+                continue
             clock = read_clock_record(record.value) if record.key == CLOCK_KEY else None
             if clock is not None:
                 if clock.group == self._settings.kafka.group:
@@ -112,6 +121,16 @@ class Expected:
         self.windows += (WINDOWS.document(topic, partition, row) for row in reference.windows)
         self.anomalies += (ANOMALIES.document(topic, partition, row) for row in reference.anomalies)
         self.incidents += (INCIDENTS.document(topic, partition, row) for row in reference.incidents)
+
+    def _read_rules(self, partition: int, record: Record, reference: Reference) -> None:
+        rules = read_rule_record(record.value)
+        if rules is not None and rules.group != self._settings.kafka.group:
+            return
+        text = self._rules.get(rules.version) if rules else None
+        if rules is None or text is None or sha256(text.encode()).hexdigest() != rules.sha256:
+            self.rejected[partition, record.offset] = _rejected(record)
+        elif rules.version > reference.version:
+            reference.read_rules(record.offset, parse(text, self._settings, rules.version))
 
     def scattered(self) -> list[str]:
         """Series that are in several partitions, each with windows of its own there, in the order of the audit."""

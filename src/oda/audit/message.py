@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from math import isinf
 from typing import Any, NamedTuple
@@ -36,6 +36,18 @@ class ClockRecord(NamedTuple):
     ended: tuple[str, ...] = ()
 
 
+RULES_KEY = b"\xffoda.rules"
+"""Of a record that may be a rule record."""
+
+
+class RuleRecord(NamedTuple):
+    """Its group, the version of the rules that it brings forward, and their SHA-256 in hexadecimal digits."""
+
+    group: str
+    version: int
+    sha256: str
+
+
 class _Object(list[tuple[str, Any]]):
     """The fields of a JSON object in their order, repeated ones, too."""
 
@@ -57,14 +69,8 @@ def read_message(data: bytes | None, timestamp: int, max_ahead: int, by_broker: 
         max_ahead: how far the reading's time may be ahead of when it came, ms.
         by_broker: whether `timestamp` is when it came, by the broker's clock; else it is what its producer claims.
     """
-    if data is None or data.count(b"[") + data.count(b"{") > 500:
-        return None
     try:
-        content = _parse(data)
-        if not isinstance(content, _Object):
-            return None
-        # A field that is repeated counts as it is the last time, and must be of the right kind each time.
-        fields = {name: _READ[name](value) for name, value in content if name in _READ}
+        fields = _fields(data, _READ)
         series, (time, least), value = (fields[name] for name in ("series", "time", "value"))
     except (ValueError, KeyError):
         return None
@@ -77,16 +83,31 @@ def read_message(data: bytes | None, timestamp: int, max_ahead: int, by_broker: 
 
 def read_clock_record(data: bytes | None) -> ClockRecord | None:
     """What the value of a record with the key `CLOCK_KEY` means; None if it is none."""
-    if data is None or data.count(b"[") + data.count(b"{") > 500:
-        return None
     try:
-        content = _parse(data)
-        if not isinstance(content, _Object):
-            return None
-        fields = {name: _READ_CLOCK[name](value) for name, value in content if name in _READ_CLOCK}
+        fields = _fields(data, _READ_CLOCK)
         return ClockRecord(fields["group"], fields["position"], fields["through"], fields.get("ended", ()))
     except (ValueError, KeyError):
         return None
+
+
+def read_rule_record(data: bytes | None) -> RuleRecord | None:
+    """What the value of a record with the key `RULES_KEY` means; None if it is none."""
+    try:
+        fields = _fields(data, _READ_RULES)
+        return RuleRecord(fields["group"], fields["version"], fields["sha256"])
+    except (ValueError, KeyError):
+        return None
+
+
+def _fields(data: bytes | None, read: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    """The fields of a JSON object that are in `read`. Raises ValueError when it is none, or one is wrong."""
+    if data is None or data.count(b"[") + data.count(b"{") > 500:
+        raise ValueError
+    content = _parse(data)
+    if not isinstance(content, _Object):
+        raise ValueError
+    # A field that is repeated counts as it is the last time, and must be of the right kind each time.
+    return {name: read[name](value) for name, value in content if name in read}
 
 
 def _is_ahead(time: int, timestamp: int, max_ahead: int, by_broker: bool) -> bool:
@@ -192,3 +213,18 @@ _READ_CLOCK: dict[str, Callable[[Any], Any]] = {
     "through": _through,
     "ended": _ended,
 }
+
+
+def _version(value: Any) -> int:
+    if _integer(value, 2**63) == 0:
+        raise ValueError
+    return int(value)
+
+
+def _sha256(value: Any) -> str:
+    if type(value) is not str or not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError
+    return value
+
+
+_READ_RULES: dict[str, Callable[[Any], Any]] = {"group": _group, "version": _version, "sha256": _sha256}

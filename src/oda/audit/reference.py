@@ -166,7 +166,7 @@ class Reference:
             else:
                 watched = Watched(watch, rule, version)
                 if series.window is not None:
-                    watched.learn(series.window)
+                    watched.begin_with(series.window)
             series.watched[watch.name] = watched
         for watched in before.values():
             watched.end(offset, "rules")

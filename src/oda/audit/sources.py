@@ -103,6 +103,16 @@ class Log:
             require_beginning(self._consumer, part)
             yield from read(self._consumer, part, 0, end)
 
+    def rules(self) -> dict[int, str]:
+        """The text of each version of the rules: the offset after its record in the topic of rules."""
+        part = TopicPartition(self._settings.rules, 0)
+        with self._errors():
+            if not self._consumer.partitions_for_topic(part.topic):
+                return {}
+            end = self._consumer.end_offsets([part])[part]
+            records = read(self._consumer, part, 0, end)
+            return {record.offset + 1: record.value.decode() for record in records if record.key == b"rules"}
+
     def _errors(self) -> AbstractContextManager[None]:
         return client.explained(self._settings)
 

@@ -52,6 +52,11 @@ class Watched:
             points, low, high = score(distance, scale, freedom), expected - below, expected + above
         return self._found(series, time, offset, value, window, points, expected, low, high, offset)
 
+    def begin_with(self, window: ClosedWindow) -> None:
+        """One that closed before: what has bands needs not wait for the next, and windows are judged once."""
+        if isinstance(self._twin, BandTwin):
+            self._band = self._twin.learn(window)
+
     def learn(self, window: ClosedWindow) -> Anomaly | None:
         """A window that has closed, and what is wrong with it."""
         if isinstance(self._twin, BandTwin):

@@ -23,6 +23,7 @@ from oda.bench.own import own_stream
 from oda.bench.recorder import Sample
 from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
+from oda.cli import bench_detectors
 from oda.cli.context import Context
 from oda.cli.plan import COST, load_model
 from oda.cli.servers import local_cluster
@@ -34,6 +35,9 @@ from oda.settings import Settings
 from oda.storm.topologies import Storm
 
 app = typer.Typer(help="Measure the system on the running cluster; start it with `oda up`.", no_args_is_help=True)
+app.command("nab")(bench_detectors.measure_nab)
+app.command("noise")(bench_detectors.measure_noise)
+app.command("detectors")(bench_detectors.measure_detectors)
 
 console = Console()
 

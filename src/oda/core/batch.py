@@ -96,7 +96,10 @@ class ClockMark(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RuleMark(msgspec.Struct, frozen=True, array_like=True):
-    """A rule record (see `oda.core.rulemark`) at its place in the log: from there on the rules of a version hold."""
+    """A rule record (see `oda.core.rulemark`) at its place in the log: from there on the partition follows the rules.
+
+    It changes nothing unless `version` is beyond the partition's own; `text` is what the rules say.
+    """
 
     offset: int
     version: int

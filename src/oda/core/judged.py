@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any
 
 import msgspec
 
-from oda.core.bands import of_window, with_least
-from oda.core.detectors.contract import Band, BandDetector, Finding, Nothing, WindowDetector
+from oda.core.bands import Detected, Now, of_window, with_least
+from oda.core.detectors.contract import Band, BandDetector, Finding, Nothing
 from oda.core.incidents import Tracked
 from oda.core.kinds import Anomaly, ClosedWindow
 from oda.core.rules.rule import Rule, Watch
@@ -40,18 +40,16 @@ class Judged(msgspec.Struct, array_like=True):
         return any(watched.tracked is not None for watched in self.watches.values())
 
 
-class Now(NamedTuple):
-    """What applies to the readings of a series: the newest closed window, and a band for each of the rule's watches."""
-
-    window: ClosedWindow | None
-    bands: list[Band | None]
+_NOTHING = Nothing()
 
 
+@cache
 def number_of(watch: Watch) -> int:
     """What tells a detector with its parameters."""
     return zlib.crc32(repr(watch.detector).encode())
 
 
+@cache
 def remembers(watch: Watch) -> bool:
     """Whether a detector learns anything beyond the newest window."""
     return watch.detector.State is not Nothing
@@ -74,23 +72,33 @@ def now(state: Judged, rule: Rule) -> Now:
             if remembers(watch):
                 band = found.band if (found := state.watches.get(watch.name)) else None
             elif state.window is not None:
-                band = watch.detector.update(Nothing(), state.window)
+                band = watch.detector.update(_NOTHING, state.window)
         bands.append(with_least(band, watch))
-    return Now(state.window, bands)
+    return Now(rule, state.window, bands)
 
 
-def close(state: Judged, rule: Rule, window: ClosedWindow, version: int) -> Iterator[tuple[Watch, Anomaly]]:
-    """Learn from a window that has closed; what its detectors find wrong with the window itself."""
+def close(state: Judged, rule: Rule, window: ClosedWindow, version: int) -> tuple[Now, list[Detected]]:
+    """Learn from a window that has closed: what applies from then on, and what is wrong with the window itself."""
     state.window = window
-    for watch in rule.detectors:
-        detector = watch.detector
-        if isinstance(detector, BandDetector) and remembers(watch):
-            found = watched(state, watch)
-            found.band = detector.update(found.learned, window)
-        elif isinstance(detector, WindowDetector):
-            finding = detector.check(watched(state, watch).learned if remembers(watch) else Nothing(), window)
+    found: list[Detected] = []
+    bands: list[Band | None] = []
+    for watch, detector, is_stateless, is_band, is_window in rule.kinds:
+        band = None
+        if is_band:
+            if is_stateless:
+                band = detector.update(_NOTHING, window)
+            else:
+                kept = watched(state, watch)
+                kept.band = band = detector.update(kept.learned, window)
+            if watch.has_least:
+                band = with_least(band, watch)
+        elif is_window:
+            learned = _NOTHING if is_stateless else watched(state, watch).learned
+            finding = detector.check(learned, window)
             if finding is not None and _counts(finding, watch):
-                yield watch, _of_finding(finding, watch, window, version)
+                found.append((watch, _of_finding(finding, watch, window, version)))
+        bands.append(band)
+    return Now(rule, window, bands), found
 
 
 def begin_anew(state: Judged, former: Rule, rule: Rule) -> list[Tracked]:

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from oda.core.bands import Applied, Detected, judge
+from oda.core.bands import Change, Detected, Table, columns_of, judge
 from oda.core.batch import Batch, Ended, Readings, RuleMark
 from oda.core.incidents import Event, Tracked, advance, resolve
-from oda.core.judged import Judged, Now, begin_anew, close, forget_incident, now, restored, watched
+from oda.core.judged import Judged, begin_anew, close, forget_incident, now, restored, watched
 from oda.core.kinds import Anomaly, ClosedWindow, Incident
 from oda.core.ledger import Ledger
 from oda.core.machine import Machine, OvertakenError
@@ -25,9 +25,6 @@ from oda.core.rules.match import Rules
 from oda.core.rules.rule import Rule, Watch
 from oda.core.scores import Read, each, scored
 from oda.settings import Settings
-
-Change = tuple[int, Now | None]
-"""From which offset on something else applies to a series."""
 
 
 class Judgement(Machine[Judged]):
@@ -47,7 +44,7 @@ class Judgement(Machine[Judged]):
         self._anomalies: Ledger[Anomaly] = Ledger("found_at")
         self._incidents: Ledger[Incident] = Ledger("found_at")
         super().__init__(settings, position, {"anomalies": self._anomalies, "incidents": self._incidents})
-        self._now: dict[str, Now] = {}
+        self._table = Table()
         self._followed: set[str] = set()  # series with an incident, or with anomalies that may become one
 
     def advance(self, batch: Batch) -> None:
@@ -79,10 +76,16 @@ class Judgement(Machine[Judged]):
 
     def _judge(self, readings: Readings, windows: Sequence[ClosedWindow]) -> None:
         """A part of the log along which the rules stay, and no series ends."""
+        table, version = self._table, self.rules.version
+        places = table.places(readings.names)
+        columns = [of_watch[:, places] for of_watch in table.columns()]
         changes, found = self._close(windows)
+        newer = [change.now for change in changes]
+        columns_of_changes = columns_of(newer)
+        found += judge(readings, table.now, columns, changes, columns_of_changes, version)
+        if changes:
+            table.write([change.series for change in changes], newer, columns_of_changes)
         read = self._read(readings)
-        found += self._by_bands(readings, changes)
-        version = self.rules.version
         found += scored(readings, read, version)
         for one in read:
             if one.rule.window is None:
@@ -90,27 +93,24 @@ class Judgement(Machine[Judged]):
         self._anomalies.add([anomaly for _, anomaly in found])
         self._follow(readings, windows, found)
 
-    def _close(self, windows: Sequence[ClosedWindow]) -> tuple[dict[str, list[Change]], list[Detected]]:
+    def _close(self, windows: Sequence[ClosedWindow]) -> tuple[list[Change], list[Detected]]:
         """Of series whose windows closed: from which offset on what applies; and what was wrong with the windows."""
-        changes: dict[str, list[Change]] = {}
+        changes: list[Change] = []
         found: list[Detected] = []
         for window in windows:
             if window.closed_by == "rules":  # it was cut short, and its series begins anew
                 continue
             name = window.series
-            state, rule = self._state(name), self.rules.of(name)
-            found += close(state, rule, window, self.rules.version)
-            changes.setdefault(name, [(self.position, self._now.get(name))])
-            self._now[name] = now(state, rule)
-            changes[name].append((window.closed_at, self._now[name]))
-        self.changed.update(changes)
+            now, wrong = close(self._state(name), self.rules.of(name), window, self.rules.version)
+            changes.append(Change(name, window.closed_at, now))
+            found += wrong
+            self.changed.add(name)
         return changes, found
 
     def _state(self, name: str) -> Judged:
         state = self.series.get(name)
         if state is None:
             state = self.series[name] = Judged(name)
-            self._now[name] = now(state, self.rules.of(name))
         return state
 
     def _read(self, readings: Readings) -> list[Read]:
@@ -125,19 +125,10 @@ class Judgement(Machine[Judged]):
                 self.changed.add(name)
         return found
 
-    def _by_bands(self, readings: Readings, changes: Mapping[str, list[Change]]) -> list[Detected]:
-        slots: list[list[Applied]] = []
-        for index, name in enumerate(readings.names):
-            known = self._now.get(name)
-            if known is None and name not in changes:
-                continue
-            for number, watch in enumerate(self.rules.of(name).detectors):
-                if number == len(slots):
-                    slots.append([])
-                for since, what in changes.get(name) or [(self.position, known)]:
-                    if what is not None:
-                        slots[number].append(Applied(index, since, what.bands[number], what.window, watch))
-        return [one for slot in slots for one in judge(readings, slot, self.rules.version)]
+    def _fill_table(self) -> None:
+        """By the states."""
+        found = [now(state, self.rules.of(name)) for name, state in self.series.items()]
+        self._table.write(list(self.series), found, columns_of(found))
 
     # -- what becomes of anomalies
 
@@ -195,7 +186,7 @@ class Judgement(Machine[Judged]):
         """Nothing is kept of the series any more."""
         state = self.series.pop(mark.series, None)
         if state is not None:
-            del self._now[mark.series]
+            self._table.forget(mark.series)
             self._followed.discard(mark.series)
             self.changed.add(mark.series)
             tracked = [kept.tracked for kept in state.watches.values() if kept.tracked is not None]
@@ -208,8 +199,8 @@ class Judgement(Machine[Judged]):
             if former != rule:
                 self._resolve(begin_anew(state, former, rule), mark.offset, "rules")
                 self.changed.add(name)
-            self._now[name] = now(state, rule)
         self.rules = rules
+        self._fill_table()
         self._followed = {name for name in self._followed if self.series[name].is_followed}
 
     def _resolve(self, followed: Iterable[Tracked], offset: int, cause: Literal["clock", "rules"]) -> None:
@@ -231,9 +222,8 @@ class Judgement(Machine[Judged]):
         """Take over the state of a snapshot."""
         super().restore(position, forgotten, rules, besides, series, rows)
         for name, state in self.series.items():
-            rule = rules.of(name)
-            restored(state, rule)
-            self._now[name] = now(state, rule)
+            restored(state, rules.of(name))
+        self._fill_table()
         self._followed = {name for name, state in self.series.items() if state.is_followed}
 
 

@@ -1,14 +1,15 @@
-"""What records of the log mean: readings, clock records of our group, and what is neither."""
+"""What records of the log mean: readings, clock and rule records of our group, and what is neither."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from oda.core import clock
-from oda.core.batch import ClockMark, Readings
+from oda.core import clock, rulemark
+from oda.core.batch import ClockMark, Readings, RuleMark
 from oda.core.decoding import decode_all
 from oda.core.reading import RejectedError
+from oda.core.rules.match import digest
 
 
 class Record(Protocol):
@@ -22,23 +23,29 @@ class Record(Protocol):
 
 
 class Meaning(NamedTuple):
-    """Of some records; `rejected` has the reason for each that is neither, by its index among them."""
+    """Of some records; `rejected` has the reason for each that is none of these, by its index among them."""
 
     readings: Readings
     marks: list[ClockMark]
+    rules: list[RuleMark]
     rejected: dict[int, str]
 
 
-def read(records: Sequence[Record], group: str, max_ahead: int) -> Meaning:
-    """Tell records apart; those of another group's clock mean nothing.
+NOTHING = Meaning(Readings.of([], []), [], [], {})
+"""Of no records."""
+
+
+def read(records: Sequence[Record], group: str, max_ahead: int, text_of: Callable[[int], str]) -> Meaning:
+    """Tell records apart; those of another group's clock, or rules, mean nothing.
 
     Args:
         records: of one partition, in the order of the log.
         group: ours.
         max_ahead: how far a reading's time may be ahead of when it came, ms.
+        text_of: the text of a version of the rules; raises LookupError if there is none.
     """
-    clocks = [number for number, record in enumerate(records) if record.key == clock.KEY]
-    plain = sorted(set(range(len(records))).difference(clocks)) if clocks else range(len(records))
+    special = [number for number, record in enumerate(records) if record.key in (clock.KEY, rulemark.KEY)]
+    plain = sorted(set(range(len(records))).difference(special)) if special else range(len(records))
     messages = [records[number] for number in plain]
     readings, reasons = decode_all(
         [record.offset for record in messages],
@@ -47,13 +54,35 @@ def read(records: Sequence[Record], group: str, max_ahead: int) -> Meaning:
         [record.value for record in messages],
         max_ahead,
     )
-    meaning = Meaning(readings, [], {plain[number]: reason for number, reason in reasons.items()})
-    for number in clocks:
+    meaning = Meaning(readings, [], [], {plain[number]: reason for number, reason in reasons.items()})
+    for number in special:
         try:
-            found = clock.decode(records[number].value)
+            if records[number].key == clock.KEY:
+                _read_clock(records[number], group, meaning.marks)
+            else:
+                _read_rules(records[number], group, meaning.rules, text_of)
         except RejectedError as error:
             meaning.rejected[number] = str(error)
-        else:
-            if found.group == group:
-                meaning.marks.append(ClockMark(records[number].offset, found.position, found.through, found.ended))
     return meaning
+
+
+def _read_clock(record: Record, group: str, marks: list[ClockMark]) -> None:
+    found = clock.decode(record.value)
+    if found.group == group:
+        marks.append(ClockMark(record.offset, found.position, found.through, found.ended))
+
+
+def _read_rules(record: Record, group: str, marks: list[RuleMark], text_of: Callable[[int], str]) -> None:
+    found = rulemark.decode(record.value)
+    if found.group != group:
+        return
+    try:
+        text = text_of(found.version)
+    except LookupError:
+        text = ""
+    if digest(text) != found.sha256 or not text:
+        # In the same words whether the version is there or not: the one that is written later has another hash.
+        raise RejectedError(f"there are no rules of version {found.version} with the SHA-256 {found.sha256}")
+    # One that is not beyond the one before changes nothing, and repeated ones would make the batch large.
+    if not marks or found.version > marks[-1].version:
+        marks.append(RuleMark(record.offset, found.version, text))

@@ -29,23 +29,30 @@ class SeasonalParameters(Parameters):
 
 
 class Phase(NamedTuple):
-    """What is known of one phase: the weight of its readings, which goes with time, their mean, and variance with n.
+    """What is known of one phase: its readings' weights, which go with time, as a sum and as one of their squares;
+    their weighted mean and population variance.
 
     `periods` counts those that had readings, `newest` is the number of the last of them.
     """
 
     weight: float = 0.0
+    squares: float = 0.0
     mean: float = 0.0
     variance: float = 0.0
     periods: int = 0
     newest: int = 0
 
+    @property
+    def readings(self) -> float:
+        """So many readings of equal weight would say as much (Kish, "Survey Sampling", 1965)."""
+        return self.weight * self.weight / self.squares
 
-_PHASE = Struct("<dddIq")
+
+_PHASE = Struct("<ddddIq")
 
 
 class Profile(msgspec.Struct, array_like=True):
-    """All phases of a period, 36 bytes each; empty for a new series."""
+    """All phases of a period, 44 bytes each; empty for a new series."""
 
     phases: bytearray = msgspec.field(default_factory=bytearray)
 
@@ -55,8 +62,8 @@ class Seasonal(BandDetector[SeasonalParameters, Profile]):
 
     Each phase keeps the moments of its readings: count, mean and variance, merged window by window (Chan, Golub,
     LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979). At the first window of
-    a phase in a new period the count is multiplied by `1 - 1/memory`. What a window teaches is clipped to the band, so
-    that an unusual day does not become usual at once.
+    a phase in a new period the weight of what is known is multiplied by `1 - 1/memory`. What a window teaches is
+    clipped to the band, so that an unusual day does not become usual at once.
 
     A band is of the phase in which the newest window ended: a series should have windows in each phase, and none that
     is longer. The promised rate holds for readings that are independent and normal around the same mean in the same
@@ -67,7 +74,7 @@ class Seasonal(BandDetector[SeasonalParameters, Profile]):
     ...     window = ClosedWindow("pump", at, at + 50, 9, float(at % 100), 1.0, at, at, at + 1, "data", 0)
     ...     band = seasonal.update(state, window)
     >>> band.expected, round(band.above, 2)
-    (0.0, 4.82)
+    (0.0, 4.69)
     """
 
     name = "seasonal/1"
@@ -90,13 +97,13 @@ class Seasonal(BandDetector[SeasonalParameters, Profile]):
             mean = min(max(mean, band.expected - band.below), band.expected + band.above)
             variance = min(variance, band.above * band.above)
         if period != phase.newest or not phase.periods:
-            kept = phase.weight * (1 - 1 / self.parameters.memory)
-            phase = phase._replace(weight=kept, periods=min(phase.periods + 1, 2**31), newest=period)
+            phase = _aged(phase, 1 - 1 / self.parameters.memory, period)
         weight = phase.weight + window.count
         part = window.count / weight
         apart = mean - phase.mean
         merged = phase.variance + part * (variance - phase.variance) + part * (1 - part) * apart * apart
-        _write(state, at, phase._replace(weight=weight, mean=phase.mean + part * apart, variance=merged))
+        squares, mean = phase.squares + window.count, phase.mean + part * apart
+        _write(state, at, phase._replace(weight=weight, squares=squares, mean=mean, variance=merged))
 
     def _place(self, time: int) -> tuple[int, int]:
         """The number of a time's period, and its phase."""
@@ -105,9 +112,15 @@ class Seasonal(BandDetector[SeasonalParameters, Profile]):
         return period, into * rules.phases // rules.period
 
     def _band(self, phase: Phase) -> Band | None:
-        if phase.periods < self.parameters.min_periods or phase.weight < 2:
+        if phase.periods < self.parameters.min_periods or phase.readings < 2:
             return None
-        return prediction(phase.weight, phase.mean, phase.variance, self.parameters.sigmas)
+        return prediction(phase.readings, phase.mean, phase.variance, self.parameters.sigmas)
+
+
+def _aged(phase: Phase, kept: float, period: int) -> Phase:
+    """At the beginning of a period."""
+    weight, squares = phase.weight * kept, phase.squares * kept * kept
+    return phase._replace(weight=weight, squares=squares, periods=min(phase.periods + 1, 2**31), newest=period)
 
 
 def _read(state: Profile, at: int) -> Phase:

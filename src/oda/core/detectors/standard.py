@@ -7,13 +7,10 @@ from numpy.typing import NDArray
 
 Column = NDArray[np.float64]
 
-SIZE = 2
-"""Numbers a quantity: mean and variance."""
-
 _FIRST = 50
 """Values of which a mean and a variance are learned before anything is judged."""
 _CLIP = 5.0
-"""Standard deviations: no value teaches more than that."""
+"""Standard deviations: no value teaches more than that, unless it is the first that is another."""
 _FLOOR = 1e-9
 """Least standard deviation, as a part of the mean: below it are rounding errors."""
 
@@ -22,18 +19,20 @@ def standardise(moments: Column, learned: Column, values: Column, memory: float,
     """The distances of values from their means, in standard deviations; 0 for the first ones. Then learns from them.
 
     Args:
-        moments: shape (2, n): mean and variance of each quantity; changed in place.
+        moments: shape (2, ..., n): mean and variance of each quantity; changed in place.
         learned: shape (n,): how many values of each went into them.
-        values: shape (n,).
+        values: shape (..., n).
+        first: how many values are learned before one is judged.
         memory: values after which the past is forgotten, as time constant.
     """
     mean, variance = moments
     distance = values - mean
     deviation = np.maximum(np.sqrt(variance), _FLOOR * np.abs(mean))
-    z: Column = np.divide(distance, deviation, out=np.zeros_like(distance), where=deviation > 0)
     early = learned < first
-    z[early] = 0
-    largest = np.where(early, np.inf, _CLIP * deviation)
+    z: Column = np.zeros_like(distance)
+    with np.errstate(divide="ignore"):  # what never varied is infinitely far away
+        np.divide(distance, deviation, out=z, where=(distance != 0) & ~early)
+    largest = np.where(early | (variance == 0), np.inf, _CLIP * deviation)
     np.clip(distance, -largest, largest, out=distance)
     gain = np.maximum(1 / (learned + 1), 1 / memory)
     mean += gain * distance

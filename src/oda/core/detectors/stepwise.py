@@ -29,9 +29,6 @@ _AT_ONCE = 256
 _USUAL = 4.0
 """Spreads within which a reading is usual, for people."""
 
-_LARGEST = 1e100
-"""Of what is beyond, the squares' sums could be infinite, and then stay so."""
-
 
 def gain(readings: float) -> float:
     """Of an exponential mean that forgets with a time constant of so many readings; rounded, to be the same everywhere.
@@ -42,10 +39,16 @@ def gain(readings: float) -> float:
     return round(1 - exp(-1 / readings), 7)
 
 
-class AlarmParameters(Parameters):
-    """When a score is an alarm."""
+Threshold = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-    threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(1.0, description="score of an alarm")
+
+class AlarmParameters(Parameters):
+    """A score is an alarm if it reaches `threshold * (1 + fatigue * A)`, after `warm_up` and `rest`.
+
+    `A` grows by 1 with each alarm and decays with the time constant `recovery`: what is often unusual is less so.
+    """
+
+    threshold: Threshold
     warm_up: Annotated[int, Field(ge=0)] = Field(100, description="readings of a series before its first alarm")
     rest: Annotated[int, Field(ge=0)] = Field(120, description="readings after an alarm without another one")
     fatigue: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
@@ -98,35 +101,36 @@ class Stepwise(ScoreDetector[P, Numbers]):
         for first in range(0, len(states), _AT_ONCE):
             some = states[first : first + _AT_ONCE]
             mine = np.flatnonzero((which >= first) & (which < first + len(some)))
-            for column, part in zip(found, self._score(some, which[mine] - first, values[mine]), strict=True):
-                column[mine] = part
+            if len(mine):
+                for column, part in zip(found, self._score(some, which[mine] - first, values[mine]), strict=True):
+                    column[mine] = part
         return found
 
     def _score(self, states: Sequence[Numbers], which: NDArray[np.intp], values: Column) -> Scored:
-        new = self._new
-        numbers = np.frombuffer(b"".join(state.numbers or new for state in states), "<f8").reshape(len(states), -1)
         counts = np.bincount(which, minlength=len(states))
-        most_first = np.argsort(-counts, kind="stable")  # so those that have a k-th reading are the first so many
-        columns = np.ascontiguousarray(numbers[most_first].T)
-        place = np.empty(len(states), np.intp)
-        place[most_first] = np.arange(len(states))
+        # Those with most readings first: so those that have a k-th one are the first so many.
+        most_first = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+        place = np.zeros(len(states), np.intp)
+        place[most_first] = np.arange(len(most_first))
+        ordered = [states[at] for at in most_first]
+        rows = np.frombuffer(b"".join(state.numbers or self._new for state in ordered), "<f8").reshape(len(ordered), -1)
+        columns = rows.T.copy()
         order = np.lexsort((place[which], _ranks(which, counts)))
-
-        sorted_values = np.clip(values[order], -_LARGEST, _LARGEST)
-        found = [np.empty(len(values)) for _ in range(5)]
-        first = 0
-        for active in _active(counts):
-            to = slice(first, first + active)
-            for column, part in zip(found, self._judge(columns[:, :active], sorted_values[to]), strict=True):
-                column[to] = part
-            first += active
-
-        for state, row in zip((states[at] for at in most_first), columns.T, strict=True):
+        alarms, *others = (column[np.argsort(order)] for column in self._steps(columns, values[order], _active(counts)))
+        for state, row in zip(ordered, columns.T, strict=True):
             state.numbers = row.tobytes()
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        alarms, *others = (column[back] for column in found)
         return Scored(alarms != 0, *others)
+
+    def _steps(self, columns: Column, values: Column, active: list[int]) -> list[Column]:
+        """All first readings, then all second ones; `active` says how many each."""
+        found = [np.empty(len(values)) for _ in Scored._fields]
+        first = 0
+        for number in active:
+            to = slice(first, first + number)
+            for column, part in zip(found, self._judge(columns[:, :number], values[to]), strict=True):
+                column[to] = part
+            first += number
+        return found
 
     @cached_property
     def _new(self) -> bytes:

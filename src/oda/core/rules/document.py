@@ -15,19 +15,18 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentEndEvent,
+    DocumentStartEvent,
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
+    StreamEndEvent,
 )
 from ruamel.yaml.nodes import ScalarNode
 
 from oda.core.rules.problem import Path, Problem, RulesError, shown
 from oda.errors import shorten
-
-MAX_BYTES = 256 * 1024
-"""Of a text: reading more of it would hold readings up for more than a second."""
 
 _MAX_DEPTH = 20
 _NUMBERS_AND_SUCH = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null")}
@@ -87,8 +86,6 @@ def read(text: str) -> Node:
     Raises:
         RulesError: it is not YAML, or says what is not taken.
     """
-    if len(text.encode(errors="replace")) > MAX_BYTES:
-        raise RulesError([Problem(1, 1, (), f"has more than {MAX_BYTES} bytes")])
     composer = _Composer(text)
     try:
         root = composer.root()
@@ -118,13 +115,13 @@ class _Composer:
     def root(self) -> Node:
         next(self._events)  # the stream's start
         start = next(self._events)
-        if not hasattr(start, "explicit"):  # the stream's end
+        if isinstance(start, StreamEndEvent):
             return Node(_place(start), None)
         root = self._node(next(self._events), ())
         while not isinstance(next(self._events), DocumentEndEvent):
             pass
         after = next(self._events)
-        if hasattr(after, "explicit"):
+        if isinstance(after, DocumentStartEvent):
             self._problem(after, (), "a second document begins here; there must be one")
         return root
 

@@ -83,4 +83,4 @@ def digest(text: str) -> str:
 
 def of_options(settings: Settings) -> Rules:
     """Version 0: the topology's options hold for all series."""
-    return Rules(0, "", (), rule_of_options(settings))
+    return Rules(0, "rules: []\n", (), rule_of_options(settings))

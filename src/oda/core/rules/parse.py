@@ -13,9 +13,12 @@ from oda.core.rules.check import Checker, one_line
 from oda.core.rules.document import Node, read
 from oda.core.rules.match import Entry, Rules
 from oda.core.rules.pattern import Pattern
-from oda.core.rules.problem import Path, RulesError
+from oda.core.rules.problem import Path, Problem, RulesError
 from oda.errors import UserError
 from oda.settings import Settings
+
+MOST_BYTES = 128 * 1024
+"""Of a new text: reading more of it would hold readings up for a second."""
 
 _OWN_FIELDS = {info.alias or name for name, info in file.Watch.model_fields.items()}
 """Of a detector in a file, all others being its parameters."""
@@ -32,6 +35,8 @@ def parse(text: str, settings: Settings, version: int = 0) -> Rules:
     Raises:
         RulesError: with every problem, by line and column.
     """
+    if not version and len(text.encode(errors="replace")) > MOST_BYTES:  # what was applied has got a little longer
+        raise RulesError([Problem(1, 1, (), f"has more than {MOST_BYTES} bytes")])
     parser = _Parser(read(text), settings)
     entries = parser.entries()
     if parser.checker.problems:

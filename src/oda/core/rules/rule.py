@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from oda.core.detectors.contract import Detector, ScoreDetector
+from oda.core.detectors.contract import BandDetector, Detector, Nothing, ScoreDetector, WindowDetector
 from oda.core.detectors.sigma import Sigma, SigmaParameters
 from oda.core.incidents import Policy
 from oda.core.rules.file import Direction, Severity
@@ -47,6 +47,11 @@ class Watch:
     severity: Severity = "warning"
     incident: Policy | None = None
 
+    @cached_property
+    def has_least(self) -> bool:
+        """Whether some deviations do not matter."""
+        return self.least_absolute > 0 or self.least_relative > 0
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -63,7 +68,7 @@ class Rule:
     lead_ms: int | None = None
     labels: tuple[tuple[str, str], ...] = ()
 
-    @property
+    @cached_property
     def cut(self) -> tuple[int, int] | None:
         """What must be the same for a series not to begin anew."""
         return None if self.window is None else self.window.cut
@@ -72,6 +77,20 @@ class Rule:
     def labels_text(self) -> str:
         """The labels as a JSON object."""
         return json.dumps(dict(self.labels), ensure_ascii=False)
+
+    @cached_property
+    def kinds(self) -> list[tuple[Watch, Any, bool, bool, bool]]:
+        """Each watch and its detector; whether that has no state, has bands, judges windows. For what is done often."""
+        return [
+            (
+                watch,
+                watch.detector,
+                watch.detector.State is Nothing,
+                isinstance(watch.detector, BandDetector),
+                isinstance(watch.detector, WindowDetector),
+            )
+            for watch in self.detectors
+        ]
 
     @cached_property
     def looks_at_each(self) -> bool:
