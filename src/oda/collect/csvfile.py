@@ -134,7 +134,7 @@ class Rows:
         self._delimiter = delimiter
 
     def checked(self, row: list[str], first: int, last: int) -> Reading:
-        """The reading of a row that is not blank, of these lines. Raises ValueError or RejectedError when it is none."""
+        """The reading of a row of these lines that is not blank. Raises ValueError or RejectedError if it is none."""
         if last > first:
             self._check_quotes(row)
         return self._reading(row)

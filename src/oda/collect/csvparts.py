@@ -38,7 +38,9 @@ def read_parts(
     while True:
         first = reader.line_num + 1
         found, ends, error = _take(reader)
-        readings = _together(found, rows, columns.series, check.unit) if reader.line_num - first == len(ends) - 1 else None
+        readings = (
+            _together(found, rows, columns.series, check.unit) if reader.line_num - first == len(ends) - 1 else None
+        )
         if readings is None:
             readings = _each(found, first, ends, rows, bad)
         if len(readings.offsets):
