@@ -35,7 +35,7 @@ from oda.collect.lines import lists_of_lines
 from oda.core import clock, rulemark, snapshot
 from oda.core.batch import Batch, ClockMark, Closings, Readings
 from oda.core.judgement import Judgement
-from oda.core.kinds import ANOMALIES, WINDOWS, Document, Kind
+from oda.core.kinds import ANOMALIES, OF_SERIES, WINDOWS, Document, Kind
 from oda.core.log import read
 from oda.core.reading import MAX_REASON, MAX_TIME, Reading, RejectedError, decode, encode
 from oda.core.rules.match import digest
@@ -470,6 +470,7 @@ def _snapshots() -> list[bytes]:
 
 
 def _results() -> list[bytes]:
+    """The first is a row of each kind."""
     row = {
         "topic": "t",
         "partition": 1,
@@ -481,6 +482,18 @@ def _results() -> list[bytes]:
     }
     row |= {"count": 2, "value": -1e100, "mean": 1e100, "stddev": 5e-324, "window_start": 0}
     row |= {"end": MAX_TIME, "last_offset": 8, "closed_at": 9, "closed_by": "data", "late": 0}
+    row |= {
+        "detector": "\x1b[2J",
+        "score": 1e-9,
+        "expected": 1e100,
+        "low": -1e100,
+        "high": 0.1,
+        "found_at": 9,
+        "rules": 0,
+    }
+    row |= {"number": 1, "change": "escalated", "cause": "rules", "severity": "\n", "changed": MAX_TIME, "labels": "{}"}
+    row |= {"last_time": 0, "worst_time": 0, "worst_value": -1e100, "worst_score": 100.0}
+    assert all(kind.located(json.dumps(row).encode()) for kind in OF_SERIES)
     return [json.dumps(row).encode(), json.dumps(row | {"time": 10**30}).encode(), b"[" * 2000, b'"\xff"']
 
 

@@ -1,6 +1,8 @@
 """Servers that ODA shares: topics, templates and tables that somebody else made, or other settings did."""
 
 import json
+import re
+import time
 from contextlib import closing, contextmanager
 
 import msgspec
@@ -9,10 +11,11 @@ from elasticsearch import Elasticsearch
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from oda.core.kinds import REJECTED, WINDOWS, ClosedWindow, Rejected
+from oda.core.kinds import ANOMALIES, INCIDENTS, REJECTED, WINDOWS, Anomaly, ClosedWindow, Incident, Rejected
 from oda.errors import Refused
 from oda.kafka.reader import read_to_end, reader
 from oda.kafka.topics import create_topics
+from oda.paths import ROOT
 from oda.stores.cassandra import CassandraStore
 from oda.stores.contract import Rows
 from oda.stores.elasticsearch import ElasticsearchStore
@@ -140,7 +143,7 @@ def test_rows_live_for_as_long_as_the_settings_say_now(isolated):
     lives = {name: table.options["default_time_to_live"] for name, table in tables.items()}
     session.cluster.shutdown()
     forever = {name: 0 for names in SNAPSHOT_TABLES.values() for name in names} | {"topics": 0}
-    assert lives == {"readings": 7 * 86_400, "windows": 7 * 86_400, "anomalies": 7 * 86_400, **forever}
+    assert lives == dict.fromkeys(("readings", "windows", "anomalies", "incidents"), 7 * 86_400) | forever
 
 
 @pytest.mark.parametrize("kind", [CassandraStore, ElasticsearchStore, KafkaStore])
@@ -155,6 +158,35 @@ def test_a_store_gives_back_what_it_was_given(isolated, kind):
         assert list(store.recent(WINDOWS, WINDOW.series, 0, 3_600_001)) == list(expected.values())
         assert list(store.recent(WINDOWS, WINDOW.series, 1, 3_600_000)) == []
         assert list(store.recent(WINDOWS, "another", 0, 3_600_001)) == []
+
+
+def incident(series, time, severity="warning", labels="{}", offset=7):
+    """One that opens."""
+    times = {"time": time, "changed": time, "last_time": time, "worst_time": time}
+    values = {"worst_value": 9.0, "worst_score": 100.0, "expected": 1.0, "low": -1.0, "high": 3.0}
+    return Incident(
+        series=series, offset=offset, detector="level", number=0, change="opened", cause="data", severity=severity,
+        found_at=offset, count=1, labels=labels, rules=4, **times, **values,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [CassandraStore, ElasticsearchStore, KafkaStore])
+def test_rows_of_one_offset_are_told_apart_by_detector_and_number(isolated, kind):
+    topic = isolated.settings.kafka.readings
+    replace = msgspec.structs.replace
+    anomaly = Anomaly("a", 5, 7, 9.0, 1.0, 0.5, 3, 0, "sigma/1", 100.0, 1.0, -1.0, 3.0, found_at=7, rules=0)
+    opened = incident("a", 5, labels=json.dumps({"note": "a" * 40_000}))
+    for rows_kind, rows in (
+        (ANOMALIES, [replace(anomaly, detector="level"), anomaly]),
+        (INCIDENTS, [opened, replace(opened, number=1, change="resolved"), replace(opened, detector="spikes")]),
+    ):
+        with closing(migrated(kind, isolated.settings)) as store:
+            for _ in range(2):
+                store.write([Rows(rows_kind, 0, 1, rows)])
+            expected = {rows_kind.place(row): row for row in (rows_kind.document(topic, 0, row) for row in rows)}
+            assert len(expected) == len(rows)
+            assert dict(store.rows(rows_kind)) == expected
+            assert list(store.recent(rows_kind, "a", 0, 6)) == list(expected.values())
 
 
 @pytest.mark.parametrize("kind", [CassandraStore, ElasticsearchStore])
@@ -198,6 +230,33 @@ def test_cqlsh_shows_a_window_with_names_and_numbers(isolated):
     assert (row.series, row.fields.count, row.fields.mean, row.fields.closed_by) == (WINDOW.series, 5, 1.0, "data")
 
 
+def test_incidents_are_found_as_the_page_says(isolated, elasticsearch):
+    settings, now = isolated.settings, int(time.time() * 1000)
+    page = (ROOT / "docs/incidents.md").read_text()
+    in_cql = re.search(r"    (SELECT .*?;)", page, re.DOTALL)[1].replace("oda.", f"{settings.cassandra.keyspace}.")
+    opened = incident("pump-7", 1732300002123)
+    resolved = msgspec.structs.replace(opened, number=1, change="resolved")
+    with closing(migrated(CassandraStore, settings)) as store, cql(settings) as session:
+        store.write([Rows(INCIDENTS, 0, 1, [resolved, opened])])
+        rows = list(session.execute(in_cql))
+    assert [(row.number, row.fields_change) for row in rows] == [(0, "opened"), (1, "resolved")]
+
+    in_json = re.findall(r"    GET oda-incidents-\*/_search\n((?:    .*\n)+)", page)
+    newest, of_each = (json.loads(question) for question in in_json)
+    opened = incident("pump-7", now - 5000, "critical")
+    resolved = msgspec.structs.replace(opened, number=1, change="resolved")
+    with closing(migrated(ElasticsearchStore, settings)) as store:
+        others = [incident("b", now - 9000, offset=8), incident("c", 5, offset=9)]
+        store.write([Rows(INCIDENTS, 0, 1, [opened, resolved, *others])])
+        assert len(list(store.rows(INCIDENTS))) == 4
+    index = f"{settings.elasticsearch.prefix}-incidents-*"
+    hits = elasticsearch.search(index=index, **newest)["hits"]["hits"]
+    assert [hit["_source"]["series"] for hit in hits] == ["pump-7"]
+    buckets = elasticsearch.search(index=index, **of_each)["aggregations"]["incidents"]["buckets"]
+    found = [bucket["newest"]["hits"]["hits"][0]["_source"] for bucket in buckets]
+    assert {(row["series"], row["change"]) for row in found} == {("pump-7", "resolved"), ("b", "opened")}
+
+
 def test_a_keyspace_of_before_buckets_is_refused_with_the_way_out(isolated):
     settings = isolated.settings
     former = (
@@ -212,6 +271,18 @@ def test_a_keyspace_of_before_buckets_is_refused_with_the_way_out(isolated):
     done = isolated.oda("verify", check=False)
     assert done.returncode == 2
     assert "docs/upgrades.md" in done.stderr
+
+
+def test_a_keyspace_whose_anomalies_do_not_name_their_detector_is_refused_with_the_way_out(isolated):
+    make_keyspace(
+        isolated.settings,
+        "CREATE TYPE {keyspace}.anomalies_fields (value double)",
+        "CREATE TABLE {keyspace}.anomalies (bucket int, slot int, series text, time timestamp, partition int,"
+        " offset bigint, fields frozen<{keyspace}.anomalies_fields>,"
+        " PRIMARY KEY ((bucket, slot), series, time, partition, offset))",
+    )
+    with pytest.raises(Refused, match=r"table anomalies has the key .* offset\), .*docs/upgrades\.md"):
+        migrated(CassandraStore, isolated.settings)
 
 
 def test_a_field_that_has_another_type_is_refused(isolated):

@@ -26,9 +26,9 @@ def show(
     title: str, found: Found, rules: Rules, left_out: int, differences: Differences | None, console: Console
 ) -> None:
     """Print all of it; of long tables the beginning."""
-    console.print(Text(f"{title}: {words.summary(found, left_out)}", "bold"))
+    console.print(Text(f"{title}: {words.summary(found, left_out)}", "bold"), soft_wrap=True)
     for hint in hints(found, rules):
-        console.print(Text(hint, "yellow"))
+        console.print(Text(hint, "yellow"), soft_wrap=True)
     if differences is None:
         _table("Incidents", words.incidents(found.incidents), console)
         _table("Anomalies", words.anomalies(found.anomalies), console)

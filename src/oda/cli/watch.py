@@ -93,10 +93,10 @@ def watch(
 ) -> None:
     """Prints windows as they close, anomalies, and each change of an incident; until Ctrl-C unless told when to stop.
 
-    Times are in UTC: of a window its start, of an anomaly the reading's, of an
-    incident that of its change. What is
-    not as it seems is told on stderr, once for a series: that it is never judged,
-    as its windows hold too few readings; that it is in several partitions.
+    Times are in UTC: of a window its start, of an anomaly the reading's, of a
+    change of an incident the one of the reading that brought it about. What is not
+    as it seems is told on stderr, once for a series: that it is never judged, as
+    its windows hold too few readings; that it is in several partitions.
 
     Examples:
 

@@ -129,8 +129,9 @@ def begin_anew(state: Judged, former: Rule, rule: Rule) -> list[Tracked]:
 
 def forget_incident(state: Judged, watch: Watch) -> None:
     """There is none, nor anything that may become one."""
-    state.watches[watch.name].tracked = None
-    if not remembers(watch):
+    kept = state.watches[watch.name]
+    kept.tracked = None
+    if kept.band is None and not remembers(watch):
         del state.watches[watch.name]
 
 

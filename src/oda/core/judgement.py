@@ -8,13 +8,14 @@ anomalies (`oda.core.incidents`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from oda.core.bands import Change, Detected, Table, columns_of, judge
+from oda.core.bands import Change, Detected, Now, Table, columns_of, judge
 from oda.core.batch import Batch, Ended, Readings, RuleMark
 from oda.core.incidents import Event, Tracked, advance, resolve
 from oda.core.judged import Judged, begin_anew, close, forget_incident, now, restored, watched
@@ -83,10 +84,10 @@ class Judgement(Machine[Judged]):
         newer = [change.now for change in changes]
         columns_of_changes = columns_of(newer)
         found += judge(readings, table.now, columns, changes, columns_of_changes, version)
+        read = self._read(readings)
+        found += scored(readings, read, partial(_window_at, table.now, changes), version)
         if changes:
             table.write([change.series for change in changes], newer, columns_of_changes)
-        read = self._read(readings)
-        found += scored(readings, read, version)
         for one in read:
             if one.rule.window is None:
                 found += each(readings, one, version)
@@ -225,6 +226,14 @@ class Judgement(Machine[Judged]):
             restored(state, rules.of(name))
         self._fill_table()
         self._followed = {name for name, state in self.series.items() if state.is_followed}
+
+
+def _window_at(before: Mapping[str, Now], changes: Sequence[Change], series: str, offset: int) -> ClosedWindow | None:
+    """The newest closed window of a series as of an offset; few ask."""
+    for change in reversed(changes):
+        if change.series == series and change.since <= offset:
+            return change.now.window
+    return before[series].window if series in before else None
 
 
 def _events(readings: Sequence[tuple[int, int]], found: Sequence[Anomaly], silent: Sequence[int]) -> list[Event]:

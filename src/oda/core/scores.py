@@ -5,7 +5,7 @@ In a series without windows each reading is a window of its own: a detector with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from oda.core.bands import Detected, anomaly, of_window, with_least
 from oda.core.batch import Readings
 from oda.core.detectors.contract import BandDetector, ScoreDetector
-from oda.core.judged import Judged, remembers, watched
+from oda.core.judged import Judged, watched
 from oda.core.kinds import Anomaly, ClosedWindow
 from oda.core.rules.rule import Rule, Watch
 
@@ -27,8 +27,17 @@ class Read(NamedTuple):
     at: NDArray[np.intp]
 
 
-def scored(readings: Readings, series: Sequence[Read], version: int) -> Iterator[Detected]:
-    """By detectors that score; those of equal parameters take all their series at once."""
+def scored(
+    readings: Readings, series: Sequence[Read], window_at: Callable[[str, int], ClosedWindow | None], version: int
+) -> Iterator[Detected]:
+    """By detectors that score; those of equal parameters take all their series at once.
+
+    Args:
+        readings: in the order of the log.
+        series: theirs.
+        window_at: the newest closed window of a series as of an offset.
+        version: of the rules.
+    """
     by_detector: dict[ScoreDetector[object, object], list[tuple[Read, Watch]]] = {}  # type: ignore[type-var]
     for one in series:
         for watch in one.rule.detectors:
@@ -56,7 +65,7 @@ def scored(readings: Readings, series: Sequence[Read], version: int) -> Iterator
                         time,
                         offset,
                         value,
-                        *of_window(one.state.window),
+                        *of_window(window_at(one.state.name, offset)),
                         watch.name,
                         score,
                         expected,
@@ -72,7 +81,7 @@ def each(readings: Readings, one: Read, version: int) -> Iterator[Detected]:
     """Of a series without windows, by detectors with bands."""
     for watch in one.rule.detectors:
         detector = watch.detector
-        if not isinstance(detector, BandDetector) or not remembers(watch):
+        if not isinstance(detector, BandDetector):
             continue
         kept = watched(one.state, watch)
         for at in one.at.tolist():

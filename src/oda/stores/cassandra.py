@@ -51,12 +51,13 @@ _Partitions = defaultdict[tuple[str, int, int], list[BoundStatement]]
 class _Insert(NamedTuple):
     """A statement for rows of one kind.
 
-    `key` gives series, time and identity of a row; `fields` are those of the user type.
+    `key` gives series, time and identity of a row, `more` packs what that has behind the offset; `fields` are those of
+    the user type.
     """
 
     statement: PreparedStatement
     key: Callable[[Any], tuple[Any, ...]]
-    key_packs: tuple[Pack, ...]
+    more: tuple[Pack, ...]
     fields: tuple[str, ...]
     packs: tuple[Pack, ...]
 
@@ -116,12 +117,13 @@ class CassandraStore:
         table, insert = item.kind.name, self._inserts.get(item.kind.name) or self._prepare(item.kind)
         partition, timestamp = int_(item.partition), bigint(item.clock * 1000)
         for row in item.rows:
-            series, time, *identity = insert.key(row)
+            series, time, offset, *more = insert.key(row)
             bucket, slot = bucket_of(series, self._settings.buckets), slot_of(time)
             fields = user_type(insert.packs, (getattr(row, name, None) for name in insert.fields))
-            place = (int_(bucket), int_(slot), series.encode(), bigint(time), partition)
-            packed = (pack(value) for pack, value in zip(insert.key_packs, identity, strict=True))
-            cells = [*place, *packed, fields, timestamp]
+            place = [int_(bucket), int_(slot), series.encode(), bigint(time), partition, bigint(offset)]
+            if more:  # of windows, which are most rows, there is no more
+                place += [pack(value) for pack, value in zip(insert.more, more, strict=True)]
+            cells = [*place, fields, timestamp]
             partitions[table, bucket, slot].append(bound(insert.statement, cells))
 
     def _bind_readings(self, batch: Batch, partitions: _Partitions) -> None:
@@ -143,8 +145,8 @@ class CassandraStore:
         names = statement.column_metadata[-2].type.fieldnames
         packs = tuple(PACK[types[name]] if name in types else bytes for name in names)
         key = attrgetter("series", kind.time, *kind.identity)
-        key_packs = tuple(PACK[types[name]] for name in kind.identity)
-        insert = self._inserts[kind.name] = _Insert(statement, key, key_packs, names, packs)
+        more = tuple(PACK[types[name]] for name in kind.identity[1:])
+        insert = self._inserts[kind.name] = _Insert(statement, key, more, names, packs)
         return insert
 
     def _statement(self, table: str, columns: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from oda.core.rules.match import Rules
 from oda.shown import plain
 from oda.trial import words
 from oda.trial.chart import chart
-from oda.trial.compare import Compared, Differences
+from oda.trial.compare import Differences
 from oda.trial.hints import hints
 from oda.trial.run import Found
 from oda.trial.words import Grid

@@ -156,7 +156,8 @@ class Trial:
         self._closed.update(window.series for window in closed)
         if self._keep:
             self._found.windows += closed
-            self._found.readings.append(readings)
+            if readings.names:
+                self._found.readings.append(readings)
 
     def _batch(self, start: int, end: int, readings: Readings) -> Batch:
         """What lies before the part that is being taken will not be asked for again."""

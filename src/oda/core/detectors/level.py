@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import fsum, sqrt
 from typing import Annotated
 
 import msgspec
@@ -34,9 +34,10 @@ class Level(WindowDetector[LevelParameters, Means]):
     """Student's two-sample t test of the newest windows' means against those of the windows before.
 
     `t = (a - b) / (s * sqrt(1/n + 1/m))`, `s` the standard deviation pooled, with n + m - 2 degrees of freedom
-    (Student, "The probable error of a mean", 1908). After a finding the newest windows are all that is remembered, so a
-    step is one finding. The promised rate is that of each window's test, and holds for means that are independent and
-    around one level: of slow waves there are more.
+    (Student, "The probable error of a mean", 1908); what `a - b` is divided by is computed as `sqrt((squares before +
+    newest) / freedom * (1/n + 1/m))`. After a finding the newest windows are all that is remembered, so a step is one
+    finding. The promised rate is that of each window's test, and holds for means that are independent and around one
+    level: of slow waves there are more.
 
     >>> level, state = Level(LevelParameters(recent=3, min_before=4)), Means()
     >>> for at, mean in enumerate([1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 9.0, 8.0, 9.0, 8.0]):
@@ -62,7 +63,7 @@ class Level(WindowDetector[LevelParameters, Means]):
         freedom = len(before) + len(recent) - 2
         scale = sqrt((squares + more) / freedom * (1 / len(before) + 1 / len(recent)))
         allowed = limit(rules.sigmas, freedom) * scale
-        if abs(now - level) <= allowed:
+        if not abs(now - level) > allowed:  # nothing passes an infinite limit times 0, which is no number
             return None
         state.means = recent
         score = score_of((now - level) / scale, freedom) if scale else 100.0
@@ -70,6 +71,10 @@ class Level(WindowDetector[LevelParameters, Means]):
 
 
 def _moments(values: list[float]) -> tuple[float, float]:
-    """Their mean, and the sum of the squared distances from it."""
-    mean = sum(values) / len(values)
-    return mean, sum((value - mean) * (value - mean) for value in values)
+    """Their mean, and the sum of the squared distances from it; sums are exact, rounded once.
+
+    The mean is counted from the first value, so that the mean of equal values is that value: else rounding errors,
+    which are small and all alike, would be a change of level.
+    """
+    mean = values[0] + fsum(value - values[0] for value in values) / len(values)
+    return mean, fsum((value - mean) * (value - mean) for value in values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import fsum
 from typing import Annotated
 
 import msgspec
@@ -62,9 +63,10 @@ class Rate(WindowDetector[RateParameters, Counts]):
         if len(before) < rules.min_windows:
             return None
         n, mean = len(before), sum(before) / len(before)
-        variance = max(sum((count - mean) * (count - mean) for count in before) / n, rules.min_stddev**2 * (n - 1) / n)
+        least = rules.min_stddev * rules.min_stddev * (n - 1) / n
+        variance = max(fsum((count - mean) * (count - mean) for count in before) / n, least)
         band = prediction(n, mean, variance, rules.sigmas)
-        if abs(window.count - mean) <= band.above:
+        if not abs(window.count - mean) > band.above:  # an infinite limit times 0 is no number
             return None
         score = score_of((window.count - mean) / band.scale, band.freedom) if band.scale else 100.0
         return Finding(window.count, mean, mean - band.below, mean + band.above, score)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import fsum
 from statistics import median
 from typing import Annotated
 
@@ -79,10 +80,13 @@ def _alike(windows: list[tuple[int, float, float]], outlier: float) -> list[tupl
 
 
 def _pooled(windows: list[tuple[int, float, float]], sigmas: float) -> Band | None:
-    """The band of the readings of several windows together."""
+    """The band of the readings of several windows together.
+
+    Their mean is `sum(n * m) / N`, their variance `sum(n * (v + (m - mean)^2)) / N`; sums are exact, rounded once.
+    """
     total = sum(count for count, _, _ in windows)
     if total < 2:
         return None
-    mean = sum(count * mean for count, mean, _ in windows) / total
-    squares = sum(count * (variance + (its - mean) * (its - mean)) for count, its, variance in windows)
+    mean = fsum(count * mean for count, mean, _ in windows) / total
+    squares = fsum(count * (variance + (its - mean) * (its - mean)) for count, its, variance in windows)
     return prediction(total, mean, squares / total, sigmas)

@@ -63,7 +63,9 @@ class Seasonal(BandDetector[SeasonalParameters, Profile]):
     Each phase keeps the moments of its readings: count, mean and variance, merged window by window (Chan, Golub,
     LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979). At the first window of
     a phase in a new period the weight of what is known is multiplied by `1 - 1/memory`. What a window teaches is
-    clipped to the band, so that an unusual day does not become usual at once.
+    clipped to the band, so that an unusual day does not become usual at once. In the order of its operations, for `p`
+    the window's part of the weight and `d` the distance of its mean: `variance + p * (v - variance) + p * (1 - p) * d *
+    d`, then `mean + p * d`.
 
     A band is of the phase in which the newest window ended: a series should have windows in each phase, and none that
     is longer. The promised rate holds for readings that are independent and normal around the same mean in the same

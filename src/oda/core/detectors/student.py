@@ -44,7 +44,10 @@ class Student(BandDetector[StudentParameters, Nothing]):
 
 
 def prediction(count: float, mean: float, variance: float, sigmas: float) -> Band:
-    """The band of one more value of a sample of `count` values, 2 at least; `variance` is the population's, with n."""
+    """The band of one more value of a sample of `count` values, 2 at least; `variance` is the population's, with n.
+
+    Its scale is `sqrt(variance * (count + 1) / (count - 1))`, in this order; its freedom is `count - 1`, rounded down.
+    """
     freedom = int(count) - 1
     scale = sqrt(variance * (count + 1) / (count - 1))
     allowed = limit(sigmas, freedom) * scale

@@ -78,7 +78,7 @@ class Open(Part):
 
 
 class Rest(Part):
-    """After an anomaly none is reported for so many readings of the series, or for so long."""
+    """After an incident has begun none begins for so many readings of the series, or for so long."""
 
     readings: Positive | None = None
     time: LongerThanNone | None = None
