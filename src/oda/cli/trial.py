@@ -66,9 +66,8 @@ def try_(
 ) -> None:
     """Shows what would be found in the readings of a file: no servers, no set-up.
 
-    The same core runs over them as in the topology. Its clock is the largest
-    time so far; at the end, what is open is closed as by the clock. Readings
-    should be in the order in which they would come.
+    The same core runs over them as in the topology, in the order of the file. Its
+    clock is the largest time so far.
 
     Exit code 0: done, whatever was found. 1: some rows are no readings, or the
     rules are wrong.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -53,7 +54,7 @@ def _table(title: str, grid: Grid, console: Console) -> None:
     if not grid.rows:
         return
     more = f": the first {_SHOWN} of {len(grid.rows):,}" if len(grid.rows) > _SHOWN else ""
-    table = Table(title=Text(title + more), title_justify="left")
+    table = Table(title=Text(title + more), title_justify="left", box=SIMPLE)
     for column in grid.columns:
         table.add_column(column, justify="right" if column in words.NUMBERS else "left", overflow="fold")
     for row in grid.rows[:_SHOWN]:

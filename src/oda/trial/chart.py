@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oda.core.batch import Readings
-from oda.core.detectors.contract import WindowDetector
-from oda.core.kinds import Anomaly, ClosedWindow, Incident
-from oda.core.rules.rule import Rule
+from oda.core.detectors.contract import BandDetector, WindowDetector
+from oda.core.kinds import Anomaly, Incident
 from oda.shown import plain
-from oda.trial.traced import Trace, traces
+from oda.trial.traced import Series, Trace
 
 _PIXELS = 1500
 """Parts of the time, of each of which two readings are shown; more than a chart is wide, to have some when zoomed."""
@@ -26,29 +24,16 @@ Column = NDArray[np.float64]
 
 
 def chart(
-    name: str,
-    rule: Rule,
-    readings: Readings,
-    windows: Sequence[ClosedWindow],
-    anomalies: Sequence[Anomaly],
-    incidents: Sequence[Incident],
+    name: str, series: Series, found: Sequence[Trace], anomalies: Sequence[Anomaly], incidents: Sequence[Incident]
 ) -> dict[str, Any]:
-    """One series, as values for JSON.
-
-    Args:
-        name: of the series.
-        rule: its rule.
-        readings: all of it, in the order of the file.
-        windows: that closed.
-        anomalies: of the series.
-        incidents: of the series.
-    """
-    found = list(traces(rule, readings.offsets, readings.times, readings.values, windows))
+    """One series, as values for JSON, with its anomalies and incidents."""
+    rule, readings = series.rule, series.readings
     order = np.argsort(readings.times, kind="stable")
     times, values = readings.times[order], readings.values[order]
     found = [Trace(one.watch, one.low[order], one.high[order]) for one in found]
     at, starts = _points(times, values)
     of_windows = {watch.name for watch in rule.detectors if isinstance(watch.detector, WindowDetector)}
+    of_bands = {watch.name for watch in rule.detectors if isinstance(watch.detector, BandDetector)}
     size = rule.window.size_ms if rule.window else 0
     worst = sorted(anomalies, key=lambda one: one.score, reverse=True)[:_MOST_MARKS]
     all_or_not = "" if starts is None else ", of which each pixel's highest and lowest are drawn"
@@ -61,6 +46,7 @@ def chart(
         "bands": [
             {
                 "name": plain(one.watch),
+                "is_band": one.watch in of_bands,
                 "low": _numbers(_extreme(one.low, starts, np.fmin)),
                 "high": _numbers(_extreme(one.high, starts, np.fmax)),
             }

@@ -7,6 +7,7 @@ from oda.core.duration import written
 from oda.core.rules.match import Rules
 from oda.shown import plain
 from oda.trial.run import Counts, Found
+from oda.trial.words import rounded
 
 _READINGS = 30
 """In a window that is suggested."""
@@ -31,7 +32,7 @@ def _sparse(found: Found, rules: Rules) -> list[str]:
     size = next((length for length in _LENGTHS if length >= interval * _READINGS), _LENGTHS[-1])
     return [
         f"{len(names)} of {len(found.series)} series are hardly judged, as their windows hold one reading: "
-        f"{plain(names[0])} has one every {_rounded(interval)}, and windows of {written(window.size_ms)}. In a file "
+        f"{plain(names[0])} has one every {rounded(interval)}, and windows of {written(window.size_ms)}. In a file "
         f'for --rules, say: rules: [{{series: "*", window: {{size: {written(size)}}}, detectors: [{{use: student}}]}}]'
     ]
 
@@ -51,13 +52,3 @@ def _late(found: Found) -> list[str]:
         f"{late:,} of {readings:,} readings come when newer ones of their series have closed their windows: sort the "
         "file by time, or give the rule's window a `lateness`"
     ]
-
-
-def _rounded(ms: int) -> str:
-    """A length of time, roughly.
-
-    >>> _rounded(1_800_013), _rounded(350)
-    ('30m', '350ms')
-    """
-    unit = max((unit for unit in (1, 1000, 60_000, 3_600_000, 86_400_000) if ms >= 2 * unit), default=1)
-    return written(round(ms / unit) * unit)

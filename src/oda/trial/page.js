@@ -92,7 +92,7 @@ class Chart {
       made.append(key, document.createTextNode(text));
     };
     entry("value", "readings");
-    this.series.bands.forEach((band, number) => entry("band" + (number % 3), "no anomaly for " + band.name));
+    this.series.bands.forEach((band, number) => entry("band" + (number % 3), (band.is_band ? "no anomaly for " : "usual for ") + band.name));
     if (this.series.anomalies.length) entry("bad", "anomalies; a tick below: of a window");
     if (this.series.incidents.length) entry("incident", "incidents, shaded");
     return made;

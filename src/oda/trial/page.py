@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from oda.core.batch import Readings
+from oda.core.kinds import Anomaly, ClosedWindow, Incident
 from oda.core.rules.match import Rules
 from oda.shown import plain
 from oda.trial import words
 from oda.trial.chart import chart
-from oda.trial.compare import Differences
+from oda.trial.compare import Compared, Differences
 from oda.trial.hints import hints
 from oda.trial.run import Found
+from oda.trial.traced import Series, traces
 from oda.trial.words import Grid
+
+Row = TypeVar("Row", ClosedWindow, Anomaly, Incident)
+T = TypeVar("T")
 
 _CHARTS = 40
 """Series that are drawn."""
@@ -47,6 +52,7 @@ def page(
         differences: from what other rules found.
     """
     names = _drawn(found)
+    incidents, anomalies = _tables(found, differences)
     style, script = _file("page.css"), _file("page.js")
     return _filled(
         _file("page.html"),
@@ -55,7 +61,8 @@ def page(
         title=escape(f"oda try: {title}"),
         summary=escape(words.summary(found, left_out)),
         notes="".join(f'<p class="note">{escape(hint)}</p>\n' for hint in hints(found, rules)),
-        tables=_tables(found, differences),
+        incidents=incidents,
+        anomalies=anomalies,
         shown=_shown(names, found),
         details=_details(found, rules, left_out, reasons),
         data=_json(_data(found, rules, names)),
@@ -96,16 +103,25 @@ def _shown(names: Sequence[str], found: Found) -> str:
 
 def _data(found: Found, rules: Rules, names: Sequence[str]) -> dict[str, Any]:
     readings = _columns(found, names)
-    rows: dict[str, tuple[list[Any], list[Any], list[Any]]] = {name: ([], [], []) for name in names}
-    for number, kind in enumerate((found.windows, found.anomalies, found.incidents)):
-        for row in kind:  # type: ignore[attr-defined]  # each is a list of rows of a series
-            if row.series in rows:
-                rows[row.series][number].append(row)
+    windows, anomalies = _by_series(found.windows), _by_series(found.anomalies)
+    incidents = _by_series(found.incidents)
+    series = {name: Series(rules.of(name), readings[name], windows.get(name, [])) for name in names}
+    traced = traces(series)
     counts = [found.series[name] for name in names]
     return {
         "span": [min(one.first for one in counts), max(one.last for one in counts)],
-        "series": [chart(name, rules.of(name), readings[name], *rows[name]) for name in names],
+        "series": [
+            chart(name, one, traced[name], anomalies.get(name, []), incidents.get(name, []))
+            for name, one in series.items()
+        ],
     }
+
+
+def _by_series(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.series, []).append(row)
+    return found
 
 
 def _columns(found: Found, names: Sequence[str]) -> dict[str, Readings]:
@@ -114,23 +130,29 @@ def _columns(found: Found, names: Sequence[str]) -> dict[str, Readings]:
     for readings in found.readings:
         for name, at in zip(readings.names, readings.rows(), strict=True):
             if name in parts:
-                columns = (column[at] for column in readings[2:])
-                parts[name].append(Readings([name], np.zeros(len(at), np.int32), *columns))
+                _, _, offsets, times, values = readings
+                own = np.zeros(len(at), np.int32)
+                parts[name].append(Readings([name], own, offsets[at], times[at], values[at]))
     return {name: Readings.joined(some) for name, some in parts.items()}
 
 
-def _tables(found: Found, differences: Differences | None) -> str:
+def _tables(found: Found, differences: Differences | None) -> tuple[str, str]:
+    """Of incidents, and of anomalies."""
     if differences is None:
-        return _table("Incidents", words.incidents(found.incidents)) + _table(
-            "Anomalies", words.anomalies(found.anomalies)
+        return (
+            _table("Incidents", words.incidents(found.incidents)),
+            _table("Anomalies", words.anomalies(found.anomalies)),
         )
-    return "".join(
-        _table(f"{what} that are {which}, beside {len(compared.same):,} that are the same", grid(rows))
-        for what, compared, grid in (
-            ("Incidents", differences.incidents, words.incidents),
-            ("Anomalies", differences.anomalies, words.anomalies),
-        )
-        for which, rows in (("gained", compared.gained), ("lost", compared.lost))
+    return (
+        _compared("Incidents", differences.incidents, words.incidents),
+        _compared("Anomalies", differences.anomalies, words.anomalies),
+    )
+
+
+def _compared(what: str, compared: Compared[T], grid: Callable[[Iterable[T]], Grid]) -> str:
+    beside = f", beside {len(compared.same):,} that are the same"
+    return _table(f"{what} that are gained{beside}", grid(compared.gained)) + _table(
+        f"{what} that are lost", grid(compared.lost)
     )
 
 

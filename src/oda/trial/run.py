@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +41,10 @@ class Counts(NamedTuple):
     incidents: int
 
 
+_AFTER_ALL = 2**62
+"""A time by which every window is over, epoch ms."""
+
+
 @dataclass
 class Found:
     """What was found.
@@ -60,7 +65,7 @@ class Found:
 
 
 def run(parts: Iterable[Readings], settings: Settings, rules: Rules, keep: bool = False) -> Found:
-    """Run to the end of the readings; then what is still open is closed as by the clock.
+    """Run to the end of the readings; see `Trial.end` for what is open then.
 
     Args:
         parts: readings in the order of the file; their offsets do not matter.
@@ -105,11 +110,18 @@ class Trial:
         self._count(readings)
 
     def end(self) -> Found:
-        """There are no more readings: what is open is closed as by the clock, after whatever time that takes."""
+        """There are no more readings: windows that are still open are judged.
+
+        Those that are over by the clock it has closed. Of the others nobody knows how they would go on: they are closed
+        as by another reading, since the end of a file is no silence.
+        """
         if self._silence is not None:
             start = self._windows.position
-            self._ask(2**62)
+            self._ask(self._clock.now)
             self._judge(_NONE, start)
+            start = self._windows.position
+            self._ask(_AFTER_ALL)
+            self._judge(_NONE, start, is_end=True)
         found = self._found
         found.incidents = list(self._incidents.values())
         anomalies = Counter(anomaly.series for anomaly in found.anomalies)
@@ -127,7 +139,8 @@ class Trial:
         assert self._silence is not None
         codes, which = np.unique(readings.series[begin:end], return_inverse=True)
         names = [readings.names[code] for code in codes.tolist()]
-        part = Readings(names, which.astype(np.int32), *(column[begin:end] for column in readings[2:]))
+        _, _, offsets, times, values = readings
+        part = Readings(names, which.astype(np.int32), offsets[begin:end], times[begin:end], values[begin:end])
         last = np.empty(len(names), np.int64)
         last[which] = clock[begin:end]  # of equal indexes, the last assignment stays
         for name, heard in zip(names, last.tolist(), strict=True):
@@ -143,10 +156,12 @@ class Trial:
             mark = ClockMark(offset, offset, through)
             self._windows.apply(self._batch(offset, offset + 1, _NONE)._replace(marks=[mark]))
 
-    def _judge(self, readings: Readings, start: int) -> None:
+    def _judge(self, readings: Readings, start: int, is_end: bool = False) -> None:
         """Bring the judgement to where the windows are, and take what was found."""
         batch = self._batch(start, self._windows.position, readings)
-        closed = self._windows.outputs(batch)["closed"]
+        closed: list[ClosedWindow] = self._windows.outputs(batch)["closed"]
+        if is_end:
+            closed = [msgspec.structs.replace(window, closed_by="data") for window in closed]
         batch = batch._replace(closings=Closings(self._windows.forgotten, closed))
         self._judgement.apply(batch)
         outputs = self._judgement.outputs(batch)

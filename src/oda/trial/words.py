@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from oda.core.duration import written
 from oda.core.kinds import Anomaly, Incident
 from oda.core.rules.file import SEVERITIES
 from oda.shown import plain, time_text
 from oda.trial.run import Found
 
-NUMBERS = frozenset({"anomalies", "score", "value", "worst", "readings", "windows", "late", "ahead", "incidents"})
+NUMBERS = frozenset(
+    ["anomalies", "count", "score", "value", "worst", "readings", "windows", "late", "ahead", "incidents"]
+)
 """Columns that stand to the right."""
 
 
@@ -23,17 +26,7 @@ class Grid(NamedTuple):
 
 def incidents(found: Iterable[Incident]) -> Grid:
     """The worst first."""
-    columns = (
-        "series",
-        "first anomaly",
-        "last anomaly",
-        "severity",
-        "detector",
-        "anomalies",
-        "worst",
-        "expected",
-        "score",
-    )
+    columns = ("series", "since", "for", "severity", "detector", "count", "worst", "score")
     worst = sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.worst_score, one.count), reverse=True)
     return Grid(
         columns,
@@ -41,12 +34,11 @@ def incidents(found: Iterable[Incident]) -> Grid:
             (
                 plain(one.series),
                 when(one.time),
-                when(one.last_time),
-                one.severity + ("" if one.change == "resolved" else ", open"),
+                rounded(one.last_time - one.time) + ("" if one.change == "resolved" else ", open"),
+                one.severity,
                 plain(one.detector),
                 str(one.count),
                 number(one.worst_value),
-                _expected(one),
                 f"{one.worst_score:.4g}",
             )
             for one in worst
@@ -86,27 +78,25 @@ def summary(found: Found, left_out: int) -> str:
     """One sentence."""
     counts = found.series.values()
     late, ahead = sum(one.late for one in counts), sum(one.ahead for one in counts)
-    besides = [
-        f"{number:,} {what}"
-        for number, what in ((late, "late"), (ahead, "ahead of their time"), (left_out, "rows left out"))
-        if number
-    ]
+    rows = "row" if left_out == 1 else "rows"
+    besides = [(late, "late"), (ahead, "ahead of their time"), (left_out, f"{rows} left out")]
+    told = ", ".join(f"{count:,} {what}" for count, what in besides if count)
     return (
         f"{_many(sum(one.readings for one in counts), 'reading')} of {len(counts):,} series, "
         f"{when(min(one.first for one in counts))} to {when(max(one.last for one in counts))} (UTC)"
-        + (f"; {', '.join(besides)}" if besides else "")
+        + (f"; {told}" if told else "")
         + f": {_many(len(found.incidents), 'incident')}, "
         + ("1 anomaly" if len(found.anomalies) == 1 else f"{len(found.anomalies):,} anomalies")
     )
 
 
 def when(ms: int) -> str:
-    """A time without what is not needed of it.
+    """A time without zeros at its end.
 
-    >>> when(1732300000000), when(1732300000123)
-    ('2024-11-22 18:26:40', '2024-11-22 18:26:40.123')
+    >>> when(1732300000000), when(1732300000123), when(1732299960000)
+    ('2024-11-22 18:26:40', '2024-11-22 18:26:40.123', '2024-11-22 18:26')
     """
-    return time_text(ms).removesuffix(".000")
+    return time_text(ms).removesuffix(".000").removesuffix(":00")
 
 
 def number(value: float) -> str:
@@ -114,7 +104,17 @@ def number(value: float) -> str:
     return f"{value:.7g}"
 
 
-def _expected(row: Anomaly | Incident) -> str:
+def rounded(ms: int) -> str:
+    """A length of time, roughly.
+
+    >>> rounded(1_800_013), rounded(350), rounded(0)
+    ('30m', '350ms', '0s')
+    """
+    unit = max((unit for unit in (1, 1000, 60_000, 3_600_000, 86_400_000) if ms >= 2 * unit), default=1)
+    return written(round(ms / unit) * unit) if ms else "0s"
+
+
+def _expected(row: Anomaly) -> str:
     return f"{row.low:.5g} to {row.high:.5g}"
 
 
