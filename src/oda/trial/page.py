@@ -176,6 +176,6 @@ def _details(found: Found, rules: Rules, left_out: int, reasons: Sequence[str]) 
     parts = [_table("Series", words.series(found))]
     if left_out:
         parts.append(f"<h2>{left_out:,} rows left out</h2>\n<pre>{escape(chr(10).join(map(plain, reasons)))}</pre>\n")
-    text = rules.text or "The topology's options, for all series.\n"
+    text = rules.text if rules.entries else "The topology's options, for all series.\n"
     parts.append(f"<h2>Rules</h2>\n<pre>{escape(text)}</pre>\n")
     return "".join(parts)
