@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
-import sys
 import time
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 import typer
 
 from oda.cli.context import Context
+from oda.cli.csvfiles import BadRows, character
 from oda.collect import csvfile
 from oda.collect.check import Check
 from oda.collect.endpoint import serve
@@ -43,8 +43,6 @@ DAY_MS = 86_400_000
 
 SLOWEST, FASTEST = 0.001, 1_000_000
 """What --rate and --speed may be, besides 0."""
-
-SHOWN_BAD_ROWS = 10
 
 SPOOLS = Path(".oda/spool")
 """Where the spools are, unless --spool says otherwise: each source's is named after it."""
@@ -138,9 +136,9 @@ def csv_file(
     settings = context.settings()
     # What is shifted may be recorded at any time.
     check = Check(MAX_TIME if shift_to_now else settings.readings.max_ahead_ms, time_unit)
-    bad, late = _BadRows(file), Late(settings.window)
+    bad, late = BadRows(str(file)), Late(settings.window)
     with _opened(file) as lines:
-        rows = csvfile.read(lines, columns, lambda row: check.one(row, _now()), bad, _character(delimiter))
+        rows = csvfile.read(lines, columns, lambda row: check.one(row, _now()), bad, character(delimiter))
         replay = Replay(_now(), pace, shift_to_now, longest_pause * 1000, _cut)
         producer = _producer(ctx)
         try:
@@ -263,26 +261,6 @@ def _opened(file: Path) -> TextIO:
         raise UserError(f"{file}: {error.strerror}") from None
 
 
-class _BadRows:
-    """Reports the first rows that are no readings, then how many lines they were."""
-
-    def __init__(self, file: Path) -> None:
-        self.count = 0
-        self._file = file
-        self._lines = 0
-
-    def __call__(self, first: int, last: int, reason: str) -> None:
-        self.count += 1
-        self._lines += last - first + 1
-        if self.count <= SHOWN_BAD_ROWS:
-            lines = first if first == last else f"{first}-{last}"
-            print(f"{self._file}:{lines}: left out: {reason}", file=sys.stderr)
-
-    def summarise(self) -> None:
-        if self.count:
-            print(f"{self._file}: {self._lines} lines left out", file=sys.stderr)
-
-
 def _cut(reading: Reading, pause: float) -> None:
     time = datetime.fromtimestamp(reading.time / 1000, UTC)
     recorded = timedelta(seconds=round(pause / 1000))
@@ -292,13 +270,6 @@ def _cut(reading: Reading, pause: float) -> None:
 def _tell(late: Late) -> None:
     if late.count:
         say(str(late))
-
-
-def _character(delimiter: str) -> str:
-    character = delimiter.replace("\\t", "\t")
-    if len(character) != 1 or character in '"\r\n':
-        raise UserError(f"--delimiter must be one character that is no quote, or \\t, not {delimiter!r}")
-    return character
 
 
 def _producer(ctx: typer.Context) -> Producer:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from oda.cli import bench, chaos, collect, demo, plan, rules, servers, test, topics, verify, watch
+from oda.cli import bench, chaos, collect, demo, plan, rules, servers, test, topics, trial, verify, watch
 from oda.cli.context import Context
 from oda.errors import UserError
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+trial.register(app)
 servers.register(app)
 topics.register(app)
 app.add_typer(collect.app, name="collect")

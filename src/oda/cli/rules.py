@@ -60,7 +60,7 @@ def check(
     if schema_:
         print(json.dumps(schema(), indent=2))
     elif file is not None:
-        found = _from_file(file, _settings(ctx))
+        found = from_file(file, _settings(ctx))
         print(f"{file}: {len(found.entries)} rules, nothing is wrong")
     else:
         _check_applied(_settings(ctx))
@@ -100,7 +100,7 @@ def show(
         oda rules show --version 12 > rules.yaml
     """
     settings = _settings(ctx)
-    rules = _from_file(file, settings) if file else _applied(settings, version)
+    rules = from_file(file, settings) if file else _applied(settings, version)
     if not series:
         print(rules.text, end="")
     for name in series or ():
@@ -146,7 +146,7 @@ def apply(ctx: typer.Context, file: File) -> None:
     Example: [bold]oda rules apply rules.yaml[/bold]
     """
     settings = _settings(ctx)
-    done = topic.apply(settings.kafka, _from_file(file, settings).text)
+    done = topic.apply(settings.kafka, from_file(file, settings).text)
     places = ", ".join(f"{number} from offset {offset}" for number, offset in sorted(done.offsets.items()))
     print(f"version {done.version}{'' if done.is_new else ', which was there already'}; partition {places}")
 
@@ -203,10 +203,11 @@ def _applied(settings: Settings, version: int | None) -> Rules:
 
 def _either(name: str, settings: Settings) -> Rules:
     is_version = name.isdecimal() and not Path(name).exists()
-    return _applied(settings, int(name)) if is_version else _from_file(Path(name), settings)
+    return _applied(settings, int(name)) if is_version else from_file(Path(name), settings)
 
 
-def _from_file(file: Path, settings: Settings) -> Rules:
+def from_file(file: Path, settings: Settings) -> Rules:
+    """The rules of a file; ends the program with a line for each problem when they are none. Raises UserError."""
     try:
         text = file.read_text("utf-8")
     except OSError as error:

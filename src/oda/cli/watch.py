@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from math import inf
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from oda.core.kinds import Anomaly, ClosedWindow, Incident
 from oda.kafka.topics import create_topics
 from oda.results import AnyResult, Results
 from oda.settings import Settings
+from oda.shown import plain, time_text
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Watcher:
         self._hints = hints
 
     def line(self, result: AnyResult) -> Text:
-        row, name = result.row, _plain(result.row.series)
+        row, name = result.row, plain(result.row.series)
         if isinstance(row, ClosedWindow):
             self.counts.windows += 1
             self._hints.window(name, result.partition, row.start, row.count)
@@ -58,17 +58,17 @@ class Watcher:
 
 
 def _window(name: str, row: ClosedWindow) -> str:
-    return f"{_time(row.start)}  {name}  {row.count} readings  average {row.mean:.10g}  stddev {row.stddev:.4g}"
+    return f"{time_text(row.start)}  {name}  {row.count} readings  average {row.mean:.10g}  stddev {row.stddev:.4g}"
 
 
 def _anomaly(name: str, row: Anomaly) -> str:
-    return f"{_time(row.time)}  {name}  ANOMALY {_found(row.value, row.score, row)}"
+    return f"{time_text(row.time)}  {name}  ANOMALY {_found(row.value, row.score, row)}"
 
 
 def _incident(name: str, row: Incident) -> str:
     return (
-        f"{_time(row.changed)}  {name}  INCIDENT {row.change}{_CAUSES[row.cause]}, {_plain(row.severity)}: "
-        f"{row.count} anomalies since {_time(row.time)}, the worst {_found(row.worst_value, row.worst_score, row)}"
+        f"{time_text(row.changed)}  {name}  INCIDENT {row.change}{_CAUSES[row.cause]}, {plain(row.severity)}: "
+        f"{row.count} anomalies since {time_text(row.time)}, the worst {_found(row.worst_value, row.worst_score, row)}"
     )
 
 
@@ -78,7 +78,7 @@ _CAUSES = {"data": "", "clock": " by the clock", "rules": " by other rules"}
 def _found(value: float, score: float, row: Anomaly | Incident) -> str:
     """What was found, beside what was expected."""
     expected = f"{row.expected:.10g} ({row.low:.6g} to {row.high:.6g})"
-    return f"{value:.10g}, expected {expected}: score {score:.4g} by {_plain(row.detector)}"
+    return f"{value:.10g}, expected {expected}: score {score:.4g} by {plain(row.detector)}"
 
 
 def register(app: typer.Typer) -> None:
@@ -136,21 +136,3 @@ def follow(
         # A console that Ctrl-C interrupted as it wrote a line would write it again.
         Console(highlight=False, soft_wrap=True).print(watcher.counts.summary())
     return watcher.counts
-
-
-def _time(ms: int) -> str:
-    """Epoch ms as UTC.
-
-    >>> _time(1732300000123)
-    '2024-11-22 18:26:40.123'
-    """
-    return datetime.fromtimestamp(ms / 1000, UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")
-
-
-def _plain(name: str) -> str:
-    r"""A name that can't command the terminal.
-
-    >>> _plain("pump\x1b[2J")
-    'pump\\x1b[2J'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

@@ -33,11 +33,12 @@ _UTF_16_MARKS = ("\udcff\udcfe", "\udcfe\udcff")
 _DECIMAL = re.compile(r"-?\d+\.\d+", re.ASCII)
 
 
-class _Reader(Protocol):
-    """What `csv.reader` returns."""
+class Reader(Protocol):
+    """What `csv.reader` returns; `line_num` counts lines that were read."""
 
     line_num: int
 
+    def __iter__(self) -> Iterator[list[str]]: ...
     def __next__(self) -> list[str]: ...
 
 
@@ -82,58 +83,75 @@ def read(
     Reading(series='pump-7', time=1396310400000, value=20.5)
     3 3 'n/a' is not a number
     """
+    return _readings(*begin(lines, columns, accept, delimiter), bad)
+
+
+def begin(lines: Iterable[str], columns: Columns, accept: Accept, delimiter: str) -> tuple[Reader, Rows]:
+    """What reads the rows behind the header, and what turns them into readings; arguments and errors as of `read`."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         header = next(reader, [])
     except csv.Error as error:
         raise UserError(f"not a CSV file: line {reader.line_num}: {error}") from None
     _check_header(header, columns, delimiter)
-    return _readings(reader, _Rows(header, columns, accept, delimiter), bad)
+    return reader, Rows(header, columns, accept, delimiter)
 
 
-def _readings(reader: _Reader, rows: _Rows, bad: BadRow) -> Iterator[Reading]:
+def _readings(reader: Reader, rows: Rows, bad: BadRow) -> Iterator[Reading]:
     while True:
         first = reader.line_num + 1
         try:
             row = next(reader)
-            if reader.line_num > first:
-                rows.check_quotes(row)
             if row:
-                yield rows.reading(row)
+                yield rows.checked(row, first, reader.line_num)
         except StopIteration:
             return
         except csv.Error as error:
-            hint = ": is a quote opened, and not closed?" if reader.line_num > first else ""
-            bad(first, reader.line_num, f"{error}{hint}")
+            bad(first, reader.line_num, why_no_row(error, first, reader.line_num))
         except (ValueError, RejectedError) as error:
             bad(first, reader.line_num, shorten(str(error)))
 
 
-class _Rows:
-    """Turns rows into readings."""
+def why_no_row(error: csv.Error, first: int, last: int) -> str:
+    """What is wrong with lines that are no row."""
+    return f"{error}{': is a quote opened, and not closed?' if last > first else ''}"
+
+
+class Rows:
+    """Turns rows into readings.
+
+    Attributes:
+        length: how many fields a row has.
+        time, value, series: the indexes of the fields; series is None if all readings are of one.
+    """
 
     def __init__(self, header: list[str], columns: Columns, accept: Accept, delimiter: str) -> None:
-        self._length = len(header)
-        self._time, self._value, *series = (header.index(name) for name in columns.names)
-        self._column = series[0] if series else None
-        self._series = columns.series
+        self.length = len(header)
+        self.time, self.value, *series = (header.index(name) for name in columns.names)
+        self.series = series[0] if series else None
+        self._name = columns.series
         self._accept = accept
         self._delimiter = delimiter
 
-    def reading(self, row: list[str]) -> Reading:
-        """Raises ValueError or RejectedError when it is none."""
-        if len(row) != self._length:
-            raise ValueError(f"fields: {len(row)} instead of {self._length}")
-        series = self._series if self._column is None else row[self._column]
-        return self._accept(_message(series, _time(row[self._time]), _value(row[self._value])))
+    def checked(self, row: list[str], first: int, last: int) -> Reading:
+        """The reading of a row of these lines that is not blank. Raises ValueError or RejectedError if it is none."""
+        if last > first:
+            self._check_quotes(row)
+        return self._reading(row)
 
-    def check_quotes(self, row: list[str]) -> None:
+    def _reading(self, row: list[str]) -> Reading:
+        if len(row) != self.length:
+            raise ValueError(f"fields: {len(row)} instead of {self.length}")
+        series = self._name if self.series is None else row[self.series]
+        return self._accept(_message(series, _time(row[self.time]), _value(row[self.value])))
+
+    def _check_quotes(self, row: list[str]) -> None:
         """Raises ValueError when one of several lines that are one row would be a reading of its own."""
         for field in row:
             for line in list(StringIO(field, newline=""))[1:]:
                 try:
                     for swallowed in csv.reader([line], delimiter=self._delimiter):
-                        self.reading(swallowed)
+                        self._reading(swallowed)
                 except (csv.Error, ValueError, RejectedError):
                     continue
                 raise ValueError("readings in quotes: one is opened in the first line and not closed")

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from oda.core.bands import Detected, Now, of_window, with_least
+from oda.core.bands import Detected, Now, about, with_least
 from oda.core.detectors.contract import Band, BandDetector, Finding, Nothing
 from oda.core.incidents import Tracked
 from oda.core.kinds import Anomaly, ClosedWindow
@@ -152,7 +152,7 @@ def restored(state: Judged, rule: Rule) -> None:
 
 def _counts(finding: Finding, watch: Watch) -> bool:
     distance = finding.value - finding.expected
-    return not watch.passes(distance) and abs(distance) >= watch.least(finding.expected)
+    return watch.minds(distance) and abs(distance) >= watch.least(finding.expected)
 
 
 def _of_finding(finding: Finding, watch: Watch, window: ClosedWindow, version: int) -> Anomaly:
@@ -161,7 +161,7 @@ def _of_finding(finding: Finding, watch: Watch, window: ClosedWindow, version: i
         window.start,
         window.first_offset,
         float(finding.value),
-        *of_window(window),
+        *about(window),
         watch.name,
         float(finding.score),
         float(finding.expected),

@@ -47,6 +47,10 @@ class Watch:
     severity: Severity = "warning"
     incident: Policy | None = None
 
+    def minds(self, distance: float) -> bool:
+        """Whether a distance from what was expected, of this sign, matters."""
+        return not ((self.direction == "high" and distance < 0) or (self.direction == "low" and distance > 0))
+
     @cached_property
     def has_least(self) -> bool:
         """Whether some deviations do not matter."""
@@ -55,10 +59,6 @@ class Watch:
     def least(self, expected: float) -> float:
         """The least distance from what was expected that matters."""
         return max(self.least_absolute, self.least_relative * abs(expected))
-
-    def passes(self, distance: float) -> bool:
-        """Whether its direction lets everything pass on that side of what was expected."""
-        return (self.direction == "high" and distance < 0) or (self.direction == "low" and distance > 0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,166 @@
+"""`oda try FILE`: what would be found in the readings of a file; needs no servers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from oda.cli import tried
+from oda.cli.context import Context
+from oda.cli.csvfiles import BadRows, character
+from oda.cli.rules import from_file
+from oda.collect.intake import say
+from oda.collect.timeunit import TimeUnit
+from oda.core.batch import Readings
+from oda.core.rules.match import of_options
+from oda.errors import UserError
+from oda.settings import Settings
+from oda.shown import plain
+from oda.trial.compare import Differences, compare
+from oda.trial.guess import Given
+from oda.trial.page import page
+from oda.trial.run import Found, Trial
+from oda.trial.source import Source, opened
+
+_SERVERS = {
+    "oda.kafka.brokers": "127.0.0.1:9092",
+    "oda.cassandra.hosts": "127.0.0.1:9042",
+    "oda.elasticsearch.urls": "http://127.0.0.1:9200",
+}
+"""Which are not asked; settings have to name some."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("try")(try_)
+
+
+def try_(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(help="CSV with a header row, JSON lines, or Parquet; - is stdin.")],
+    rules: Annotated[Path | None, typer.Option(help="A file of rules.", show_default="the topology's options")] = None,
+    against: Annotated[Path | None, typer.Option(help="Other rules: what do they find that these do not?")] = None,
+    page_: Annotated[Path | None, typer.Option("--page", help="Write a page with charts: one HTML file.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
+    time_column: Annotated[str | None, typer.Option(help="Of the times.", show_default="guessed")] = None,
+    value_column: Annotated[str | None, typer.Option(help="Of the numbers.", show_default="guessed")] = None,
+    series: Annotated[str | None, typer.Option(help="The series' name.", show_default="the file's name")] = None,
+    series_column: Annotated[
+        str | None, typer.Option(help="The column that names each row's series.", show_default="guessed")
+    ] = None,
+    time_unit: Annotated[
+        TimeUnit | None, typer.Option(help="What a time that is a number counts.", show_default="guessed")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="What separates the fields: one character, or \\t.", show_default="guessed")
+    ] = None,
+) -> None:
+    """Shows what would be found in the readings of a file: no servers, no set-up.
+
+    The same core runs over them as in the topology, in the order of the file. Its
+    clock is the largest time so far.
+
+    Exit code 0: done, whatever was found. 1: some rows are no readings, or the
+    rules are wrong.
+
+    Examples:
+
+        oda try nyc_taxi.csv --page taxi.html
+
+        oda try pumps.csv --rules new.yaml --against rules.yaml
+
+        zcat pumps.csv.gz | oda try - --json | jq .incidents
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if series is not None and series_column is not None:
+        raise UserError("give either --series or --series-column")
+    settings = _settings(ctx.obj)
+    chosen = [
+        from_file(one, settings) if one else of_options(settings) for one in (rules, *([against] if against else []))
+    ]
+    path = None if file == "-" else Path(file)
+    name = series or (path.stem if path else "stdin")
+    given = Given(
+        name, time_column, value_column, series_column, series is None, delimiter and character(delimiter), time_unit
+    )
+    title = plain(path.name if path else "stdin")
+    bad = BadRows(title)
+    trials = [Trial(settings, one, keep=page_ is not None) for one in chosen]
+    with opened(path, given, bad) as source:
+        for note in source.notes:
+            say(f"{title}: {note}")
+        for readings in _progress(source, title):
+            for trial in trials:
+                trial.take(readings)
+    bad.summarise()
+    found, *others = [trial.end() for trial in trials]
+    if not found.series:
+        raise UserError(f"{title}: there is no reading in it")
+    differences = compare(found, others[0]) if others else None
+    if page_ is not None:
+        _write(page_, page(title, found, chosen[0], bad.count, bad.shown, differences))
+    if json_:
+        print(json.dumps(_document(found, bad, differences)))
+    else:
+        tried.show(title, found, chosen[0], bad.count, differences, Console())
+    if page_ is not None:
+        say(f"{page_} has the charts")
+    if bad.count:
+        raise typer.Exit(1)
+
+
+def _settings(context: Context) -> Settings:
+    """Those of the config.json that was named, or is there; else the defaults."""
+    if context.config == Path("config.json") and not context.config.exists():
+        return Settings.from_options(_SERVERS)
+    return context.settings()
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield progress
+
+
+def _progress(source: Source, title: str) -> Iterator[Readings]:
+    """The readings, while a bar shows how far they are; on a terminal only."""
+    if not sys.stderr.isatty():
+        yield from source.parts
+        return
+    with _bar() as progress:
+        task = progress.add_task(title, total=source.size)
+        for readings in source.parts:
+            yield readings
+            progress.update(task, completed=source.done())
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UserError(f"--page {path}: {error.strerror}") from None
+
+
+def _document(found: Found, bad: BadRows, differences: Differences | None) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "incidents": list(map(msgspec.structs.asdict, found.incidents)),
+        "anomalies": list(map(msgspec.structs.asdict, found.anomalies)),
+        "series": {name: counts._asdict() for name, counts in found.series.items()},
+        "left_out": {"rows": bad.count, "first": bad.shown},
+    }
+    if differences is not None:
+        document["against"] = {
+            kind: {which: list(map(msgspec.structs.asdict, rows)) for which, rows in compared._asdict().items()}
+            for kind, compared in differences._asdict().items()
+        }
+    return document

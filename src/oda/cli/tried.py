@@ -1,0 +1,62 @@
+"""What a trial found, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from oda.core.rules.match import Rules
+from oda.trial import words
+from oda.trial.compare import Compared, Differences
+from oda.trial.hints import hints
+from oda.trial.run import Found
+from oda.trial.words import Grid
+
+T = TypeVar("T")
+
+_SHOWN = 20
+"""Rows of a table."""
+
+
+def show(
+    title: str, found: Found, rules: Rules, left_out: int, differences: Differences | None, console: Console
+) -> None:
+    """Print all of it; of long tables the beginning."""
+    console.print(Text(f"{title}: {words.summary(found, left_out)}", "bold"), soft_wrap=True)
+    for hint in hints(found, rules):
+        console.print(Text(hint, "yellow"), soft_wrap=True)
+    if differences is None:
+        _table("Incidents", words.incidents(found.incidents), console)
+        _table("Anomalies", words.anomalies(found.anomalies), console)
+    else:
+        _compared("Incidents", differences.incidents, words.incidents, console)
+        _compared("Anomalies", differences.anomalies, words.anomalies, console)
+    _table("Series", words.series(found), console)
+
+
+def _compared(what: str, compared: Compared[T], grid: Callable[[Iterable[T]], Grid], console: Console) -> None:
+    console.print(
+        Text(
+            f"{what}: {len(compared.same):,} are the same, {len(compared.gained):,} are gained, "
+            f"{len(compared.lost):,} are lost"
+        )
+    )
+    _table(f"{what} that are gained", grid(compared.gained), console)
+    _table(f"{what} that are lost", grid(compared.lost), console)
+
+
+def _table(title: str, grid: Grid, console: Console) -> None:
+    if not grid.rows:
+        return
+    more = f": the first {_SHOWN} of {len(grid.rows):,}" if len(grid.rows) > _SHOWN else ""
+    table = Table(title=Text(title + more), title_justify="left", box=SIMPLE)
+    for column in grid.columns:
+        table.add_column(column, justify="right" if column in words.NUMBERS else "left", overflow="fold")
+    for row in grid.rows[:_SHOWN]:
+        table.add_row(*map(Text, row))
+    console.print(table)
