@@ -220,7 +220,7 @@ class Judgement(Machine[Judged]):
 
     # -- snapshots
 
-    def restored(self, besides: Mapping[str, Any]) -> None:  # noqa: ARG002 - it keeps nothing of the kind
+    def derive(self, besides: Mapping[str, Any]) -> None:  # noqa: ARG002 - it keeps nothing of the kind
         """States of the detectors' own types, what applies now, and which series are followed."""
         for name, state in self.series.items():
             restored(state, self.rules.of(name))

@@ -164,8 +164,8 @@ class Machine(ABC, Generic[State]):
         for name, ledger in self.ledgers.items():
             ledger.add(rows.get(name, []))
         self._forget(forgotten)
-        self.restored(besides)
+        self.derive(besides)
 
     @abstractmethod
-    def restored(self, besides: Mapping[str, Any]) -> None:
+    def derive(self, besides: Mapping[str, Any]) -> None:
         """Derive from the state of a snapshot, which has been taken over, what is not in it; `besides` as it was."""

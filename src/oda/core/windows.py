@@ -272,7 +272,7 @@ class PartitionWindows(Machine[Series]):
         """The newest time of the partition, and those that are held."""
         return {"newest": self._lead.newest, "held": self._lead.held}
 
-    def restored(self, besides: Mapping[str, Any]) -> None:
+    def derive(self, besides: Mapping[str, Any]) -> None:
         """Which series have open windows, and what is known of the partition's time."""
         self.open = {name for name, state in self.series.items() if state.open}
         self._lead.newest, self._lead.held = besides["newest"], dict(besides["held"])
