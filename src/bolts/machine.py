@@ -10,6 +10,7 @@ from oda.core import snapshot
 from oda.core.batch import Batch
 from oda.core.machine import Machine
 from oda.core.partition import Ack, Action, Emit, Fail, Load, Partition, Save, Skip
+from oda.errors import UserError
 from oda.settings import Settings
 from oda.stores.background import BackgroundWriter, FatalError
 from oda.stores.snapshots import SnapshotStore
@@ -99,7 +100,7 @@ class MachineBolt(Bolt, ABC, Generic[M]):
                     self.snapshots.save(number, *what)
                 else:
                     self.found[number] = snapshot.decode(self.snapshots.load(number), self.fresh(0))
-            except (snapshot.SnapshotError, FatalError) as error:
+            except (UserError, FatalError) as error:
                 # The writer ends the process, or asks again: until a snapshot that can be read is there, the
                 # bolt waits, and nothing is overwritten.
                 self._tell(f"partition {number}: {error}")

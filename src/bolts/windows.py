@@ -60,10 +60,9 @@ class WindowBolt(MachineBolt[PartitionWindows]):
     def put_out(self, emit: Emit) -> None:
         """Emit what closed along a batch."""
         handle, batch, outputs, forgotten = emit
-        closed = outputs["closed"]
-        if closed:
+        if closed := outputs["closed"]:
             self.emit([batch.partition, batch.clock, to_text(closed)], stream="windows", anchors=list(handle))
-        closings = Closings(forgotten, closed, outputs["ended"])
+        closings = Closings.of(forgotten, outputs)
         self.emit(
             [batch.partition, batch.epoch, batch.seq, closings.to_text()], stream="closings", anchors=list(handle)
         )

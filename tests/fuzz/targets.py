@@ -159,9 +159,9 @@ def log(data: bytes) -> None:
         batch = _through_storm(Batch(0, 1, 1, start, start + len(part), 0, NOW, readings, marks, rules))
         machine.apply(batch)
         machine = snapshot.decode([snapshot.encode(machine)], PartitionWindows(SETTINGS))
-        closed, ended = machine.outputs(batch).values()
-        windows += closed
-        judgement.apply(batch._replace(closings=Closings.from_text(Closings(0, closed, ended).to_text())))
+        outputs = machine.outputs(batch)
+        windows += outputs["closed"]
+        judgement.apply(batch._replace(closings=Closings.from_text(Closings.of(0, outputs).to_text())))
         judgement = snapshot.decode([snapshot.encode(judgement)], Judgement(SETTINGS))
         anomalies += judgement.outputs(batch)["anomalies"]
         rejected += [part[number].offset for number in bad]
@@ -254,7 +254,7 @@ def _works(found: Settings) -> None:
     readings = Readings.of([0, 1], [Reading("a", 0, 1.0), Reading("a", MAX_TIME, 2.0)])
     batch = Batch(0, 1, 1, 0, 2, 0, NOW, readings)
     machine.apply(batch)
-    Judgement(found).apply(batch._replace(closings=Closings(0, *machine.outputs(batch).values())))
+    Judgement(found).apply(batch._replace(closings=Closings.of(0, machine.outputs(batch))))
     last = batch._replace(start=2, end=3, readings=Readings.of([], []), marks=[ClockMark(2, 2, {"a": MAX_TIME})])
     machine.apply(last)
     rows = [*machine.outputs(batch)["closed"], *machine.outputs(last)["closed"]]

@@ -120,7 +120,7 @@ def test_any_cut(
         windows.apply(batch)
         outputs = windows.outputs(batch)
         closed += outputs["closed"]
-        judged.apply(batch._replace(closings=Closings.from_text(Closings(0, *outputs.values()).to_text())))
+        judged.apply(batch._replace(closings=Closings.from_text(Closings.of(0, outputs).to_text())))
         anomalies += judged.outputs(batch)["anomalies"]
         parts_of_windows.append(snapshot.encode_changes(windows))
         parts_of_judged.append(snapshot.encode_changes(judged))

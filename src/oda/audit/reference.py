@@ -87,10 +87,12 @@ class Reference:
         series.latest_offset = offset
 
         found: dict[str, list[Anomaly]] = {}
+        is_held = False
         if self._is_outlier(name, time, rule.lead_ms):
             series.ahead += 1
             if is_new:
                 series.newest = -1  # it says nothing
+            is_held = True
         elif rule.window is not None:
             found = self._to_windows(name, series, rule.window, offset, time, value)
 
@@ -102,8 +104,9 @@ class Reference:
             alone = ClosedWindow(name, time, time, 1, value, 0.0, offset, offset, offset, "data", 0)
             for watched in series.watched.values():
                 watched.learn(alone)
-        for watched in series.watched.values():
-            watched.follow(offset, time, found.get(watched.watch.name, []))
+        if not is_held:  # an incident is a matter of time
+            for watched in series.watched.values():
+                watched.follow(offset, time, found.get(watched.watch.name, []))
         self._collect(series)
 
     def read_clock(self, offset: int, record: ClockRecord) -> None:

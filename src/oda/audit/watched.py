@@ -39,7 +39,8 @@ class Watched:
         """A reading, against what the series' past allows."""
         if isinstance(self._twin, ScoreTwin):
             is_alarm, points, expected, low, high = self._twin.read(value)
-            if not is_alarm or self._is_wrong_way(value - expected):
+            distance = value - expected
+            if not is_alarm or self._is_wrong_way(distance) or abs(distance) < self._least(expected):
                 return None
         else:
             band = self._allowed()

@@ -6,7 +6,7 @@ hold no record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -113,15 +113,27 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, gc=False):
     series: str
 
 
-class Closings(NamedTuple):
-    """What the window bolt tells of a batch: windows that closed along it, and series that ended, as the log has it.
+class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A reading whose time is an outlier (see `oda.core.lead`)."""
 
-    Nothing of what lies before `since` is known to it any more.
+    offset: int
+
+
+class Closings(NamedTuple):
+    """What the window bolt tells of a batch: windows that closed along it, series that ended, readings that are held.
+
+    Each as the log has it. Nothing of what lies before `since` is known to it any more.
     """
 
     since: int = 0
     windows: Sequence[ClosedWindow] = ()
     ended: Sequence[Ended] = ()
+    held: Sequence[Held] = ()
+
+    @classmethod
+    def of(cls, since: int, outputs: Mapping[str, Sequence[Any]]) -> Closings:
+        """Of what the windows of a partition put out."""
+        return cls(since, outputs["closed"], outputs["ended"], outputs["held"])
 
     def to_text(self) -> str:
         """The payload of a Storm tuple."""

@@ -45,6 +45,7 @@ class Judgement(Machine[Judged]):
         self._incidents: Ledger[Incident] = Ledger("found_at")
         super().__init__(settings, position, {"anomalies": self._anomalies, "incidents": self._incidents})
         self._table = Table()
+        self._held: set[int] = set()  # offsets in a batch of readings of which nobody knows the time
         self._followed: set[str] = set()  # series with an incident, or with anomalies that may become one
 
     def advance(self, batch: Batch) -> None:
@@ -59,6 +60,7 @@ class Judgement(Machine[Judged]):
         readings = batch.readings.since(self.position)
         windows = [window for window in batch.closings.windows if window.closed_at >= self.position]
         ended = [end for end in batch.closings.ended if end.offset >= self.position]
+        self._held = {held.offset for held in batch.closings.held}
         # What such a record says holds behind what closes at it.
         marks: list[Ended | RuleMark] = sorted([*ended, *self.newer(batch)], key=attrgetter("offset"))
         for offset, at_once in groupby(marks, key=attrgetter("offset")):
@@ -133,10 +135,13 @@ class Judgement(Machine[Judged]):
     # -- what becomes of anomalies
 
     def _follow(self, readings: Readings, windows: Sequence[ClosedWindow], found: Sequence[Detected]) -> None:
-        """Advance the incidents of series that have anomalies now, or had some lately."""
+        """Advance the incidents of series that have anomalies now, or had some lately.
+
+        What is held takes no part: an incident is a matter of time.
+        """
         anomalies: dict[tuple[str, str], list[Anomaly]] = {}
         for watch, anomaly in found:
-            if watch.incident is not None:
+            if watch.incident is not None and anomaly.offset not in self._held:
                 self._followed.add(anomaly.series)
                 anomalies.setdefault((anomaly.series, watch.name), []).append(anomaly)
         codes = {name: code for code, name in enumerate(readings.names)}
@@ -149,7 +154,8 @@ class Judgement(Machine[Judged]):
         for name in active:
             rule, state = self.rules.of(name), self._state(name)
             at = rows[codes[name]] if name in codes else np.empty(0, np.intp)
-            events = list(zip(readings.offsets[at].tolist(), readings.times[at].tolist(), strict=True))
+            times = zip(readings.offsets[at].tolist(), readings.times[at].tolist(), strict=True)
+            events = [(offset, time) for offset, time in times if offset not in self._held]
             for watch in rule.detectors:
                 if watch.incident is not None:
                     mine = anomalies.get((name, watch.name), [])

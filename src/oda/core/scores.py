@@ -53,7 +53,7 @@ def scored(
             one, watch = watches[which[order[place]]]
             time, offset, value = _reading(readings, at[order[place]])
             score, expected, low, high = (column[place].item() for column in found[1:])
-            if watch.minds(value - expected):
+            if watch.minds(value - expected) and abs(value - expected) >= watch.least(expected):
                 name = one.state.name
                 of_window = about(window_at(name, offset))
                 found_here = watch.name, score, expected, low, high, offset, version

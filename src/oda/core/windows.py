@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oda.core.aggregate import Sums, fold
-from oda.core.batch import Batch, ClockMark, Ended, Readings, RuleMark
+from oda.core.batch import Batch, ClockMark, Ended, Held, Readings, RuleMark
 from oda.core.kinds import ClosedWindow
 from oda.core.lead import Lead
 from oda.core.ledger import Ledger
@@ -49,7 +49,7 @@ class Series(msgspec.Struct, array_like=True):
 
 
 class PartitionWindows(Machine[Series]):
-    """Open windows of one partition; its ledgers are those of `closed` windows and of series that `ended`.
+    """Open windows of one partition; its ledgers are those of `closed` windows, series that `ended`, readings `held`.
 
     Attributes:
         open: the series that have open windows.
@@ -62,12 +62,13 @@ class PartitionWindows(Machine[Series]):
 
     name = "windows"
     state = Series
-    ledger_rows: ClassVar = {"closed": ClosedWindow, "ended": Ended}
+    ledger_rows: ClassVar = {"closed": ClosedWindow, "ended": Ended, "held": Held}
 
     def __init__(self, settings: Settings, position: int = 0) -> None:
         self._closed: Ledger[ClosedWindow] = Ledger("closed_at")
         self._ended: Ledger[Ended] = Ledger("offset")
-        super().__init__(settings, position, {"closed": self._closed, "ended": self._ended})
+        self._held: Ledger[Held] = Ledger("offset")
+        super().__init__(settings, position, {"closed": self._closed, "ended": self._ended, "held": self._held})
         self.open: set[str] = set()
         self._lead = Lead()
 
@@ -114,6 +115,7 @@ class PartitionWindows(Machine[Series]):
         ahead: dict[str, list[int]] = {}
         for at in held:
             ahead.setdefault(readings.names[readings.series[at]], []).append(int(readings.offsets[at]))
+        self._held.add([Held(int(readings.offsets[at])) for at in held])
         if held or None in windows:
             to_windows = np.array([window is not None for window in windows])[readings.series]
             to_windows[held] = False

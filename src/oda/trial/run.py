@@ -159,10 +159,11 @@ class Trial:
     def _judge(self, readings: Readings, start: int, is_end: bool = False) -> None:
         """Bring the judgement to where the windows are, and take what was found."""
         batch = self._batch(start, self._windows.position, readings)
-        closed: list[ClosedWindow] = self._windows.outputs(batch)["closed"]
+        of_windows = self._windows.outputs(batch)
+        closed: list[ClosedWindow] = of_windows["closed"]
         if is_end:
             closed = [msgspec.structs.replace(window, closed_by="data") for window in closed]
-        batch = batch._replace(closings=Closings(self._windows.forgotten, closed))
+        batch = batch._replace(closings=Closings.of(self._windows.forgotten, of_windows | {"closed": closed}))
         self._judgement.apply(batch)
         outputs = self._judgement.outputs(batch)
         self._found.anomalies += outputs["anomalies"]

@@ -31,7 +31,6 @@ _OWN = {
 """Of ODA: modules and classes by name."""
 
 
-@cache
 def installed() -> dict[str, EntryPoint]:
     """The entry points of all detectors, by the detectors' names, sorted."""
     own = [EntryPoint(name, value, GROUP) for name, value in _OWN.items()]
