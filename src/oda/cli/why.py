@@ -127,17 +127,22 @@ def _archived(
     store: CassandraStore, one: Located[Anomaly], rules: Rules, marks: list[RuleMark], settings: Settings
 ) -> Archived:
     row, is_all = one.row, needs_all(one.row, rules)
-    until = row.time + 1
-    since = max(0, row.time - settings.cassandra.ttl_days * _DAY_MS) if is_all else row.window_start
+    if is_all:
+        since = max(0, row.time - settings.cassandra.ttl_days * _DAY_MS)
+        # What came before it may be of later times.
+        until = row.time + settings.readings.max_ahead_ms + 1
+        of_windows = since, until
+    else:
+        since, until = min(row.time, row.window_start), row.time + 1
+        of_windows = row.window_start, row.window_start + 1
     windows = [
-        found.row
-        for found in _located(store, WINDOWS, row.series, since, until if is_all else since + 1)
-        if found.partition == one.partition
+        found.row for found in _located(store, WINDOWS, row.series, *of_windows) if found.partition == one.partition
     ]
-    if is_all:  # the window that is judged, and readings that closed it, lie behind its start
-        until = max([until, *(window.end for window in windows)])
+    until = max([until, *(window.end for window in windows)])
     readings = sorted(store.archived(row.series, one.partition, since, until))
-    found = Readings.of([at for at, _, _ in readings], [Reading(row.series, *rest) for _, *rest in readings])
+    found = Readings.of(
+        [at for at, _, _ in readings], [Reading(row.series, time, value) for _, time, value in readings]
+    )
     return Archived(found.before(row.found_at + 1), windows, marks if is_all else ())
 
 
