@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from made import settings
+from oda.cli import why as cli
+from oda.cli.main import app
 from oda.core.batch import Batch, Closings, Readings, RuleMark
 from oda.core.judgement import Judgement
-from oda.core.kinds import Anomaly, ClosedWindow
+from oda.core.kinds import ANOMALIES, WINDOWS, Anomaly, ClosedWindow, Document, Kind
 from oda.core.reading import Reading
 from oda.core.rules.match import Rules, of_options
 from oda.core.rules.parse import parse
 from oda.core.windows import PartitionWindows
+from oda.errors import UserError
+from oda.shown import time_text
 from oda.why import Archived, explain, needs_all
 
 BEGIN = 1_700_000_000_000
@@ -97,3 +103,70 @@ def test_without_its_readings_or_its_window_there_is_nothing_to_recompute() -> N
     ]
     found = explain(anomaly, Archived(archived.readings, [], archived.marks), rules, settings())
     assert found.differs[0] == f"the window that starts at {anomaly.window_start} is not in the store"
+
+
+class Store:
+    """Stands for Cassandra; the anomalies are of partition 3, and other windows of partition 2."""
+
+    def __init__(self, anomalies: list[Anomaly], archived: Archived) -> None:
+        self._rows = {ANOMALIES: anomalies, WINDOWS: archived.windows}
+        self._readings = archived.readings
+
+    def recent(self, kind: Kind, series: str, since: int, until: int) -> Iterator[Document]:
+        for row in self._rows[kind]:
+            if row.series == series and since <= getattr(row, kind.time) < until:
+                yield kind.document("readings", 3, row)
+                if kind is WINDOWS:
+                    yield kind.document("readings", 2, msgspec.structs.replace(row, mean=0.0))
+
+    def archived(self, series: str, partition: int, since: int, until: int) -> Iterator[tuple[int, int, float]]:
+        assert partition == 3
+        rows = zip(*(column.tolist() for column in self._readings[2:]), strict=True)
+        return (row for row in rows if series == "a" and since <= row[1] < until)
+
+    def close(self) -> None:
+        pass
+
+
+class Topic:
+    """Stands for the topic of rules."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+
+    def read(self, version: int) -> str:
+        return {self._rules.version: self._rules.text}[version]
+
+    def marks(self) -> dict[int, dict[int, int]]:
+        return {self._rules.version: {3: 0}}
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("detector", [None, "{use: student, sigmas: 3}", "{use: robust, sigmas: 3}", "{use: d1}"])
+def test_the_command_shows_the_anomaly_its_readings_and_that_both_are_equal(monkeypatch, detector: str | None) -> None:
+    rules = rules_of(detector) if detector else of_options(settings())
+    anomalies, archived = found_in(rules)
+    monkeypatch.setattr(cli, "CassandraStore", lambda _: Store(anomalies, archived))
+    monkeypatch.setattr(cli, "RulesTopic", lambda _: Topic(rules))
+    for anomaly in (anomalies[0], anomalies[-1]):
+        result = CliRunner().invoke(app, ["why", "a", time_text(anomaly.time)])
+        assert result.exit_code == 0, result.output
+        assert f"{anomaly.value!r}, expected {anomaly.expected!r}" in result.stdout
+        assert "equal to the last bit" in result.stdout
+    changed = [msgspec.structs.replace(one, mean=one.mean + 1e-9) for one in anomalies]
+    monkeypatch.setattr(cli, "CassandraStore", lambda _: Store(changed, archived))
+    result = CliRunner().invoke(app, ["why", "a", str(anomaly.time), "--offset", str(anomaly.offset)])
+    assert result.exit_code == 1
+    assert f"anomaly: mean is {anomaly.mean + 1e-9!r} in the store" in result.stdout
+
+
+def test_of_no_anomaly_the_nearest_are_named(monkeypatch) -> None:
+    anomalies, archived = found_in(of_options(settings()))
+    monkeypatch.setattr(cli, "CassandraStore", lambda _: Store(anomalies, archived))
+    result = CliRunner().invoke(app, ["why", "a", str(anomalies[0].time + 1)])
+    assert isinstance(result.exception, UserError)
+    assert f"the nearest are at {time_text(anomalies[0].time)} (offset {anomalies[0].offset})" in str(result.exception)
+    result = CliRunner().invoke(app, ["why", "a", "yesterday"])
+    assert "TIME: 'yesterday' is not a time" in str(result.exception)
