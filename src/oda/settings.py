@@ -154,7 +154,7 @@ class Elasticsearch(Section):
 
 
 class Window(Section):
-    """What a window is and when it closes."""
+    """What a window is and when it closes, where rules say nothing else."""
 
     size_ms: Annotated[Duration, Field(gt=0)] = 2_000
     lateness_ms: Duration = 0
@@ -168,7 +168,7 @@ class Window(Section):
 
 
 class Judge(Section):
-    """When a reading is an anomaly."""
+    """When a reading is an anomaly, where rules name no detectors."""
 
     sigmas: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 4.0
     min_count: Positive = 2
@@ -198,7 +198,7 @@ class Ingestion(Section):
 
 
 class Snapshots(Section):
-    """How often the windows' state is made durable."""
+    """How often the states of windows and judgement are made durable."""
 
     interval_ms: Positive = 1_000
 

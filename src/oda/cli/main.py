@@ -14,7 +14,7 @@ from oda.errors import UserError
 
 app = typer.Typer(
     name="oda",
-    help="Online Data Analytics: windows and 4-sigma anomalies over live series, on Kafka and Storm.",
+    help="Online Data Analytics: anomalies and incidents in live series, on Kafka and Storm.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -34,10 +34,10 @@ def verify(
     """Compare what the stores hold with what one pass over the log gives.
 
     Reads the topic of readings from its beginning up to the committed offsets,
-    computes windows and anomalies anew, and looks for each in Cassandra,
-    Elasticsearch and Kafka, exact to the last bit; also for each reading in the
-    archive and for each rejected message. Works on a live system: what lies
-    beyond the committed offsets is left out.
+    computes windows, anomalies and incidents anew, by the rules that the log
+    names, and looks for each in Cassandra, Elasticsearch and Kafka, exact to the
+    last bit; also for each reading in the archive and for each rejected message.
+    Works on a live system: what lies beyond the committed offsets is left out.
 
     Exit code 0: everything is there, once and right.
     1: something is wrong, or was not done within --wait.

@@ -43,7 +43,7 @@ class Change(NamedTuple):
 class Table:
     """What applies to each series now.
 
-    Its columns have a place for each series, of which 0 is nobody's, and allows anything.
+    Its columns have a place for each series; place 0 is no series', and allows anything.
     """
 
     def __init__(self) -> None:
@@ -202,8 +202,8 @@ def about(window: ClosedWindow | None) -> tuple[float, float, int, int]:
 
 
 def with_least(band: Band | None, watch: Watch) -> Band | None:
-    """A band that lets pass what does not matter."""
+    """A band that lets pass deviations that do not matter to a watch."""
     if band is None or not watch.has_least:
         return band
-    least = max(watch.least_absolute, watch.least_relative * abs(band.expected))
+    least = watch.least(band.expected)
     return band._replace(below=max(band.below, least), above=max(band.above, least))

@@ -45,7 +45,7 @@ _NOTHING = Nothing()
 
 @cache
 def number_of(watch: Watch) -> int:
-    """What tells a detector with its parameters."""
+    """What tells a detector and its parameters from others."""
     return zlib.crc32(repr(watch.detector).encode())
 
 
@@ -64,7 +64,7 @@ def watched(state: Judged, watch: Watch) -> Watched:
 
 
 def now(state: Judged, rule: Rule) -> Now:
-    """What applies to all that follows, by the state: without windows nothing does, as each reading changes it."""
+    """What applies to the readings that follow, by the state. Without windows nothing does: each reading changes it."""
     if rule.window is None:
         return Now(rule, None, [None] * len(rule.detectors))
     bands: list[Band | None] = []
@@ -138,7 +138,10 @@ def forget_incident(state: Judged, watch: Watch) -> None:
 
 
 def restored(state: Judged, rule: Rule) -> None:
-    """Out of a snapshot: states of the detectors' own types. What an option has changed since begins anew."""
+    """After a snapshot was decoded: give what was learned its detector's type.
+
+    A detector that the topology's options say is another by now begins anew.
+    """
     for watch in rule.detectors:
         found = state.watches.get(watch.name)
         if found is not None and found.detector == number_of(watch):
@@ -149,8 +152,7 @@ def restored(state: Judged, rule: Rule) -> None:
 
 def _counts(finding: Finding, watch: Watch) -> bool:
     distance = finding.value - finding.expected
-    least = max(watch.least_absolute, watch.least_relative * abs(finding.expected))
-    return watch.minds(distance) and abs(distance) >= least
+    return watch.minds(distance) and abs(distance) >= watch.least(finding.expected)
 
 
 def _of_finding(finding: Finding, watch: Watch, window: ClosedWindow, version: int) -> Anomaly:

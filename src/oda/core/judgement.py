@@ -22,7 +22,6 @@ from oda.core.judged import Judged, begin_anew, close, forget_incident, now, res
 from oda.core.kinds import Anomaly, ClosedWindow, Incident
 from oda.core.ledger import Ledger
 from oda.core.machine import Machine, OvertakenError
-from oda.core.rules.match import Rules
 from oda.core.rules.rule import Rule, Watch
 from oda.core.scores import Read, each, scored
 from oda.settings import Settings
@@ -127,14 +126,14 @@ class Judgement(Machine[Judged]):
         return found
 
     def _fill_table(self) -> None:
-        """By the states."""
+        """Write what applies to each series by its state."""
         found = [now(state, self.rules.of(name)) for name, state in self.series.items()]
         self._table.write(list(self.series), found, columns_of(found))
 
     # -- what becomes of anomalies
 
     def _follow(self, readings: Readings, windows: Sequence[ClosedWindow], found: Sequence[Detected]) -> None:
-        """Take incidents on, of series that have anomalies now, or had some lately."""
+        """Advance the incidents of series that have anomalies now, or had some lately."""
         anomalies: dict[tuple[str, str], list[Anomaly]] = {}
         for watch, anomaly in found:
             if watch.incident is not None:
@@ -168,6 +167,16 @@ class Judgement(Machine[Judged]):
         found: Sequence[Anomaly],
         silent: Sequence[int],
     ) -> None:
+        """Advance those of one series and watch.
+
+        Args:
+            state: of the series.
+            rule: its.
+            watch: one of the rule, with a policy.
+            readings: of the series, by offset and time (epoch ms), in the order of the log.
+            found: anomalies, by the watch.
+            silent: offsets of clock records that closed windows of the series.
+        """
         kept = watched(state, watch) if found else state.watches.get(watch.name)
         if kept is None or not (found or kept.tracked):
             return
@@ -205,25 +214,16 @@ class Judgement(Machine[Judged]):
         self._followed = {name for name in self._followed if self.series[name].is_followed}
 
     def _resolve(self, followed: Iterable[Tracked], offset: int, cause: Literal["clock", "rules"]) -> None:
-        """Incidents that are followed no more end."""
+        """End what is open of what is followed no more."""
         for tracked in followed:
             self._incidents.add(resolve(tracked, offset, cause, self.rules.version))
 
     # -- snapshots
 
-    def restore(
-        self,
-        position: int,
-        forgotten: int,
-        rules: Rules,
-        besides: Mapping[str, Any],
-        series: Iterable[Judged],
-        rows: Mapping[str, list[Any]],
-    ) -> None:
-        """Take over the state of a snapshot."""
-        super().restore(position, forgotten, rules, besides, series, rows)
+    def derive(self, besides: Mapping[str, Any]) -> None:  # noqa: ARG002 - it keeps nothing of the kind
+        """States of the detectors' own types, what applies now, and which series are followed."""
         for name, state in self.series.items():
-            restored(state, rules.of(name))
+            restored(state, self.rules.of(name))
         self._fill_table()
         self._followed = {name for name, state in self.series.items() if state.is_followed}
 

@@ -43,11 +43,12 @@ Bytes = Annotated[bytes | None, Meaning.BYTES]
 
 
 class ClosedWindow(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One closed window of one series. Also the series' baseline while it is the newest.
+    """One closed window of one series: what its detectors learn from, or judge.
 
     `stddev` is the population's. `closed_at` is the offset of the record that closed it: a reading, a clock record, or
-    one that brought other rules for the series. `late` counts the late readings of the series before `closed_at`, since
-    the log began; `ahead` those held as outliers of time. `rules` is the version of the rules that it was made by.
+    one that brought other windows for the series. `late` counts the late readings of the series before `closed_at`,
+    since it began, or began anew; `ahead` those held as outliers of time. `rules` is the version of the rules that made
+    it.
     """
 
     series: Name

@@ -50,7 +50,7 @@ class Machine(ABC, Generic[State]):
         state: the type of what is kept of one series; it has the series' `name`.
         rules: as the log has them at `position`.
         position: every record before this offset has been applied.
-        forgotten: what was put out before this offset has been acknowledged and is not known any more.
+        forgotten: what was put out before this offset has been committed and is not known any more.
         series: what is known of each, by name.
         changed: names that are, or were, in `series`, whose state is another than in the newest snapshot.
         ledgers: what was put out, by name.
@@ -157,7 +157,6 @@ class Machine(ABC, Generic[State]):
         rows: Mapping[str, list[Any]],
     ) -> None:
         """Take over the state of a snapshot."""
-        del besides  # for machines that have some
         self.rules = rules
         self._taken_version = rules.version
         self.position = self._taken = position
@@ -165,3 +164,8 @@ class Machine(ABC, Generic[State]):
         for name, ledger in self.ledgers.items():
             ledger.add(rows.get(name, []))
         self._forget(forgotten)
+        self.derive(besides)
+
+    @abstractmethod
+    def derive(self, besides: Mapping[str, Any]) -> None:
+        """Derive from the state of a snapshot, which has been taken over, what is not in it; `besides` as it was."""

@@ -3,12 +3,12 @@
 Semantics (docs/semantics.md): event-time tumbling windows, `n = time // size`; a series' watermark is its largest time
 minus the lateness; window n closes when the watermark reaches its end, or by a clock record when the series has been
 silent, or by a change of rules that cut others. Closing comes before judging: the record that closes a window is judged
-against it.
+against it. A reading that is too far ahead of its partition is held (see `oda.core.lead`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
@@ -22,7 +22,6 @@ from oda.core.kinds import ClosedWindow
 from oda.core.lead import Lead
 from oda.core.ledger import Ledger
 from oda.core.machine import Machine
-from oda.core.rules.match import Rules
 from oda.core.rules.rule import WindowRule
 from oda.settings import Settings
 
@@ -273,17 +272,8 @@ class PartitionWindows(Machine[Series]):
         """The newest time of the partition, and those that are held."""
         return {"newest": self._lead.newest, "held": self._lead.held}
 
-    def restore(
-        self,
-        position: int,
-        forgotten: int,
-        rules: Rules,
-        besides: Mapping[str, Any],
-        series: Iterable[Series],
-        rows: Mapping[str, list[Any]],
-    ) -> None:
-        """Take over the state of a snapshot."""
-        super().restore(position, forgotten, rules, besides, series, rows)
+    def derive(self, besides: Mapping[str, Any]) -> None:
+        """Which series have open windows, and what is known of the partition's time."""
         self.open = {name for name, state in self.series.items() if state.open}
         self._lead.newest, self._lead.held = besides["newest"], dict(besides["held"])
 

@@ -22,7 +22,7 @@ MOST_DETECTORS = 16
 """Of one rule: a series has the state of each."""
 
 MOST_RECENT = 1000
-"""Readings that an incident's beginning may look back to: a series keeps a bit for each."""
+"""Readings that an incident's beginning may look back to: a series keeps the anomalies among them."""
 
 Severity = Literal["info", "warning", "critical"]
 Direction = Literal["high", "low", "both"]
@@ -56,7 +56,7 @@ class Window(Part):
 
 
 class Least(Part):
-    """Deviations that do not matter, whatever the detector says of them."""
+    """Deviations that do not matter, whatever the detector says; those that score each reading do not ask."""
 
     absolute: NotNegative = Field(default=0.0, description="in the unit of the values")
     relative: NotNegative = Field(default=0.0, description="of what was expected: 0.02 is 2 %")
@@ -138,7 +138,7 @@ class Rule(Options):
     detectors: Annotated[list[Any], Field(min_length=1, max_length=MOST_DETECTORS)] | None = None
     lead: Duration | None = Field(
         default=None,
-        description="how far ahead of its partition's progress a reading may be; beyond it is an outlier of time",
+        description="how far ahead of its partition's newest time a reading may be; beyond it is an outlier of time",
     )
     labels: Annotated[dict[Label, Value], Field(max_length=32)] = {}
 

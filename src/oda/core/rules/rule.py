@@ -34,8 +34,8 @@ class Watch:
 
     Attributes:
         name: what it is called in results; no other of the same rule is called so.
-        least_absolute, least_relative: smaller deviations do not matter: in the values' unit, as a share of what was
-            expected.
+        least_absolute, least_relative: smaller deviations do not matter to detectors with bands or of windows: in the
+            values' unit, as a share of what was expected.
         incident: None if its anomalies make none.
     """
 
@@ -56,6 +56,10 @@ class Watch:
         """Whether some deviations do not matter."""
         return self.least_absolute > 0 or self.least_relative > 0
 
+    def least(self, expected: float) -> float:
+        """The least distance from what was expected that matters."""
+        return max(self.least_absolute, self.least_relative * abs(expected))
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -63,7 +67,7 @@ class Rule:
 
     Attributes:
         window: None if each reading is a window of its own.
-        lead_ms: how far ahead of its partition's progress a reading's time may be; None for no limit of its own.
+        lead_ms: how far ahead of its partition's newest time a reading's may be; None for any.
         labels: names with their values, sorted.
     """
 
@@ -84,7 +88,10 @@ class Rule:
 
     @cached_property
     def kinds(self) -> list[tuple[Watch, Any, bool, bool, bool]]:
-        """Each watch and its detector; whether that has no state, has bands, judges windows. For what is done often."""
+        """Each watch and its detector; whether that has no state, has bands, judges windows.
+
+        Each window that closes asks for it.
+        """
         return [
             (
                 watch,
