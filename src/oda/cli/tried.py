@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from rich.box import SIMPLE
@@ -31,32 +31,32 @@ def show(
     for hint in hints(found, rules):
         console.print(Text(hint, "yellow"), soft_wrap=True)
     if differences is None:
-        _table("Incidents", words.incidents(found.incidents), console)
-        _table("Anomalies", words.anomalies(found.anomalies), console)
+        _table("Incidents", words.incidents(found.incidents, _SHOWN), console)
+        _table("Anomalies", words.anomalies(found.anomalies, _SHOWN), console)
     else:
         _compared("Incidents", differences.incidents, words.incidents, console)
         _compared("Anomalies", differences.anomalies, words.anomalies, console)
-    _table("Series", words.series(found), console)
+    _table("Series", words.series(found, _SHOWN), console)
 
 
-def _compared(what: str, compared: Compared[T], grid: Callable[[Iterable[T]], Grid], console: Console) -> None:
+def _compared(what: str, compared: Compared[T], grid: Callable[[Sequence[T], int], Grid], console: Console) -> None:
     console.print(
         Text(
             f"{what}: {len(compared.same):,} are the same, {len(compared.gained):,} are gained, "
             f"{len(compared.lost):,} are lost"
         )
     )
-    _table(f"{what} that are gained", grid(compared.gained), console)
-    _table(f"{what} that are lost", grid(compared.lost), console)
+    _table(f"{what} that are gained", grid(compared.gained, _SHOWN), console)
+    _table(f"{what} that are lost", grid(compared.lost, _SHOWN), console)
 
 
 def _table(title: str, grid: Grid, console: Console) -> None:
     if not grid.rows:
         return
-    more = f": the first {_SHOWN} of {len(grid.rows):,}" if len(grid.rows) > _SHOWN else ""
+    more = f": the first {_SHOWN} of {grid.total:,}" if grid.total > _SHOWN else ""
     table = Table(title=Text(title + more), title_justify="left", box=SIMPLE)
     for column in grid.columns:
         table.add_column(column, justify="right" if column in words.NUMBERS else "left", overflow="fold")
-    for row in grid.rows[:_SHOWN]:
+    for row in grid.rows:
         table.add_row(*map(Text, row))
     console.print(table)
