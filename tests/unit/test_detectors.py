@@ -12,12 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oda.core.baselines import Baselines, judge
 from scipy.special import stdtr
 
 from oda.bench.noise import NOISE, measure
 from oda.core import detectors
-from oda.core.batch import Readings
 from oda.core.detectors.contract import BandDetector, WindowDetector
 from oda.core.detectors.tail import limit, of_variance, score_of, tail
 from oda.core.kinds import ClosedWindow

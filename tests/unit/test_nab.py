@@ -105,6 +105,19 @@ def test_the_default_detector_is_above_70(files):
     }
 
 
+def test_nabs_own_repository_is_read_too(tmp_path):
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/combined_windows.json").write_text(
+        '{"a/b.csv": [["2014-04-01 00:05:00.000000", "2014-04-01 00:10:00.000000"]]}'
+    )
+    (tmp_path / "data/a").mkdir(parents=True)
+    rows = "".join(f"2014-04-01 00:{5 * at:02}:00,{at}.5\n" for at in range(4))
+    (tmp_path / "data/a/b.csv").write_text("timestamp,value\n" + rows)
+    (file,) = benchmark.read(tmp_path)
+    assert (file.name, file.values.tolist(), file.windows) == ("a/b.csv", [0.5, 1.5, 2.5, 3.5], [(1, 2)])
+    assert np.diff(file.times).tolist() == [300_000] * 3
+
+
 def test_files_that_are_not_there_are_named(tmp_path):
     with pytest.raises(UserError, match=r"has none of windows\.json.*--data"):
         benchmark.read(tmp_path)

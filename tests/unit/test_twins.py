@@ -26,9 +26,7 @@ def bits(said):
 
 
 def parameters(name, **fields):
-    """Some of a detector's parameters at random, the others as they are when nobody sets them."""
-    some = st.fixed_dictionaries({}, optional=fields)
-    return some.map(lambda chosen: load(name).Parameters(**chosen))
+    return st.fixed_dictionaries(fields).map(lambda chosen: load(name).Parameters(**chosen))
 
 
 def test_every_detector_of_oda_has_a_twin_of_its_kind():
@@ -63,8 +61,8 @@ def histories(draw):
     return windows
 
 
-def constant(value, number, count=3):
-    return [ClosedWindow("s", at, at + 1, count, value, 0.0, at, at, at, "data", 0) for at in range(number)]
+def constant(value, number, count=3, stddev=0.0):
+    return [ClosedWindow("s", at, at + 1, count, value, stddev, at, at, at, "data", 0) for at in range(number)]
 
 
 def agree(name, chosen, windows):
@@ -81,7 +79,7 @@ def agree(name, chosen, windows):
     return said
 
 
-LEAST = st.sampled_from([0.0, 1e-9, 0.5, 1e50, 1e200])
+LEAST = st.sampled_from([0.0, 1e-9, 1.0, 1e50, 1e200])
 
 
 @given(parameters("sigma/1", sigmas=SIGMAS, min_count=st.integers(1, 9), min_stddev=LEAST), histories())
@@ -102,6 +100,12 @@ def test_robust(chosen, windows):
     agree("robust/1", chosen, windows)
 
 
+@pytest.mark.parametrize("count", [2, 3, 5, 8, 20])
+def test_robust_at_its_limit(count):
+    chosen = load("robust/1").Parameters(outlier=1e-9)  # what is above the median is left out
+    assert agree("robust/1", chosen, constant(1.0, 12, count, stddev=1.0))[-1] is not None
+
+
 @given(
     parameters(
         "seasonal/1",
@@ -109,7 +113,7 @@ def test_robust(chosen, windows):
         period=st.sampled_from([1, 100, 86_400_000]),
         phases=st.integers(1, 60),
         min_periods=st.integers(1, 3),
-        memory=st.sampled_from([1.0, 2.5, 1e9]),
+        memory=st.sampled_from([1.0, 2.5, 10.0, 1e9]),
     ),
     histories(),
 )
@@ -155,11 +159,11 @@ def test_a_level_that_stays_is_no_change(value, number):
 # -- readings --------------------------------------------------------------------------------------
 
 ALARMS = {
-    "threshold": st.floats(0.05, 4.5),
+    "threshold": st.sampled_from([1e-9, 1.0]) | st.floats(0.05, 4.5),  # so low that every score is seen
     "warm_up": st.integers(0, 200),
     "rest": st.sampled_from([0, 1, 120]),
-    "fatigue": st.sampled_from([0.0, 0.1, 1e300]),
-    "recovery": st.sampled_from([1e-300, 1.0, 300.0]),
+    "fatigue": st.sampled_from([0.0, 0.1, 0.75, 1e300]),
+    "recovery": st.sampled_from([1e-300, 1.0, 2500.0]),
 }
 
 
@@ -215,15 +219,21 @@ def test_d5(chosen, log):
     agree_on_each("d5/1", chosen, *log)
 
 
-@pytest.mark.parametrize("name", ["d1/1", "d5/1"])
-def test_long_runs(name):
-    """So many readings that all blocks of the coarsest windows are taken, and the oldest ones forgotten."""
+def test_long_runs():
+    """So long that d5 has forgotten blocks; in parts of it the nearest neighbour is the oldest that it still knows."""
     random = np.random.default_rng(4)
-    regular = np.sin(np.arange(5000) / 9) + 0.1 * random.normal(size=5000)
-    regular[2500:2520] += 3
-    values = np.r_[regular, np.full(300, 0.1), random.normal(5, 1, 200)]
-    chosen = load(name).Parameters(rest=5, fatigue=0.1)
-    assert agree_on_each(name, chosen, np.zeros(len(values), np.intp), values, [5000]) > 10
+    repeated = [np.tile(random.normal(size=readings * (512 - blocks)), 2) for readings, blocks in ((2, 4), (4, 8))]
+    values = np.r_[*repeated, np.full(300, 0.1), random.normal(5, 1, 200)]
+    for name in ("d1/1", "d5/1"):
+        chosen = load(name).Parameters(threshold=1e-9, warm_up=0, rest=0, fatigue=0.0)
+        assert agree_on_each(name, chosen, np.zeros(len(values), np.intp), values, [5000]) > len(values) / 2
+
+
+@pytest.mark.parametrize("name", ["d1/1", "d5/1"])
+def test_what_never_varied(name):
+    values = np.r_[np.full(60, 0.1), np.random.default_rng(4).normal(size=60)]
+    chosen = load(name).Parameters(threshold=1e-9, warm_up=0, rest=0, fatigue=0.0)
+    assert agree_on_each(name, chosen, np.zeros(len(values), np.intp), values, []) == 60
 
 
 # -- scores ----------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from tenacity import retry, retry_if_exception_type, wait_fixed
 
 from oda.audit.sources import Log
 from oda.collect.producer import Producer
-from oda.core.clock import KEY
+from oda.core import clock, rulemark
 from oda.core.reading import Reading, encode
 from oda.errors import UserError
 from oda.settings import Settings, Window
@@ -98,7 +98,8 @@ class Quiet:
 
 
 def count_in_log(settings: Settings) -> int:
-    """How many messages the topic of readings holds, without the clock's."""
+    """How many messages the topic of readings holds, without the records of clock and rules."""
     with closing(Log(settings.kafka)) as log:
         ends = log.positions().ends
-        return sum(record.key != KEY for partition, end in ends.items() for record in log.records(partition, end))
+        records = (record for partition, end in ends.items() for record in log.records(partition, end))
+        return sum(record.key not in (clock.KEY, rulemark.KEY) for record in records)

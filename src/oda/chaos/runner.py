@@ -13,6 +13,7 @@ from random import Random
 from oda.chaos.faults import Fault, Kill, MorePartitions, Pause, Resubmit, SecondTopology, Slow
 from oda.chaos.load import TrackedLoad, count_in_log
 from oda.chaos.recovery import Observer, Recovery
+from oda.chaos.rules import RuleChanges
 from oda.chaos.stores import FullDisk, TooManyRequests, Unavailable
 from oda.chaos.system import System, all_targets, server_target
 from oda.errors import UserError
@@ -32,11 +33,13 @@ class Timeline:
         recoveries: by the fault's name.
         acknowledged: how many readings Kafka acknowledged to the load.
         in_log: how many messages its topic holds.
+        rules: how often other rules were applied.
     """
 
     recoveries: defaultdict[str, list[Recovery]] = field(default_factory=lambda: defaultdict(list))
     acknowledged: int = 0
     in_log: int = 0
+    rules: int = 0
 
     @property
     def recovered(self) -> bool:
@@ -75,6 +78,7 @@ def run(
     faults = [fault for fault in all_faults(system) if only is None or only in fault.name]
     timeline, began, number = Timeline(), time.monotonic(), 0
     load, observer = TrackedLoad(system.settings, rate=200), Observer(system.settings)
+    rules = RuleChanges(system.settings, seed)
     try:
         observer.expect(time.time_ns() // 1_000_000)
         if not isfinite(observer.wait(RECOVERY_SECONDS).stored):
@@ -91,7 +95,9 @@ def run(
                 f"judging again after {found.judged:.1f} s, all stored after {found.stored:.1f} s"
             )
     finally:
+        rules.stop()
         load.stop()
+    timeline.rules = rules.applied
     timeline.acknowledged, timeline.in_log = load.acknowledged, count_in_log(system.settings)
     return timeline
 

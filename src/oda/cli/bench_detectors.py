@@ -111,7 +111,10 @@ def _make(name: str, given: list[str] | None = None) -> Detector[Any, Any]:
         UserError: there is no such detector, or it does not take them.
     """
     found = load(name)
-    parameters = dict(one.split("=", 1) for one in given or () if "=" in one)
+    for one in given or ():
+        if "=" not in one:
+            raise UserError(f"--set {one}: give a parameter as name=value")
+    parameters = dict(one.split("=", 1) for one in given or ())
     try:
         return found(found.Parameters(**parameters))
     except ValidationError as error:

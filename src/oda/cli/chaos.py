@@ -61,6 +61,7 @@ def chaos(
             )
             console.print(_table(timeline))
             console.print(f"{timeline.acknowledged} readings were acknowledged to the load.")
+            console.print(f"The rules became others {timeline.rules} times.")
             counted = timeline.in_log == timeline.acknowledged
             if not counted:
                 console.print(f"[red]The log has {timeline.in_log}.[/red]")

@@ -64,7 +64,9 @@ def watched(state: Judged, watch: Watch) -> Watched:
 
 
 def now(state: Judged, rule: Rule) -> Now:
-    """What applies, by the state."""
+    """What applies to all that follows, by the state: without windows nothing does, as each reading changes it."""
+    if rule.window is None:
+        return Now(rule, None, [None] * len(rule.detectors))
     bands: list[Band | None] = []
     for watch in rule.detectors:
         band = None

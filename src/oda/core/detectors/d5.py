@@ -35,10 +35,10 @@ class D5Parameters(AlarmParameters):
 class D5(Stepwise[D5Parameters]):
     """The score is `sqrt(sum(w * min(z, 4)^2) / 4.5)` over six kinds of evidence that something is new.
 
-    - `|z(q)|` of the local deviation, as of `d1/1` (w 1); - `|z|` of the exponential mean over 8 readings, and over 16
-    (w 0.5 each); - `max(z, 0)` of the distance of the latest window of block means to its nearest neighbour among the
-    last 512 blocks,
-      for blocks of 2, 4, 8 readings and windows of 4, 8, 8 blocks (w 0.5, 1, 1; see `neighbours`).
+    - `|z(q)|` of the local deviation, as of `d1/1` (w 1);
+    - `|z|` of the exponential mean over 8 readings, and of that over 16 (w 0.5 each);
+    - `max(z, 0)` of the distance of the latest window of block means to its nearest neighbour among the last 512 blocks
+      of 2, 4, 8 readings, for windows of 4, 8, 8 of them (w 0.5, 1, 1; see `neighbours`).
 
     `z(y)` is the distance of a quantity from its running mean in running standard deviations, before it is learned.
     When a score is an alarm: see `AlarmParameters`. There is no promised rate of false alarms: see docs/detectors.md

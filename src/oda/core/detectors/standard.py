@@ -18,8 +18,8 @@ _FLOOR = 1e-9
 def standardise(moments: Column, learned: Column, values: Column, memory: float, first: float = _FIRST) -> Column:
     """The distances of values from their means, in standard deviations; 0 for the first ones. Then learns from them.
 
-    By a distance `d`, clipped, and a gain `g`: `mean + g * d`, `(1 - g) * (variance + g * d * d)`, in this order; `g` is
-    `1 / k` for the k-th value, and `1 / memory` at least. The first that is another than all before is not clipped.
+    By a distance `d`, clipped, and a gain `g`: `mean + g * d`, `(1 - g) * (variance + g * d * d)`, in this order; `g`
+    is `1 / k` for the k-th value, and `1 / memory` at least. The first that is another than all before is not clipped.
 
     Args:
         moments: shape (2, ..., n): mean and variance of each quantity; changed in place.

@@ -23,7 +23,7 @@ from oda.core.detectors.tail import score_of
 
 Column = NDArray[np.float64]
 
-_AT_ONCE = 256
+_AT_ONCE = 128
 """Series: their states fit into a core's cache."""
 
 _USUAL = 4.0

@@ -1,0 +1,45 @@
+"""`oda bench nab|noise|detectors`, with little to measure."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from oda.bench import noise
+from oda.cli.bench import app
+from oda.core.detectors import installed, load
+from oda.errors import UserError
+
+SMALL = {
+    "noise": ["--readings", "20000", "--window", "5", "--window", "50"],
+    "detectors": ["--readings", "10000", "--series", "10"],
+}
+
+
+@pytest.mark.parametrize("command", SMALL)
+def test_all_detectors_are_measured(command):
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [command, *SMALL[command]], catch_exceptions=False)
+    assert done.exit_code == 0
+    rules = {"stuck/1", "silent/1"} if command == "noise" else set()
+    assert {name for name in installed() if name in done.output} == installed().keys() - rules
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("sigma=4", "student does not take that: sigma: Extra inputs"),
+        ("sigmas=-1", "sigmas: Input should be"),
+        ("sigmas", "name=value"),
+    ],
+)
+def test_parameters_that_a_detector_does_not_take_are_named(nab, given, problem):
+    command = ["nab", "--data", str(nab), "--detector", "student", "--set", given]
+    with pytest.raises(UserError, match=problem):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+
+
+def test_more_noise_than_promised_is_seen():
+    """The measurement can fail: 4 sigma of windows of 5 readings."""
+    sigma = load("sigma")
+    found = noise.measure(sigma(sigma.Parameters()), noise.NOISE["normal"], 50_000, 5)
+    assert found.found / found.judged == pytest.approx(0.03, rel=0.2)
