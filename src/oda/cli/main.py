@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from oda.cli import bench, chaos, collect, demo, plan, rules, servers, test, topics, trial, verify, watch
+from oda.cli import bench, chaos, collect, demo, plan, rules, servers, shadow, test, topics, trial, verify, watch
 from oda.cli.context import Context
 from oda.errors import UserError
 
@@ -27,6 +27,7 @@ app.add_typer(collect.app, name="collect")
 watch.register(app)
 verify.register(app)
 app.add_typer(rules.app, name="rules")
+shadow.register(app)
 demo.register(app)
 chaos.register(app)
 app.add_typer(bench.app, name="bench")

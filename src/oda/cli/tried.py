@@ -31,26 +31,28 @@ def show(
     for hint in hints(found, rules):
         console.print(Text(hint, "yellow"), soft_wrap=True)
     if differences is None:
-        _table("Incidents", words.incidents(found.incidents), console)
-        _table("Anomalies", words.anomalies(found.anomalies), console)
+        table("Incidents", words.incidents(found.incidents), console)
+        table("Anomalies", words.anomalies(found.anomalies), console)
     else:
-        _compared("Incidents", differences.incidents, words.incidents, console)
-        _compared("Anomalies", differences.anomalies, words.anomalies, console)
-    _table("Series", words.series(found), console)
+        compared("Incidents", differences.incidents, words.incidents, console)
+        compared("Anomalies", differences.anomalies, words.anomalies, console)
+    table("Series", words.series(found), console)
 
 
-def _compared(what: str, compared: Compared[T], grid: Callable[[Iterable[T]], Grid], console: Console) -> None:
+def compared(what: str, compared: Compared[T], grid: Callable[[Iterable[T]], Grid], console: Console) -> None:
+    """How many rows are the same, gained and lost, and which those two are."""
     console.print(
         Text(
             f"{what}: {len(compared.same):,} are the same, {len(compared.gained):,} are gained, "
             f"{len(compared.lost):,} are lost"
         )
     )
-    _table(f"{what} that are gained", grid(compared.gained), console)
-    _table(f"{what} that are lost", grid(compared.lost), console)
+    table(f"{what} that are gained", grid(compared.gained), console)
+    table(f"{what} that are lost", grid(compared.lost), console)
 
 
-def _table(title: str, grid: Grid, console: Console) -> None:
+def table(title: str, grid: Grid, console: Console) -> None:
+    """Of a long one the beginning, of an empty one nothing."""
     if not grid.rows:
         return
     more = f": the first {_SHOWN} of {len(grid.rows):,}" if len(grid.rows) > _SHOWN else ""
