@@ -21,8 +21,9 @@ from oda.cli.shadowed import Report
 from oda.collect.intake import say
 from oda.collect.times import parse_time
 from oda.core.kinds import ANOMALIES, INCIDENTS
+from oda.core.rules.match import Rules
 from oda.errors import UserError
-from oda.settings import load_options
+from oda.settings import Settings, load_options
 from oda.shadow import run, stores
 from oda.shadow.compare import Span
 
@@ -65,7 +66,7 @@ def shadow(
 
         oda shadow rules.yaml --from 2026-11-25T00:00:00Z
 
-        oda shadow rules.yaml --from 0 --json | jq '.differences[].anomalies.gained'
+        oda shadow rules.yaml --from 0 --json | jq .differences.anomalies.gained
 
         oda shadow rules.yaml --from "2026-11-25 12:00:00" --follow --name shadow_student
 
@@ -84,21 +85,27 @@ def shadow(
     if rules is None:
         say(f"the stores of {name} are deleted")
         return
-    with ExitStack() as stack:
-        log = stack.enter_context(run.opened(live.kafka, begin, end))
-        run.require_results(live, log.id)
-        written = stack.enter_context(stores.opened(own, name, log.id))
-        judged = run.Shadow(own, chosen, log.spans, written)
-        with _interruptible(follow), _progress(judged, log.spans, follow) as progress:
-            judged.run(log.read(follow), progress)
-        spans = run.as_far_as_live(live.kafka, judged.spans)
-        found = run.compared(own, live, spans)
-    report = Report(judged, spans, found)
+    report = _report(live, own, name, chosen, begin, end, follow)
     if json_:
         print(json.dumps(report.document(live.kafka.readings)))
     else:
         report.show(name, live.kafka.group, Console())
-    raise typer.Exit(report.differs)
+    raise typer.Exit(int(report.differs))
+
+
+def _report(
+    live: Settings, own: Settings, name: str, rules: Rules, begin: run.Place, until: datetime | None, follow: bool
+) -> Report:
+    """Judge, write and compare."""
+    with ExitStack() as stack:
+        log = stack.enter_context(run.opened(live.kafka, begin, until))
+        run.require_results(live, log.id)
+        written = stack.enter_context(stores.opened(own, name, log.id))
+        judged = run.Shadow(own, rules, log.spans, written)
+        with _interruptible(follow), _progress(judged, log.spans, follow) as progress:
+            judged.run(log.read(follow), progress)
+    spans = run.as_far_as_live(live.kafka, judged.spans)
+    return Report(judged, spans, run.compared(own, live, spans))
 
 
 def _begin(text: str | None) -> run.Place:
