@@ -55,6 +55,10 @@ def together(lines: list[str], unit: TimeUnit | None) -> tuple[list[Reading], li
 @example([f"{NOW},1,a", f'{NOW},2,"a', f'{NOW}",3,a'], None, 2)
 @example([f"{NOW},1,a", "", f"{NOW},2,a"], TimeUnit.MS, 2)
 @example(["2014-04-01 00:00:00,1,a", "20140401,2,a"], None, 8192)
+@example(["2014-04-01 00:00:00,1,a", "2014-04-01x00:00:00.5,2,a"], None, 8192)
+@example(["2014-04-01 00:00:00,1,a", "2014-04-01T00:00:00.123456,2,a"], None, 8192)
+@example(["2014-04-01 00:00:00,1,a", "2014-04-01 00:00:00.1239+01,2,a"], None, 8192)
+@example(["2014-W14-2T00:00:00,1,a", "2014-04-01 00:00:00,2,a"], None, 8192)
 def test_rows_mean_the_same_together_as_one_by_one(lines: list[str], unit: TimeUnit | None, size: int) -> None:
     lines = ["t,v,s\n", *(f"{line}\n" for line in lines)]
     with pytest.MonkeyPatch.context() as patch:

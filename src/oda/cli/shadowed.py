@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from heapq import nlargest
 from itertools import chain
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from oda.cli import tried
+from oda.cli.tried import SHOWN, compared, table
 from oda.core.kinds import ANOMALIES, INCIDENTS
 from oda.shadow.compare import Outcome, Span
 from oda.shadow.run import Shadow
@@ -44,7 +45,7 @@ class Report:
     @property
     def differs(self) -> bool:
         """Whether anything is gained or lost, but by the clock."""
-        return any(compared.gained or compared.lost for compared in self._decided)
+        return any(rows.gained or rows.lost for rows in self._decided)
 
     def show(self, name: str, group: str, console: Console) -> None:
         """Tables; of long ones the beginning."""
@@ -56,14 +57,14 @@ class Report:
         if behind := self._behind():
             note = f"{behind:,} offsets are not compared: group {group} has not committed them yet"
             console.print(Text(note, "yellow"), soft_wrap=True)
-        tried.compared("Anomalies", self._decided.anomalies, words.anomalies, console)
-        tried.compared("Incidents", self._decided.incidents, words.incidents, console)
-        for kind, compared in self._by_clock._asdict().items():
-            if compared.gained or compared.lost:
-                counts = f"{len(compared.gained):,} more gained and {len(compared.lost):,} more lost"
+        compared("Anomalies", self._decided.anomalies, words.anomalies, console)
+        compared("Incidents", self._decided.incidents, words.incidents, console)
+        for kind, of_kind in self._by_clock._asdict().items():
+            if of_kind.gained or of_kind.lost:
+                counts = f"{len(of_kind.gained):,} more gained and {len(of_kind.lost):,} more lost"
                 note = f"{kind.capitalize()}: {counts} by the clock, as each has its own (--json has them)"
                 console.print(Text(note), soft_wrap=True)
-        tried.table("By series and detector", _grid(self._counts()), console)
+        table("By series and detector", _grid(self._counts()), console)
 
     def document(self, topic: str) -> dict[str, Any]:
         """All of it, for JSON."""
@@ -91,8 +92,8 @@ class Report:
     def _counts(self) -> Counts:
         """By series and detector: how many rows, by kind and what became of them; without those by the clock."""
         counts: Counts = {}
-        for kind, compared in self._decided._asdict().items():
-            for which, rows in compared._asdict().items():
+        for kind, of_kind in self._decided._asdict().items():
+            for which, rows in of_kind._asdict().items():
                 for row in rows:
                     counts.setdefault((row.series, row.detector), Counter())[kind, which] += 1
         return counts
@@ -128,10 +129,12 @@ def _grid(counts: Counts) -> Grid:
     def differences(item: tuple[tuple[str, str], Counter[tuple[str, str]]]) -> int:
         return sum(count for (_, which), count in item[1].items() if which != "same")
 
+    most = nlargest(SHOWN, counts.items(), key=differences)
     return Grid(
         ("series", "detector", *(f"{kind} {which}" for kind, which in pairs)),
         [
             (plain(series), plain(detector), *(f"{of_series[pair]:,}" for pair in pairs))
-            for (series, detector), of_series in sorted(counts.items(), key=differences, reverse=True)
+            for (series, detector), of_series in most
         ],
+        len(counts),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from rich.box import SIMPLE
@@ -19,7 +19,7 @@ from oda.trial.words import Grid
 
 T = TypeVar("T")
 
-_SHOWN = 20
+SHOWN = 20
 """Rows of a table."""
 
 
@@ -31,34 +31,31 @@ def show(
     for hint in hints(found, rules):
         console.print(Text(hint, "yellow"), soft_wrap=True)
     if differences is None:
-        table("Incidents", words.incidents(found.incidents), console)
-        table("Anomalies", words.anomalies(found.anomalies), console)
+        table("Incidents", words.incidents(found.incidents, SHOWN), console)
+        table("Anomalies", words.anomalies(found.anomalies, SHOWN), console)
     else:
         compared("Incidents", differences.incidents, words.incidents, console)
         compared("Anomalies", differences.anomalies, words.anomalies, console)
-    table("Series", words.series(found), console)
+    table("Series", words.series(found, SHOWN), console)
 
 
-def compared(what: str, compared: Compared[T], grid: Callable[[Iterable[T]], Grid], console: Console) -> None:
+def compared(what: str, rows: Compared[T], grid: Callable[[Sequence[T], int], Grid], console: Console) -> None:
     """How many rows are the same, gained and lost, and which those two are."""
     console.print(
-        Text(
-            f"{what}: {len(compared.same):,} are the same, {len(compared.gained):,} are gained, "
-            f"{len(compared.lost):,} are lost"
-        )
+        Text(f"{what}: {len(rows.same):,} are the same, {len(rows.gained):,} are gained, {len(rows.lost):,} are lost")
     )
-    table(f"{what} that are gained", grid(compared.gained), console)
-    table(f"{what} that are lost", grid(compared.lost), console)
+    table(f"{what} that are gained", grid(rows.gained, SHOWN), console)
+    table(f"{what} that are lost", grid(rows.lost, SHOWN), console)
 
 
 def table(title: str, grid: Grid, console: Console) -> None:
     """Of a long one the beginning, of an empty one nothing."""
     if not grid.rows:
         return
-    more = f": the first {_SHOWN} of {len(grid.rows):,}" if len(grid.rows) > _SHOWN else ""
+    more = f": the first {SHOWN} of {grid.total:,}" if grid.total > SHOWN else ""
     table = Table(title=Text(title + more), title_justify="left", box=SIMPLE)
     for column in grid.columns:
-        table.add_column(column, justify="right" if column in words.NUMBERS else "left", overflow="fold")
-    for row in grid.rows[:_SHOWN]:
+        table.add_column(column, justify="right" if column.split()[0] in words.NUMBERS else "left", overflow="fold")
+    for row in grid.rows:
         table.add_row(*map(Text, row))
     console.print(table)

@@ -23,6 +23,8 @@ from oda.errors import shorten
 _ROWS = 8192
 """In one part."""
 
+_MICROSECONDS = len("2014-04-01 00:00:00.000000")
+
 _MOST_NAME = 249
 """Characters of a series' name, as `oda.core.reading` has it."""
 
@@ -125,8 +127,13 @@ def _times(texts: Sequence[str], unit: TimeUnit | None) -> NDArray[np.int64] | N
 def _dates(texts: Sequence[str]) -> NDArray[np.int64]:
     moments = list(map(datetime.fromisoformat, texts))
     if any(moment.tzinfo for moment in moments):
-        moments = [moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment for moment in moments]
-    return np.array(moments, "datetime64[us]").astype(np.int64) // 1000
+        utc = (moment.astimezone(UTC) if moment.tzinfo else moment for moment in moments)
+        times = np.array([moment.replace(tzinfo=None) for moment in utc], "datetime64[us]")
+    elif all(len(text) <= _MICROSECONDS and text[13:14] == text[16:17] == ":" for text in texts):
+        times = np.array(texts, "datetime64[us]")  # what NumPy reads alike; of a datetime it takes 25 times as long
+    else:
+        times = np.array(moments, "datetime64[us]")
+    return times.astype(np.int64) // 1000
 
 
 def _numbers(numbers: NDArray[np.int64], unit: TimeUnit | None) -> NDArray[np.int64] | None:

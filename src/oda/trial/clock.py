@@ -103,12 +103,15 @@ class FileClock:
         matters = (minds > 0) | ((following < len(clock)) & (times[known] // size <= window))
         for due in dues:
             at = np.searchsorted(clock, due)
-            yield from at[(at <= following) & (at < len(clock)) & matters].tolist()
+            # Where it does not matter by what a window is closed, just before it does.
+            places = np.where(minds > 0, at, following)
+            yield from places[(at <= following) & (at < len(clock)) & matters].tolist()
 
         for name, start, end in zip(names, starts.tolist(), ends.tolist(), strict=True):
             last, first = self._last.get(name), int(order[start])
             if last and (minds[start] or times[first] // size[start] <= last.window):
-                yield from (int(at) for at in np.searchsorted(clock, last.dues) if at <= first)
+                at = [place for place in np.searchsorted(clock, last.dues).tolist() if place <= first]
+                yield from at if minds[start] else [first] * bool(at)
             self._last[name] = _Last(int(newest[end]), int(window[end]), (int(dues[0][end]), int(dues[1][end])))
 
 

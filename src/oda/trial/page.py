@@ -140,8 +140,8 @@ def _tables(found: Found, differences: Differences | None) -> tuple[str, str]:
     """Of incidents, and of anomalies."""
     if differences is None:
         return (
-            _table("Incidents", words.incidents(found.incidents)),
-            _table("Anomalies", words.anomalies(found.anomalies)),
+            _table("Incidents", words.incidents(found.incidents, _ROWS)),
+            _table("Anomalies", words.anomalies(found.anomalies, _ROWS)),
         )
     return (
         _compared("Incidents", differences.incidents, words.incidents),
@@ -149,22 +149,22 @@ def _tables(found: Found, differences: Differences | None) -> tuple[str, str]:
     )
 
 
-def _compared(what: str, compared: Compared[T], grid: Callable[[Iterable[T]], Grid]) -> str:
+def _compared(what: str, compared: Compared[T], grid: Callable[[Sequence[T], int], Grid]) -> str:
     beside = f", beside {len(compared.same):,} that are the same"
-    return _table(f"{what} that are gained{beside}", grid(compared.gained)) + _table(
-        f"{what} that are lost", grid(compared.lost)
+    return _table(f"{what} that are gained{beside}", grid(compared.gained, _ROWS)) + _table(
+        f"{what} that are lost", grid(compared.lost, _ROWS)
     )
 
 
 def _table(title: str, grid: Grid) -> str:
     if not grid.rows:
         return f"<h2>{escape(title)}</h2>\n<p>None.</p>\n"
-    more = f" (the first {_ROWS} of {len(grid.rows):,})" if len(grid.rows) > _ROWS else ""
+    more = f" (the first {_ROWS} of {grid.total:,})" if grid.total > _ROWS else ""
     classes = [' class="number"' if column in words.NUMBERS else "" for column in grid.columns]
     head = "".join(f"<th{kind}>{escape(column)}</th>" for column, kind in zip(grid.columns, classes, strict=True))
     body = "".join(
         "<tr>" + "".join(f"<td{kind}>{escape(cell)}</td>" for cell, kind in zip(row, classes, strict=True)) + "</tr>\n"
-        for row in grid.rows[:_ROWS]
+        for row in grid.rows
     )
     return (
         f'<h2>{escape(title + more)}</h2>\n<div class="scroll"><table>\n'
@@ -173,9 +173,9 @@ def _table(title: str, grid: Grid) -> str:
 
 
 def _details(found: Found, rules: Rules, left_out: int, reasons: Sequence[str]) -> str:
-    parts = [_table("Series", words.series(found))]
+    parts = [_table("Series", words.series(found, _ROWS))]
     if left_out:
         parts.append(f"<h2>{left_out:,} rows left out</h2>\n<pre>{escape(chr(10).join(map(plain, reasons)))}</pre>\n")
-    text = rules.text or "The topology's options, for all series.\n"
+    text = rules.text if rules.entries else "The topology's options, for all series.\n"
     parts.append(f"<h2>Rules</h2>\n<pre>{escape(text)}</pre>\n")
     return "".join(parts)

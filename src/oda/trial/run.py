@@ -153,7 +153,7 @@ class Trial:
         through, _ = self._silence.due(clock, self._windows)
         if through:
             offset = self._windows.position
-            mark = ClockMark(offset, offset, through)
+            mark = ClockMark(offset, offset, dict(sorted(through.items())))  # they come from a set
             self._windows.apply(self._batch(offset, offset + 1, _NONE)._replace(marks=[mark]))
 
     def _judge(self, readings: Readings, start: int, is_end: bool = False) -> None:

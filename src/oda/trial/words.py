@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from heapq import nlargest
 from typing import NamedTuple
 
 from oda.core.duration import written
@@ -18,16 +19,17 @@ NUMBERS = frozenset(
 
 
 class Grid(NamedTuple):
-    """Names of columns, and rows."""
+    """Names of columns, and rows: the first of a total."""
 
     columns: tuple[str, ...]
     rows: list[tuple[str, ...]]
+    total: int
 
 
-def incidents(found: Iterable[Incident]) -> Grid:
+def incidents(found: Sequence[Incident], most: int) -> Grid:
     """The worst first."""
     columns = ("series", "since", "for", "severity", "detector", "count", "worst", "score")
-    worst = sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.worst_score, one.count), reverse=True)
+    worst = nlargest(most, found, lambda one: (SEVERITIES.index(one.severity), one.worst_score, one.count))
     return Grid(
         columns,
         [
@@ -43,10 +45,11 @@ def incidents(found: Iterable[Incident]) -> Grid:
             )
             for one in worst
         ],
+        len(found),
     )
 
 
-def anomalies(found: Iterable[Anomaly]) -> Grid:
+def anomalies(found: Sequence[Anomaly], most: int) -> Grid:
     """The most improbable first."""
     return Grid(
         ("series", "time", "value", "expected", "score", "detector"),
@@ -59,18 +62,20 @@ def anomalies(found: Iterable[Anomaly]) -> Grid:
                 f"{one.score:.4g}",
                 plain(one.detector),
             )
-            for one in sorted(found, key=lambda one: one.score, reverse=True)
+            for one in nlargest(most, found, lambda one: one.score)
         ],
+        len(found),
     )
 
 
-def series(found: Found) -> Grid:
+def series(found: Found, most: int) -> Grid:
     """Those with the most incidents first, then those with the most anomalies."""
     columns = ("series", "incidents", "anomalies", "readings", "windows", "late", "ahead")
-    most = sorted(found.series.items(), key=lambda item: (item[1].incidents, item[1].anomalies), reverse=True)
+    first = nlargest(most, found.series.items(), lambda item: (item[1].incidents, item[1].anomalies))
     return Grid(
         columns,
-        [(plain(name), *(f"{getattr(counts, column):,}" for column in columns[1:])) for name, counts in most],
+        [(plain(name), *(f"{getattr(counts, column):,}" for column in columns[1:])) for name, counts in first],
+        len(found.series),
     )
 
 
