@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka import TopicPartition
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from made import settings
 from oda.cli.main import app
+from oda.cli.shadowed import Report
 from oda.core import clock, rulemark
 from oda.core.batch import Batch, Closings, Readings
 from oda.core.judgement import Judgement
@@ -314,3 +318,49 @@ def test_rules_that_are_wrong_are_told_by_line(tmp_path: Path) -> None:
         1,
         f"{tmp_path}/rules.yaml:3:5: rules[0].windows: there is no such field\n",
     )
+
+
+# -- the report
+
+
+def test_the_report_counts_by_series_and_detector_and_has_each_row() -> None:
+    stores = FakeStores()
+    run = Shadow(SETTINGS, of_options(SETTINGS), {0: Span(0, 30), 1: Span(0, 30)}, stores)  # type: ignore[arg-type]
+    polled = [(TopicPartition("readings", 0), 29), (TopicPartition("readings", 1), 27)]
+    run.run(((part, [reading(offset, "a", 0, 1.0)]) for part, offset in polled), lambda _: None)
+    shadow = FakeStore(
+        anomalies=[(0, anomaly(11)), (1, anomaly(12, "b", "student/1")), (0, anomaly(15, window_start=5_000))],
+        windows=[(0, window(5_000, "clock"))],
+    )
+    live = FakeStore(anomalies=[(0, anomaly(11)), (1, anomaly(13, "b"))])
+    spans = {0: Span(0, 28), 1: Span(0, 28)}
+    report = Report(run, spans, compared(shadow, live, spans))
+    assert report.differs
+    document = json.loads(json.dumps(report.document("readings")))
+    assert document["partitions"]["0"] == {"from": 0, "until": 30, "compared_until": 28}
+    found = document["differences"]["anomalies"]
+    assert {which: [(row["partition"], row["offset"]) for row in rows] for which, rows in found.items()} == {
+        "gained": [(1, 12)],
+        "lost": [(1, 13)],
+        "same": [(0, 11)],
+    }
+    assert [row["offset"] for row in document["by_clock"]["anomalies"]["gained"]] == [15]
+    assert [(one["series"], one["detector"], *one["anomalies"].values()) for one in document["counts"]] == [
+        ("a", "sigma/1", 0, 0, 1),
+        ("b", "sigma/1", 0, 1, 0),
+        ("b", "student/1", 1, 0, 0),
+    ]
+    out = StringIO()
+    report.show("shadow", "oda", Console(file=out, width=120))
+    text = out.getvalue()
+    assert "shadow beside oda: 2 readings (partition 0: 0 to 30, 1: 0 to 28)" in text
+    assert "2 offsets are not compared: group oda has not committed them yet" in text
+    assert "Anomalies: 1 are the same, 1 are gained, 1 are lost" in text
+    assert "Anomalies: 1 more gained and 0 more lost by the clock" in text
+
+
+def test_what_only_the_clock_decided_is_no_difference() -> None:
+    shadow = FakeStore(anomalies=[(0, anomaly(15, window_start=5_000))], windows=[(0, window(5_000, "clock"))])
+    run = Shadow(SETTINGS, of_options(SETTINGS), {0: Span(0, 30)}, FakeStores())  # type: ignore[arg-type]
+    spans = {0: Span(0, 30)}
+    assert not Report(run, spans, compared(shadow, FakeStore(), spans)).differs
