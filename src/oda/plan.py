@@ -26,7 +26,7 @@ COMPONENTS = ("readings", "windows", "anomalies", *(store.name for store in STOR
 SERVED = {store.name: store.copies for store in STORES if store.server}
 """The stores that have servers, and how many copies the environment `cluster` of config.json keeps there."""
 
-SNAPSHOTS = ("windows", "cassandra server")
+SNAPSHOTS = ("windows", "anomalies", "cassandra server")
 """Processes that write the state of all series, about once a second."""
 
 MACHINE_CORES = 8

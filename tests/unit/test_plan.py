@@ -39,7 +39,8 @@ def test_snapshots_cost_by_the_second():
     dense, sparse = Demand(100_000, 50_000, 1).density, Demand(100_000, 1_000, 1).density
     assert MODEL.cpu("windows", dense) == pytest.approx(2e-6 + 10e-6 + 3e-6 * 2)
     assert MODEL.cpu("windows", sparse) == pytest.approx(2e-6 + 10e-6 + 3e-6 * 100)
-    assert MODEL.cpu("anomalies", sparse) == pytest.approx(2e-6 + 10e-6)
+    assert MODEL.cpu("anomalies", sparse) == MODEL.cpu("windows", sparse)
+    assert MODEL.cpu("elasticsearch", sparse) == pytest.approx(2e-6 + 10e-6)
 
 
 def test_a_small_load_needs_one_executor_each_and_three_nodes():
@@ -52,8 +53,8 @@ def test_a_small_load_needs_one_executor_each_and_three_nodes():
 def test_a_large_load_fits_what_is_planned_for_it():
     demand = Demand(10_000_000, 5_000_000, 30)
     plan = MODEL.plan(demand)
-    cores = MODEL.cpu("anomalies", demand.density) * demand.rate
-    assert cores <= plan.executors["anomalies"] * BUSY
+    cores = MODEL.cpu("kafka", demand.density) * demand.rate
+    assert cores <= plan.executors["kafka"] * BUSY
     assert MODEL.cpu("windows", demand.density) * demand.rate <= plan.executors["windows"] * BUSY
     assert len(COMPONENTS) * cores <= plan.workers * MACHINE_CORES * BUSY
     assert {executors % plan.workers for executors in plan.executors.values()} == {0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import sys
 from base64 import b64encode
@@ -81,13 +82,15 @@ def test_a_file_without_a_series_column_is_one_series_named_after_it(tmp_path):
     assert list(json.loads(result.stdout)["series"]) == ["pump-7"]
 
 
-def test_readings_may_come_from_stdin_as_csv_or_as_messages(tmp_path, monkeypatch):
+def test_readings_may_come_from_stdin_as_csv_or_as_messages(monkeypatch):
     def from_stdin(text: str) -> list[tuple[list[str], list[int]]]:
-        (tmp_path / "stdin").write_text(text)
-        with (tmp_path / "stdin").open() as file, monkeypatch.context() as patch:
+        read, write = os.pipe()
+        os.write(write, text.encode())
+        os.close(write)
+        with open(read) as file, monkeypatch.context() as patch:
             patch.setattr(sys, "stdin", file)
             with opened(None, Given("stdin"), bad=print) as source:
-                return [(part.names, part.times.tolist()) for part in source.parts]
+                return [(part.names, part.times.tolist()) for part in source.parts if source.done() == 0]
 
     assert from_stdin("ts,v\n1700000000,1\n1700000001,2\n") == [(["stdin"], [1_700_000_000_000, 1_700_000_001_000])]
     lines = [

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,7 +71,7 @@ def try_(
 
     Examples:
 
-        oda try nyc_taxi.csv --page taxi.html
+        oda try nyc_taxi.csv --rules docs/taxi.yaml --page taxi.html
 
         oda try pumps.csv --rules new.yaml --against rules.yaml
 
@@ -84,24 +81,17 @@ def try_(
     if series is not None and series_column is not None:
         raise UserError("give either --series or --series-column")
     settings = _settings(ctx.obj)
-    chosen = [
-        from_file(one, settings) if one else of_options(settings) for one in (rules, *([against] if against else []))
-    ]
+    chosen = [from_file(rules, settings) if rules else of_options(settings)]
+    if against:
+        chosen.append(from_file(against, settings))
     path = None if file == "-" else Path(file)
     name = series or (path.stem if path else "stdin")
-    given = Given(
-        name, time_column, value_column, series_column, series is None, delimiter and character(delimiter), time_unit
-    )
+    delimiter = delimiter and character(delimiter)
+    given = Given(name, time_column, value_column, series_column, series is None, delimiter, time_unit)
     title = plain(path.name if path else "stdin")
     bad = BadRows(title)
     trials = [Trial(settings, one, keep=page_ is not None) for one in chosen]
-    with opened(path, given, bad) as source:
-        for note in source.notes:
-            say(f"{title}: {note}")
-        for readings in _progress(source, title):
-            for trial in trials:
-                trial.take(readings)
-    bad.summarise()
+    _run(trials, path, given, bad, title)
     found, *others = [trial.end() for trial in trials]
     if not found.series:
         raise UserError(f"{title}: there is no reading in it")
@@ -109,13 +99,23 @@ def try_(
     if page_ is not None:
         _write(page_, page(title, found, chosen[0], bad.count, bad.shown, differences))
     if json_:
-        print(json.dumps(_document(found, bad, differences)))
+        print(msgspec.json.encode(_document(found, bad, differences)).decode())
     else:
         tried.show(title, found, chosen[0], bad.count, differences, Console())
     if page_ is not None:
         say(f"{page_} has the charts")
     if bad.count:
         raise typer.Exit(1)
+
+
+def _run(trials: Sequence[Trial], path: Path | None, given: Given, bad: BadRows, title: str) -> None:
+    with opened(path, given, bad) as source:
+        for note in source.notes:
+            say(f"{title}: {note}")
+        for readings in _progress(source, title):
+            for trial in trials:
+                trial.take(readings)
+    bad.summarise()
 
 
 def _settings(context: Context) -> Settings:
@@ -125,19 +125,11 @@ def _settings(context: Context) -> Settings:
     return context.settings()
 
 
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield progress
-
-
 def _progress(source: Source, title: str) -> Iterator[Readings]:
-    """The readings, while a bar shows how far they are; on a terminal only."""
-    if not sys.stderr.isatty():
-        yield from source.parts
-        return
-    with _bar() as progress:
+    """The readings, while a bar on a terminal shows how far they are."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=source.size)
         for readings in source.parts:
             yield readings

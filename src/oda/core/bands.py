@@ -185,7 +185,7 @@ def anomaly(
         time,
         offset,
         value,
-        *of_window(window),
+        *about(window),
         watch.name,
         score,
         band.expected,
@@ -196,7 +196,7 @@ def anomaly(
     )
 
 
-def of_window(window: ClosedWindow | None) -> tuple[float, float, int, int]:
+def about(window: ClosedWindow | None) -> tuple[float, float, int, int]:
     """What an anomaly's row says of the newest closed window: mean, stddev, count, start; zeros if there is none."""
     return (0.0, 0.0, 0, 0) if window is None else (window.mean, window.stddev, window.count, window.start)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from oda.core.bands import Detected, Now, of_window, with_least
+from oda.core.bands import Detected, Now, about, with_least
 from oda.core.detectors.contract import Band, BandDetector, Finding, Nothing
 from oda.core.incidents import Tracked
 from oda.core.kinds import Anomaly, ClosedWindow
@@ -149,9 +149,8 @@ def restored(state: Judged, rule: Rule) -> None:
 
 def _counts(finding: Finding, watch: Watch) -> bool:
     distance = finding.value - finding.expected
-    if (watch.direction == "high" and distance < 0) or (watch.direction == "low" and distance > 0):
-        return False
-    return abs(distance) >= max(watch.least_absolute, watch.least_relative * abs(finding.expected))
+    least = max(watch.least_absolute, watch.least_relative * abs(finding.expected))
+    return watch.minds(distance) and abs(distance) >= least
 
 
 def _of_finding(finding: Finding, watch: Watch, window: ClosedWindow, version: int) -> Anomaly:
@@ -160,7 +159,7 @@ def _of_finding(finding: Finding, watch: Watch, window: ClosedWindow, version: i
         window.start,
         window.first_offset,
         float(finding.value),
-        *of_window(window),
+        *about(window),
         watch.name,
         float(finding.score),
         float(finding.expected),

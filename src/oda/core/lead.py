@@ -40,14 +40,16 @@ class Lead:
         times = readings.times
         if self.newest < 0:
             self.newest = int(times[0])
-        newest = np.maximum.accumulate(np.r_[self.newest, times])
-        allowed = np.array([np.inf if lead is None else lead for lead in leads])[readings.series]
-        if not (times - newest[:-1] > allowed).any():
-            self.newest = int(newest[-1])
+        if any(lead is not None for lead in leads):
+            newest = np.maximum.accumulate(np.r_[self.newest, times[:-1]])
+            allowed = np.array([np.inf if lead is None else lead for lead in leads])[readings.series]
+            if (times - newest > allowed).any():
+                return self._one_by_one(readings, allowed)
+        self.newest = max(self.newest, int(times.max()))
+        if self.held:
             for name in self.held.keys() & _names(readings):
                 del self.held[name]
-            return []
-        return self._one_by_one(readings, allowed)
+        return []
 
     def _one_by_one(self, readings: Readings, allowed: NDArray[np.float64]) -> list[int]:
         found = []

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from oda.core.bands import Detected, anomaly, of_window, with_least
+from oda.core.bands import Detected, about, anomaly, with_least
 from oda.core.batch import Readings
 from oda.core.detectors.contract import BandDetector, ScoreDetector
 from oda.core.judged import Judged, watched
@@ -51,30 +51,13 @@ def scored(
         found = detector.score(states, which[order], readings.values[at[order]])
         for place in np.flatnonzero(found.alarms).tolist():
             one, watch = watches[which[order[place]]]
-            row = int(at[order[place]])
-            expected, low, high, score = (
-                column[place].item() for column in (found.expected, found.low, found.high, found.scores)
-            )
-            value = readings.values[row].item()
-            if not _wrong_way(value - expected, watch):
-                offset, time = readings.offsets[row].item(), readings.times[row].item()
-                yield (
-                    watch,
-                    Anomaly(
-                        one.state.name,
-                        time,
-                        offset,
-                        value,
-                        *of_window(window_at(one.state.name, offset)),
-                        watch.name,
-                        score,
-                        expected,
-                        low,
-                        high,
-                        offset,
-                        version,
-                    ),
-                )
+            time, offset, value = _reading(readings, at[order[place]])
+            score, expected, low, high = (column[place].item() for column in found[1:])
+            if watch.minds(value - expected):
+                name = one.state.name
+                of_window = about(window_at(name, offset))
+                found_here = watch.name, score, expected, low, high, offset, version
+                yield watch, Anomaly(name, time, offset, value, *of_window, *found_here)
 
 
 def each(readings: Readings, one: Read, version: int) -> Iterator[Detected]:
@@ -85,15 +68,16 @@ def each(readings: Readings, one: Read, version: int) -> Iterator[Detected]:
             continue
         kept = watched(one.state, watch)
         for at in one.at.tolist():
-            time, offset, value = (column[at].item() for column in (readings.times, readings.offsets, readings.values))
+            time, offset, value = _reading(readings, at)
             band = with_least(kept.band, watch)
             if band is not None:
                 distance = value - band.expected
-                if (distance > band.above or -distance > band.below) and not _wrong_way(distance, watch):
+                if (distance > band.above or -distance > band.below) and watch.minds(distance):
                     yield watch, anomaly(one.state.name, time, offset, value, band, None, watch, version)
             window = ClosedWindow(one.state.name, time, time, 1, value, 0.0, offset, offset, offset, "data", 0)
             kept.band = detector.update(kept.learned, window)
 
 
-def _wrong_way(distance: float, watch: Watch) -> bool:
-    return (watch.direction == "high" and distance < 0) or (watch.direction == "low" and distance > 0)
+def _reading(readings: Readings, at: int | np.intp) -> tuple[int, int, float]:
+    """Time, offset, value."""
+    return readings.times[at].item(), readings.offsets[at].item(), readings.values[at].item()

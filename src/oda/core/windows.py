@@ -8,7 +8,7 @@ against it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
@@ -111,12 +111,15 @@ class PartitionWindows(Machine[Series]):
                 self._state(name).last_offset = offset
                 self.changed.add(name)
         held = self._lead.outliers(readings, [rule.lead_ms for rule in rules])
-        to_windows = np.array([rule.window is not None for rule in rules])[readings.series]
-        to_windows[held] = False
+        windows = [rule.window for rule in rules]
         ahead: dict[str, list[int]] = {}
         for at in held:
             ahead.setdefault(readings.names[readings.series[at]], []).append(int(readings.offsets[at]))
-        self._apply_to_windows(readings if to_windows.all() else readings.where(to_windows), ahead)
+        if held or None in windows:
+            to_windows = np.array([window is not None for window in windows])[readings.series]
+            to_windows[held] = False
+            readings = readings.where(to_windows)
+        self._apply_to_windows(readings, windows, ahead)
         for name, offsets in ahead.items():
             self.series[name].ahead += len(offsets)
 
@@ -126,8 +129,16 @@ class PartitionWindows(Machine[Series]):
             state = self.series[name] = Series(name)
         return state
 
-    def _apply_to_windows(self, readings: Readings, ahead: Mapping[str, list[int]]) -> None:
-        """`ahead` has by series the offsets of other readings that are held as outliers of time."""
+    def _apply_to_windows(
+        self, readings: Readings, rules: Sequence[WindowRule | None], ahead: Mapping[str, list[int]]
+    ) -> None:
+        """Add readings to their windows, and close those that are over.
+
+        Args:
+            readings: none of a series without windows.
+            rules: by name.
+            ahead: by series, the offsets of other readings, which are held as outliers of time.
+        """
         if not len(readings.offsets):
             return
         # Series by series, each in log order: a segment per series, numbered by `segment`.
@@ -138,14 +149,16 @@ class PartitionWindows(Machine[Series]):
         states = [self.series[readings.names[code]] for code in codes[starts]]
         segment = np.repeat(np.arange(len(states)), ends - starts)
         times, values, offsets = readings.times[order], readings.values[order], readings.offsets[order]
-        rules = [self.window_of(state.name) for state in states]
-        sizes, latenesses = np.array([(rule.size_ms, rule.lateness_ms) for rule in rules]).T
+        of_states = [rule for rule in map(rules.__getitem__, codes[starts].tolist()) if rule is not None]
+        sizes = np.array([rule.size_ms for rule in of_states])
+        latenesses = np.array([rule.lateness_ms for rule in of_states])
 
         # Largest time so far, per series: the segment number in the high bits starts each afresh.
         keys = (segment << _TIME_BITS) + times
         keys[starts] = np.maximum(keys[starts], (np.arange(len(states)) << _TIME_BITS) + _column(states, "max_time"))
         keys = np.maximum.accumulate(keys)
-        watermarks, size = (keys & _TIME_MASK) - latenesses[segment], sizes[segment]
+        size = _by_reading(sizes, segment)
+        watermarks = (keys & _TIME_MASK) - _by_reading(latenesses, segment)
         closed_through = np.maximum(watermarks // size - 1, _column(states, "closed_through")[segment])
         windows = times // size
         late = windows <= closed_through
@@ -273,6 +286,11 @@ class PartitionWindows(Machine[Series]):
         super().restore(position, forgotten, rules, besides, series, rows)
         self.open = {name for name, state in self.series.items() if state.open}
         self._lead.newest, self._lead.held = besides["newest"], dict(besides["held"])
+
+
+def _by_reading(of_series: NDArray[np.int64], segment: NDArray[np.intp]) -> NDArray[np.int64] | int:
+    """One number if it is the same for all: what is computed with one is several times faster."""
+    return int(of_series[0]) if (of_series == of_series[0]).all() else of_series[segment]
 
 
 def _column(states: list[Series], name: str) -> NDArray[np.int64]:

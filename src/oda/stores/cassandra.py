@@ -190,6 +190,22 @@ class CassandraStore:
             is_misplaced = row.bucket != bucket_of(row.series, self._settings.buckets)
             yield Packed._make((*row[1:], is_misplaced))
 
+    def archived(self, series: str, partition: int, since: int, until: int) -> Iterator[tuple[int, int, float]]:
+        """One series' archived readings with `since <= time < until` (epoch ms), each once: offset, time, value.
+
+        By slot of time, and there in the order of the log.
+        """
+        with self._explained():
+            keyspace.check(self._session, self._settings)
+            select = self._session.prepare(
+                f"SELECT first_offset, data FROM {self._settings.keyspace}.readings "
+                "WHERE bucket = ? AND slot = ? AND series = ? AND partition = ?"
+            )
+            bucket = bucket_of(series, self._settings.buckets)
+            questions = [(bucket, slot, series, partition) for slot in range(slot_of(since), slot_of(until - 1) + 1)]
+            for _, answer in execute_concurrent_with_args(self._session, select, questions, raise_on_first_error=True):
+                yield from (one for one in archive.readings(answer) if since <= one[1] < until)
+
     def log_id(self) -> UUID | None:
         """Kafka's id of the topic that the rows are of; None if there was none noted yet."""
         select = f"SELECT id FROM {self._settings.keyspace}.topics WHERE topic = %s"

@@ -46,8 +46,8 @@ class Source:
     _file: io.BufferedReader
 
     def done(self) -> int:
-        """Bytes that were read."""
-        return self._file.tell()
+        """Bytes that were read; 0 where there is no telling, as of a pipe."""
+        return 0 if self.size is None else self._file.tell()
 
 
 @contextmanager

@@ -42,8 +42,7 @@ class D5(Stepwise[D5Parameters]):
 
     `z(y)` is the distance of a quantity from its running mean in running standard deviations, before it is learned.
     When a score is an alarm: see `AlarmParameters`. There is no promised rate of false alarms: see docs/detectors.md
-    for what was measured. Found by experiments on half of NAB (Lavin, Ahmad, 2015), and better than its parts on the
-    other half.
+    for what was measured. Designed on the 25 files of NAB (Lavin, Ahmad, 2015) that are in `shared/nab`.
 
     >>> d5, random = D5(D5Parameters(threshold=2.5)), np.random.default_rng(1)
     >>> values = np.concatenate([random.normal(size=600), random.normal(8, 1, 20)])

@@ -45,6 +45,7 @@ class Robust(BandDetector[RobustParameters, Moments]):
 
     The promised rate holds for independent normal readings around one level for all of the K windows. A slow drift
     widens the band; a fast one leaves windows out and makes anomalies, until most of the windows have the new level.
+    Of noise with heavy tails more is flagged, with few readings a window more than by `student/1`.
 
     >>> robust, state = Robust(RobustParameters(windows=5, min_windows=3)), Moments()
     >>> for at, mean in enumerate([10.0, 10.5, 9.5, 90.0]):

@@ -69,7 +69,8 @@ class Seasonal(BandDetector[SeasonalParameters, Profile]):
 
     A band is of the phase in which the newest window ended: a series should have windows in each phase, and none that
     is longer. The promised rate holds for readings that are independent and normal around the same mean in the same
-    phase. Periods are of UTC: a day's profile is an hour off when clocks change.
+    phase; of noise with heavy tails more is flagged. Periods are of UTC: a day's profile is an hour off when clocks
+    change.
 
     >>> seasonal, state = Seasonal(SeasonalParameters(period=100, phases=2, min_periods=1)), Profile()
     >>> for at in range(0, 400, 50):

@@ -47,6 +47,10 @@ class Watch:
     severity: Severity = "warning"
     incident: Policy | None = None
 
+    def minds(self, distance: float) -> bool:
+        """Whether a distance from what was expected, of this sign, matters."""
+        return not ((self.direction == "high" and distance < 0) or (self.direction == "low" and distance > 0))
+
     @cached_property
     def has_least(self) -> bool:
         """Whether some deviations do not matter."""
