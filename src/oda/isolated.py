@@ -1,4 +1,4 @@
-"""A config.json for topics, tables and indices that nobody else uses, on the same servers."""
+"""Topics, tables and indices that nobody else uses, on the same servers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,22 @@ def isolated(config: Path, env: str, folder: Path, **options: object) -> Path:
     """
     name = "t" + secrets.token_hex(4)
     content = json.loads(config.read_text())
-    own = {
+    chosen = {"oda." + option.replace("__", "."): value for option, value in options.items()}
+    source = {"oda.kafka.group": name, "oda.kafka.readings": f"{name}.readings", "oda.kafka.rules": f"{name}.rules"}
+    content["envs"][env]["options"] |= source | own_stores(name) | chosen
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def own_stores(name: str) -> dict[str, str]:
+    """The options that give whoever has this name stores of its own.
+
+    >>> own_stores("shadow")["oda.cassandra.keyspace"]
+    'shadow'
+    """
+    return {
         f"oda.{store.name}.{setting}": pattern.format(name=name)
         for store in STORES
         for setting, pattern in store.own.items()
     }
-    chosen = {"oda." + option.replace("__", "."): value for option, value in options.items()}
-    source = {"oda.kafka.group": name, "oda.kafka.readings": f"{name}.readings", "oda.kafka.rules": f"{name}.rules"}
-    content["envs"][env]["options"] |= source | own | chosen
-    path = folder / f"{name}.json"
-    path.write_text(json.dumps(content))
-    return path

@@ -19,7 +19,7 @@ from oda.trial.words import Grid
 
 T = TypeVar("T")
 
-_SHOWN = 20
+SHOWN = 20
 """Rows of a table."""
 
 
@@ -31,32 +31,31 @@ def show(
     for hint in hints(found, rules):
         console.print(Text(hint, "yellow"), soft_wrap=True)
     if differences is None:
-        _table("Incidents", words.incidents(found.incidents, _SHOWN), console)
-        _table("Anomalies", words.anomalies(found.anomalies, _SHOWN), console)
+        table("Incidents", words.incidents(found.incidents, SHOWN), console)
+        table("Anomalies", words.anomalies(found.anomalies, SHOWN), console)
     else:
-        _compared("Incidents", differences.incidents, words.incidents, console)
-        _compared("Anomalies", differences.anomalies, words.anomalies, console)
-    _table("Series", words.series(found, _SHOWN), console)
+        compared("Incidents", differences.incidents, words.incidents, console)
+        compared("Anomalies", differences.anomalies, words.anomalies, console)
+    table("Series", words.series(found, SHOWN), console)
 
 
-def _compared(what: str, compared: Compared[T], grid: Callable[[Sequence[T], int], Grid], console: Console) -> None:
+def compared(what: str, rows: Compared[T], grid: Callable[[Sequence[T], int], Grid], console: Console) -> None:
+    """How many rows are the same, gained and lost, and which those two are."""
     console.print(
-        Text(
-            f"{what}: {len(compared.same):,} are the same, {len(compared.gained):,} are gained, "
-            f"{len(compared.lost):,} are lost"
-        )
+        Text(f"{what}: {len(rows.same):,} are the same, {len(rows.gained):,} are gained, {len(rows.lost):,} are lost")
     )
-    _table(f"{what} that are gained", grid(compared.gained, _SHOWN), console)
-    _table(f"{what} that are lost", grid(compared.lost, _SHOWN), console)
+    table(f"{what} that are gained", grid(rows.gained, SHOWN), console)
+    table(f"{what} that are lost", grid(rows.lost, SHOWN), console)
 
 
-def _table(title: str, grid: Grid, console: Console) -> None:
+def table(title: str, grid: Grid, console: Console) -> None:
+    """Of a long one the beginning, of an empty one nothing."""
     if not grid.rows:
         return
-    more = f": the first {_SHOWN} of {grid.total:,}" if grid.total > _SHOWN else ""
+    more = f": the first {SHOWN} of {grid.total:,}" if grid.total > SHOWN else ""
     table = Table(title=Text(title + more), title_justify="left", box=SIMPLE)
     for column in grid.columns:
-        table.add_column(column, justify="right" if column in words.NUMBERS else "left", overflow="fold")
+        table.add_column(column, justify="right" if column.split()[0] in words.NUMBERS else "left", overflow="fold")
     for row in grid.rows:
         table.add_row(*map(Text, row))
     console.print(table)
