@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 
 from oda.core import log
-from oda.core.batch import Batch, ClockMark, Closings, Ended, Readings
+from oda.core.batch import Batch, ClockMark, Closings, Readings
 from oda.core.judgement import Judgement
-from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, ClosedWindow, Kind, Meaning
+from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, Kind, Meaning
 from oda.core.rules.match import Rules
 from oda.core.silence import Silence
 from oda.core.windows import PartitionWindows
@@ -100,11 +100,9 @@ class ShadowPartition:
         """Bring the judgement to where the windows are."""
         batch = self._batch(self._judgement.position, self._windows.position, readings)
         outputs = self._windows.outputs(batch)
-        closed: list[ClosedWindow] = outputs["closed"]
-        ended: list[Ended] = outputs["ended"]
-        batch = batch._replace(closings=Closings(self._windows.forgotten, closed, ended))
+        batch = batch._replace(closings=Closings.of(self._windows.forgotten, outputs))
         self._judgement.apply(batch)
-        found = {WINDOWS.name: closed} | self._judgement.outputs(batch)
+        found = {WINDOWS.name: outputs["closed"]} | self._judgement.outputs(batch)
         return {kind: [_as_in_log(row, offsets) for row in found[kind.name]] for kind, offsets in _OFFSETS.items()}
 
     def _batch(self, start: int, end: int, readings: Readings = _NONE) -> Batch:
