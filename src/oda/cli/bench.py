@@ -21,6 +21,7 @@ from oda.bench import compare, cost, flame, latency, outage, report, soak, throu
 from oda.bench.engines import BENCHMARKS, ENGINES
 from oda.bench.own import own_stream
 from oda.bench.recorder import Sample
+from oda.bench.rule_changes import RuleChanges
 from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
 from oda.cli import bench_detectors
@@ -94,6 +95,28 @@ def _latency_table(found: latency.Latencies, rate: int) -> Table:
         figures = (f"{figure:.1f}" for figure in (*np.percentile(each, [50, 99, 99.9]), each.max()))
         table.add_row(store, f"{len(each):,}", *figures)
     return table
+
+
+@app.command("rules")
+def measure_rules(
+    ctx: typer.Context,
+    rate: Annotated[int, typer.Option(min=100, help="Readings a second.")] = 10_000,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to measure, each time.")] = 30.0,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds from one change of rules to the next.")] = 2.0,
+) -> None:
+    """The latency of anomalies while the rules become others, beside that while they stay.
+
+    Example: oda bench rules --rate 10000 --seconds 30
+    """
+    for changes in (False, True):
+        with (
+            console.status("rules that change" if changes else "rules that stay"),
+            own_stream(ctx.obj) as (storm, settings),
+            RuleChanges(settings, every if changes else None) as rules,
+        ):
+            found = latency.measure(settings, storm, rate, seconds)
+        console.print(f"The rules became others {rules.applied} times.")
+        console.print(_latency_table(found, rate))
 
 
 @app.command("throughput")
