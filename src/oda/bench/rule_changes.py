@@ -12,7 +12,7 @@ from oda.settings import Settings
 
 
 class RuleChanges:
-    """In a `with` statement: applies another version every `seconds`, which judges no reading otherwise; or never, if None.
+    """In a `with` statement: applies another version every `seconds`, by which all is judged as before; None: never.
 
     Attributes:
         applied: how many.
