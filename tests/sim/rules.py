@@ -28,6 +28,16 @@ def some_rules(random: Random, series: int) -> str:
     return json.dumps({"rules": [_rule(random, pattern) for pattern in patterns]}, indent=1)  # which is YAML
 
 
+def changed(random: Random, text: str) -> str:
+    """The same rules but for what detectors do not learn from: what they have learned stays."""
+    file = json.loads(text)
+    for rule in file["rules"]:
+        rule["labels"] = {"number": str(random.random())}
+        for detector in rule["detectors"]:
+            detector |= _options(random)
+    return json.dumps(file, indent=1)
+
+
 def _rule(random: Random, pattern: str) -> dict[str, Any]:
     rule: dict[str, Any] = {"series": pattern}
     detectors = list({one["use"]: one for one in random.sample(_DETECTORS, random.randint(1, 3))}.values())

@@ -16,7 +16,7 @@ from oda.stores.catalogue import STORES
 from sim.events import START, Events
 from sim.expected import Expected
 from sim.graph import components
-from sim.rules import some_rules
+from sim.rules import changed, some_rules
 from sim.stores import BrokenPromiseError, Client, Heads, Kept, Snapshots
 from sim.storm import Process, Topology
 from sim.topic import ClockWriter, Source, Topic
@@ -220,8 +220,9 @@ class Simulation:
     def _apply_rules(self) -> None:
         """By somebody who dies on the way, is slow, or brings former ones forward again."""
         random, rules = self.events.random, self.topic.rules
-        version = max(rules, default=0) + random.randint(1, 3)
-        rules[version] = some_rules(random, 8)
+        former = max(rules, default=0)
+        version = former + random.randint(1, 3)
+        rules[version] = changed(random, rules[former]) if rules and random.random() < 0.5 else some_rules(random, 8)
         self.events.note(f"rules of version {version} are applied")
         for partition in self.topic.records:
             delay = random.choice((0.0, 0.0, 0.0, 3.0, 30.0))
