@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 from contextlib import closing
+from operator import itemgetter
 
 import pytest
 from kafka import TopicPartition
@@ -29,6 +30,8 @@ OTHER = "rules: [{series: '*', detectors: [{use: sigma, sigmas: 3, incident: {qu
 def walked(stream):
     """With readings that are judged, some of which are anomalies."""
     stream.oda("collect", "walk", "--series", 8, "--rate", 4_000, "--count", 60_000)
+    # Until then the live system itself goes on: it writes a clock record, and reads it.
+    wait_until(lambda: len(silent(stream)) == 8, "the clock does not close the last windows")
     stream.verify()
     yield stream
     stream.oda("shadow", "--drop", "--name", NAME)
@@ -58,6 +61,13 @@ def rows(of, kind) -> list[dict]:
         with closing(description.open(of)) as store:
             found.append(dict(store.rows(kind)))
     return found
+
+
+def silent(cluster) -> set[str]:
+    """Series whose last window has closed, by the clock."""
+    live, *_ = rows(cluster.settings, WINDOWS)
+    newest = {row["series"]: row["closed_by"] for row in sorted(live.values(), key=itemgetter("start"))}
+    return {series for series, closed_by in newest.items() if closed_by == "clock"}
 
 
 def positions(cluster) -> tuple:
