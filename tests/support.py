@@ -1,5 +1,7 @@
 """The running system as the tests see it."""
 
+import functools
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +18,9 @@ from oda.storm.topologies import ENVIRONMENT, Storm
 
 HANG_SECONDS = 600
 """No condition that comes at all takes so long to come, on however busy a machine: who waited for it hangs."""
+
+HEARS_CTRL_C = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+"""For a child: a shell that runs the tests in the background has made them, and so the child, deaf to it."""
 
 ENV = ENVIRONMENT | {"COLUMNS": "160", "TERM": "dumb"}
 

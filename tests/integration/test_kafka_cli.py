@@ -1,6 +1,5 @@
 """The Kafka helper, the collectors and the watcher, as a person types them, against a real Kafka."""
 
-import functools
 import json
 import secrets
 import signal
@@ -15,13 +14,9 @@ from oda.collect.walk import Walks
 from oda.kafka.reader import follow, reader
 from oda.kafka.topics import list_topics
 from oda.paths import BIN
-from support import HANG_SECONDS, wait_until
+from support import HANG_SECONDS, HEARS_CTRL_C, wait_until
 
 LINES = [f"line {number}: {'ä' * number}\t " for number in range(42)]
-
-
-HEARS_CTRL_C = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-"""For a child: a shell that runs the tests in the background has made them, and so the child, deaf to it."""
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from oda.paths import BIN, ROOT
 from oda.settings import load_options
 from oda.shadow.stores import settings_of
 from oda.stores.catalogue import STORES
-from support import ENV, wait_until
+from support import ENV, HEARS_CTRL_C, wait_until
 
 NAME = "shadow_test"
 
@@ -135,7 +135,8 @@ def test_one_that_follows_goes_on_until_ctrl_c(walked, tmp_path):
     (tmp_path / "rules.yaml").write_text(SAME)
     command = [BIN / "oda", "--config", walked.config, "shadow", tmp_path / "rules.yaml", "--from", "0"]
     options = {"cwd": ROOT, "env": ENV, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([*command, "--follow", "--json", "--name", NAME], **options) as running:
+    arguments = ["--follow", "--json", "--name", NAME]
+    with subprocess.Popen([*command, *arguments], preexec_fn=HEARS_CTRL_C, **options) as running:
         try:
             topic = settings(walked).kafka.windows
             wait_until(lambda: topic in list_topics(walked.settings.kafka), "it made no stores")
