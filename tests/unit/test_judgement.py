@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from made import settings
-from oda.core.batch import Batch, Closings, Ended, Readings
+from oda.core.batch import Batch, Closings, Ended, Held, Readings, RuleMark
 from oda.core.judgement import Judgement
 from oda.core.kinds import ClosedWindow
 from oda.core.machine import OvertakenError
@@ -50,3 +50,20 @@ def test_what_the_window_bolt_has_forgotten_tells_of_another_process() -> None:
     with pytest.raises(OvertakenError, match="judged up to 2, but 3 is committed"):
         judgement.apply(batch(2, [5.0, 50.0], Closings(3, [closed(3, 50.0)])))
     assert offsets(judgement, batch(2, [5.0, 50.0], Closings(2, [closed(3, 50.0)]))) == []
+
+
+def test_what_is_held_as_an_outlier_of_time_takes_no_part_in_incidents() -> None:
+    rules = RuleMark(0, 1, 'rules: [{series: "*", incident: {quiet: 1h}}]')
+
+    def changes(*held: int) -> list[tuple[str, int]]:
+        judgement = Judgement(settings())
+        times = [100, 100, 100, 100_000_000]
+        readings = Readings.of([1, 2, 3, 4], [Reading("a", time, 50.0) for time in times])
+        closings = Closings(0, [closed(3)], held=[Held(offset) for offset in held])
+        given = Batch(0, 1, 0, 0, 5, 0, 0, readings, rules=[rules], closings=closings)
+        judgement.apply(given)
+        assert [row.offset for row in judgement.outputs(given)["anomalies"]] == [3, 4]
+        return [(row.change, row.found_at) for row in judgement.outputs(given)["incidents"]]
+
+    assert changes(4) == [("opened", 3)]
+    assert changes() == [("opened", 3), ("resolved", 4), ("opened", 4)]

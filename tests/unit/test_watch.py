@@ -78,6 +78,7 @@ def test_a_series_that_is_never_judged_is_told_of_once():
     windows(watcher, [1, 1, 1, 2, 1], series="told too soon, but so it was")
     windows(watcher, [1, 2, 1, 1], series="judged")
     windows(watcher, [1, 1], series="\x1b[2J, too short to say")
+    windows(watcher, [1] * 9, series="by rules, whose detector may need no more", rules=3)
     assert [hint.partition(":")[0] for hint in told] == ["pump-7", "told too soon, but so it was"]
     assert told[0] == (
         "pump-7: no baseline: its windows hold 1 of the 2 readings that oda.judge.min_count asks for, "

@@ -47,7 +47,10 @@ class Watcher:
         row, name = result.row, plain(result.row.series)
         if isinstance(row, ClosedWindow):
             self.counts.windows += 1
-            self._hints.window(name, result.partition, row.start, row.count)
+            if row.rules == 0:  # by the options: rules may have detectors to which one reading is enough
+                self._hints.window(name, result.partition, row.start, row.count)
+            else:
+                self._hints.result(name, result.partition)
             return Text(_window(name, row))
         self._hints.result(name, result.partition)
         if isinstance(row, Incident):
