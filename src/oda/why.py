@@ -80,7 +80,7 @@ def explain(anomaly: Anomaly, archived: Archived, rules: Rules, settings: Settin
         settings: the topology's options.
     """
     window = _baseline(anomaly, archived.windows)
-    recomputed_window, baseline = (None, _part(archived.readings, [])) if window is None else _again(window, archived)
+    recomputed_window, baseline = (None, archived.readings.before(0)) if window is None else _again(window, archived)
     differs = []
     if window is not None:
         differs += _differences(f"window of {window.start}", window, recomputed_window)
@@ -103,7 +103,7 @@ def _again(window: ClosedWindow, archived: Archived) -> tuple[ClosedWindow | Non
     readings = archived.readings
     in_time = (window.start <= readings.times) & (readings.times < window.end)
     in_log = (window.first_offset <= readings.offsets) & (readings.offsets <= window.last_offset)
-    own = _part(readings, np.flatnonzero(in_time & in_log).tolist())
+    own = readings.where(in_time & in_log)
     if not len(own.offsets):
         return None, own
     sums = Sums(int(own.offsets[0]), float(own.values[0]))
@@ -133,12 +133,6 @@ def _judged(
     place = anomaly.offset, anomaly.detector
     found = (one for one in judgement.outputs(batch)["anomalies"] if (one.offset, one.detector) == place)
     return next(found, None)
-
-
-def _part(readings: Readings, at: list[int]) -> Readings:
-    mask = np.zeros(len(readings.offsets), np.bool_)
-    mask[at] = True
-    return readings.where(mask)
 
 
 def _differences(what: str, stored: Any, recomputed: Any) -> list[str]:

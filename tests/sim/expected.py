@@ -7,7 +7,7 @@ from typing import Any
 from oda.audit.message import CLOCK_KEY, RULES_KEY, read_clock_record, read_message, read_rule_record
 from oda.audit.reference import Reference
 from oda.core.kinds import KINDS, Rejected
-from oda.core.rules.parse import parse
+from oda.core.rules.parse import parsed
 from oda.settings import Settings
 from sim.stores import BrokenPromiseError, Place
 from sim.topic import Record
@@ -32,7 +32,7 @@ class Expected:
         for record in records:
             if record.key == RULES_KEY:
                 version = read_rule_record(record.value).version
-                reference.read_rules(record.offset, parse(rules[version], settings, version))
+                reference.read_rules(record.offset, parsed(rules[version], settings, version))
                 continue
             found = read_clock_record(record.value) if record.key == CLOCK_KEY else None
             if found is not None:

@@ -57,7 +57,7 @@ MUTATIONS = {
         Edit(MACHINE, "mark.offset >= self.position and mark.version > version", "mark.offset >= self.position")
     ],
     "a snapshot has no rules": [
-        Edit("oda/core/snapshot.py", "parse(text, fresh.settings, found.version) if found.version else", ""),
+        Edit("oda/core/snapshot.py", "parsed(text, fresh.settings, found.version) if found.version else", ""),
     ],
     "rules hold from the next batch on": [
         Edit(WINDOWS, "            readings = readings.since(mark.offset)\n            if isinstance(mark, ClockMark)",

@@ -46,3 +46,9 @@ def test_a_tuple_holds_numbers_and_text_only_which_any_worker_can_pass_on() -> N
     received = Batch.from_tuple(values)
     assert received[:7] == sent[:7]
     assert (rows(received), received.marks) == (rows(sent), marks)
+
+
+def test_each_series_has_its_readings_and_no_series_has_none() -> None:
+    names = batch(0, 5, "a", "b", "a")
+    assert [rows.tolist() for rows in names.readings.rows()] == [[0, 2], [1]]
+    assert Readings.of([], []).rows() == []

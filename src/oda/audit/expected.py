@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from oda.audit.message import CLOCK_KEY, RULES_KEY, read_clock_record, read_message, read_rule_record
 from oda.audit.reference import Reference
 from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, Document
-from oda.core.rules.parse import parse
+from oda.core.rules.parse import parsed
 from oda.settings import Settings
 
 
@@ -130,7 +130,7 @@ class Expected:
         if rules is None or text is None or sha256(text.encode()).hexdigest() != rules.sha256:
             self.rejected[partition, record.offset] = _rejected(record)
         elif rules.version > reference.version:
-            reference.read_rules(record.offset, parse(text, self._settings, rules.version))
+            reference.read_rules(record.offset, parsed(text, self._settings, rules.version))
 
     def scattered(self) -> list[str]:
         """Series that are in several partitions, each with windows of its own there, in the order of the audit."""

@@ -73,7 +73,8 @@ class Readings(NamedTuple):
     def rows(self) -> list[NDArray[np.intp]]:
         """By name, the indexes of its readings in the order of the log."""
         order = np.argsort(self.series, kind="stable")
-        return np.split(order, np.searchsorted(self.series[order], np.arange(1, len(self.names))))
+        ends = np.searchsorted(self.series[order], np.arange(1, len(self.names)))
+        return np.split(order, ends)[: len(self.names)]  # of nothing there is one part
 
     def before(self, offset: int) -> Readings:
         return self._part(slice(int(np.searchsorted(self.offsets, offset))))

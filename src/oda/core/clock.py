@@ -19,7 +19,8 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from oda.core.reading import MAX_BRACKETS, MAX_TIME, RejectedError
+from oda.core import own_record
+from oda.core.reading import MAX_TIME
 
 T = TypeVar("T")
 
@@ -55,12 +56,7 @@ def decode(data: bytes | None) -> ClockRecord:
     Raises:
         RejectedError: it is no clock record.
     """
-    if data is None or data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
-        raise RejectedError("not a clock record, as its key says")
-    try:
-        return _decoder.decode(data.decode())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RejectedError(f"not a clock record, as its key says: {error}") from None
+    return own_record.decode(_decoder, data, "clock record")
 
 
 def encode(group: str, position: int, through: Mapping[str, int], ended: Iterable[str] = ()) -> Iterator[bytes]:

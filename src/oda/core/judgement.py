@@ -117,9 +117,9 @@ class Judgement(Machine[Judged]):
 
     def _read(self, readings: Readings) -> list[Read]:
         """The series of readings that detectors look at one by one."""
-        rules = [self.rules.of(name) for name in readings.names]
-        if not any(rule.looks_at_each for rule in rules):
+        if not self.rules.looks_at_each:
             return []
+        rules = [self.rules.of(name) for name in readings.names]
         found = []
         for name, rule, at in zip(readings.names, rules, readings.rows(), strict=True):
             if rule.looks_at_each and len(at):
@@ -144,6 +144,8 @@ class Judgement(Machine[Judged]):
             if watch.incident is not None and anomaly.offset not in self._held:
                 self._followed.add(anomaly.series)
                 anomalies.setdefault((anomaly.series, watch.name), []).append(anomaly)
+        if not self._followed:
+            return
         codes = {name: code for code, name in enumerate(readings.names)}
         silent: dict[str, list[int]] = {}
         for window in windows:

@@ -16,7 +16,7 @@ import msgspec
 from oda.core.batch import Batch, RuleMark
 from oda.core.ledger import Ledger
 from oda.core.rules.match import Rules, of_options
-from oda.core.rules.parse import parse
+from oda.core.rules.parse import parsed
 from oda.settings import Settings
 
 State = TypeVar("State", bound=msgspec.Struct)
@@ -115,7 +115,7 @@ class Machine(ABC, Generic[State]):
 
     def rules_of(self, mark: RuleMark) -> Rules:
         """The rules that hold from a mark on."""
-        return parse(mark.text, self.settings, mark.version)
+        return parsed(mark.text, self.settings, mark.version)
 
     def newer(self, batch: Batch) -> list[RuleMark]:
         """The marks of a batch at which the rules become others: those that lie ahead, and have a newer version."""

@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from oda.core.reading import MAX_BRACKETS, RejectedError
+from oda.core import own_record
 
 KEY = b"\xffoda.rules"
 """The key of every rule record."""
@@ -41,12 +41,7 @@ def decode(data: bytes | None) -> RuleRecord:
     Raises:
         RejectedError: it is no rule record.
     """
-    if data is None or data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
-        raise RejectedError("not a rule record, as its key says")
-    try:
-        return _decoder.decode(data.decode())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RejectedError(f"not a rule record, as its key says: {error}") from None
+    return own_record.decode(_decoder, data, "rule record")
 
 
 def encode(group: str, version: int, sha256: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from oda.core.machine import Machine, Taken
-from oda.core.rules.parse import parse
+from oda.core.rules.parse import parsed
 from oda.errors import UserError
 
 FORMAT = 4
@@ -116,7 +116,7 @@ def decode(parts: Sequence[bytes], fresh: M) -> M:
             series.pop(name, None)
         for name, kind in fresh.ledger_rows.items():
             rows[name] += _converted(found.rows.get(name, []), kind)
-    rules = parse(text, fresh.settings, found.version) if found.version else fresh.rules
+    rules = parsed(text, fresh.settings, found.version) if found.version else fresh.rules
     fresh.restore(found.position, found.forgotten, rules, found.besides, series.values(), rows)
     return fresh
 

@@ -115,8 +115,8 @@ class PartitionWindows(Machine[Series]):
         ahead: dict[str, list[int]] = {}
         for at in held:
             ahead.setdefault(readings.names[readings.series[at]], []).append(int(readings.offsets[at]))
-        self._held.add([Held(int(readings.offsets[at])) for at in held])
         if held or None in windows:
+            self._held.add([Held(int(readings.offsets[at])) for at in held])
             to_windows = np.array([window is not None for window in windows])[readings.series]
             to_windows[held] = False
             readings = readings.where(to_windows)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from math import erfc, inf, log10, sqrt
-
-from scipy.special import chdtri, stdtr, stdtrit
+from typing import Any
 
 
 def score(distance: float, scale: float, freedom: float) -> float:
@@ -17,7 +16,7 @@ def score(distance: float, scale: float, freedom: float) -> float:
     if scale == 0.0:
         return 100.0
     away = abs(distance / scale)
-    probability = beyond(away) if freedom == inf else 2.0 * float(stdtr(freedom, -away))
+    probability = beyond(away) if freedom == inf else 2.0 * float(_scipy().stdtr(freedom, -away))
     if probability == 0.0:
         return 100.0
     return min(round(-10.0 * log10(probability), 2), 100.0)
@@ -30,12 +29,19 @@ def beyond(sigmas: float) -> float:
 
 def quantile(sigmas: float, freedom: int) -> float:
     """Where Student's t has as much beyond it as the normal distribution has beyond `sigmas`."""
-    return _nine_digits(-stdtrit(freedom, beyond(sigmas) / 2.0))
+    return _nine_digits(-_scipy().stdtrit(freedom, beyond(sigmas) / 2.0))
 
 
 def variance_quantile(count: int, part: float) -> float:
     """Below it is that part of the population variances of `count` normal readings whose true variance is 1."""
-    return _nine_digits(chdtri(count - 1, 1.0 - part) / count)
+    return _nine_digits(_scipy().chdtri(count - 1, 1.0 - part) / count)
+
+
+def _scipy() -> Any:
+    """Its special functions, once they are needed: each command would wait a fifth of a second for them."""
+    import scipy.special
+
+    return scipy.special
 
 
 def _nine_digits(number: float) -> float:

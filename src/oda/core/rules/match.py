@@ -55,6 +55,11 @@ class Rules:
         """Of the text, as hexadecimal digits."""
         return digest(self.text)
 
+    @cached_property
+    def looks_at_each(self) -> bool:
+        """Whether any rule does (see `Rule.looks_at_each`)."""
+        return any(rule.looks_at_each for rule in (self.default, *(entry.rule for entry in self.entries)))
+
     def of(self, series: str) -> Rule:
         """The rule of a series; the same object each time for the same rule."""
         rule = self._found.get(series)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from oda.core.detectors import load
@@ -42,6 +43,12 @@ def parse(text: str, settings: Settings, version: int = 0) -> Rules:
     if parser.checker.problems:
         raise RulesError(parser.checker.problems)
     return Rules(version, _with_versions(text, parser.uses), entries, rule.rule_of_options(settings))
+
+
+@lru_cache(4)
+def parsed(text: str, settings: Settings, version: int) -> Rules:
+    """As `parse`, kept for who asks next: each partition does, and a long text takes a second."""
+    return parse(text, settings, version)
 
 
 def _with_versions(text: str, uses: list[tuple[Node, str]]) -> str:
