@@ -43,16 +43,16 @@ class Seen:
 
 
 class Results:
-    """The results of some series, or of all if none is named.
+    """The results of some kinds; of some series, or of all if none is named.
 
     Attributes:
         unreadable: how many messages held no result.
     """
 
-    def __init__(self, settings: Kafka, series: Collection[str] = ()) -> None:
+    def __init__(self, settings: Kafka, series: Collection[str] = (), kinds: Collection[Kind[Any]] = OF_SERIES) -> None:
         self.unreadable = 0
         self._settings = settings
-        self._kinds: dict[str, Kind[Any]] = {getattr(settings, kind.name): kind for kind in OF_SERIES}
+        self._kinds: dict[str, Kind[Any]] = {getattr(settings, kind.name): kind for kind in kinds}
         self._series = frozenset(series)
         self._seen = Seen(MEMORY)
 

@@ -8,7 +8,23 @@ from typing import Annotated
 
 import typer
 
-from oda.cli import bench, chaos, collect, demo, plan, rules, servers, shadow, test, topics, trial, verify, watch, why
+from oda.cli import (
+    bench,
+    chaos,
+    collect,
+    demo,
+    notify,
+    plan,
+    rules,
+    servers,
+    shadow,
+    test,
+    topics,
+    trial,
+    verify,
+    watch,
+    why,
+)
 from oda.cli.context import Context
 from oda.errors import UserError
 
@@ -28,6 +44,7 @@ watch.register(app)
 why.register(app)
 verify.register(app)
 app.add_typer(rules.app, name="rules")
+app.add_typer(notify.app, name="notify")
 shadow.register(app)
 demo.register(app)
 chaos.register(app)
