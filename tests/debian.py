@@ -4,6 +4,8 @@ apt fetches them as ever, from the machine's own sources, and checks signatures 
 ours, so that this needs no root, and changes nothing of the machine.
 """
 
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,14 +14,26 @@ from oda.cluster.artifacts import Store
 from support import HANG_SECONDS
 
 
-def program(package: str, name: str) -> Path:
-    """A program in /usr/bin of a package that needs no other package but Debian's C library."""
+def unpacked(package: str) -> Path:
+    """The folder of a package that needs no other one but Debian's C library; its programs are in usr/bin."""
     store = Store()
     folder = store.folder / "debian" / package
     with store.locked():
         if not folder.exists():
             _unpack(package, folder)
-    return folder / "usr" / "bin" / name
+    return folder
+
+
+def rooted(package: str, name: str, root: Path) -> list[str]:
+    """What to run a program by that looks for its files where they would be installed: `root` gets all it needs."""
+    source, program = unpacked(package), Path("usr", "bin", name)
+    shutil.copytree(source / "usr" / "share", root / "usr" / "share", dirs_exist_ok=True)
+    libraries = subprocess.run(["ldd", source / program], check=True, capture_output=True, text=True).stdout
+    for file in [f"/{program}", *re.findall(r"(/\S+) \(", libraries)]:
+        (root / file[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / program if file == f"/{program}" else file, root / file[1:])
+    as_root = [] if os.geteuid() == 0 else ["unshare", "--map-root-user"]
+    return [*as_root, "chroot", str(root), f"/{program}"]
 
 
 def _unpack(package: str, folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from oda.core.duration import LongerThanNone
 from oda.core.rules.file import Label, Part, Severity, Value
@@ -46,10 +46,6 @@ def _zone(name: str) -> str:
 
 
 Url = Annotated[str, Field(pattern="^https?://", max_length=2000), AfterValidator(_url)]
-SecretUrl = Annotated[
-    Annotated[Url, Tag("a URL")] | Annotated[Secret, Tag("a secret")],
-    Discriminator(lambda value: "a secret" if isinstance(value, dict | Secret) else "a URL"),
-]
 Address = Annotated[str, Field(max_length=320), AfterValidator(_address)]
 ReceiverName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=63)]
 
@@ -65,7 +61,14 @@ class Http(Part):
 class Webhook(Http):
     """A POST of JSON for every few notifications; see docs/notify.md for its form."""
 
-    url: SecretUrl
+    url: Url | None = None
+    url_from: Secret | None = Field(default=None, description="instead, where it is a secret itself")
+
+    @model_validator(mode="after")
+    def _one(self) -> Webhook:
+        if (self.url is None) == (self.url_from is None):
+            raise ValueError("must say either url or url_from")
+        return self
 
 
 class Alertmanager(Http):

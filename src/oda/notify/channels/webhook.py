@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from oda.notify.channels.post import Post
 from oda.notify.file import Webhook
 from oda.notify.notification import Due, Look, document, text
-from oda.notify.secret import Secret
 
 
 class WebhookChannel:
@@ -17,12 +16,12 @@ class WebhookChannel:
     resends = False
 
     def __init__(self, settings: Webhook, look: Look) -> None:
-        self._url = settings.url
+        self._settings = settings
         self._look = look
         self._post = Post(settings)
 
     def deliver(self, due: Sequence[Due]) -> str:
-        url = self._url.read() if isinstance(self._url, Secret) else self._url
+        url = self._settings.url_from.read() if self._settings.url_from else str(self._settings.url)
         texts = [text(one, self._look) for one in due]
         self._post(url, {"text": "\n\n".join(texts), "notifications": [document(one, self._look) for one in due]})
         return ""
