@@ -20,6 +20,7 @@ from oda.notify.notification import Due, Look, Notification, document, text, tit
 from oda.notify.parse import parse
 from oda.notify.routes import Routes
 from oda.notify.standstill import Found, Standing
+from oda.paths import ROOT
 
 LOG = TopicPartition("oda.incidents", 0)
 LOOK = Look("https://oda.example/", UTC)
@@ -351,3 +352,9 @@ def test_what_is_wrong_is_told_by_line_and_column(right: str, wrong: str, proble
     assert right in GOOD
     found = problems(GOOD.replace(right, wrong))
     assert any(problem in line for line in found), found
+
+
+def test_the_files_that_are_there_as_examples_are_right() -> None:
+    example = (ROOT / "docs/notify.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    assert len(parse(example).receivers) == 3
+    parse((ROOT / "cluster/docker/notify.yaml").read_text())

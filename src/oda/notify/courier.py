@@ -24,6 +24,7 @@ from oda.notify.routes import Routes
 from oda.notify.standstill import Standing
 from oda.notify.watch import Watch
 from oda.settings import Kafka
+from oda.shown import plain
 
 RESEND_SECONDS = 60.0
 """How often who wants to hear again what lasts does: a fifth of the time after which Alertmanager forgets."""
@@ -173,6 +174,8 @@ class Courier:
                 self._mailbox.done(one)
             if note:
                 self._say(note)
+            if news := [one.id for one in due if one.now is not one.before]:
+                self._say(f"was told of {', '.join(news[:3])}{_more(len(news) - 3)}")
 
     def _commit(self, at_once: bool) -> None:
         now = time.monotonic()
@@ -190,4 +193,8 @@ class Courier:
         return Note(told, shorten(self._away, 500))
 
     def _say(self, what: str) -> None:
-        say(f"receiver {self._name} {what}")
+        say(f"receiver {self._name} {plain(what)}")
+
+
+def _more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""
