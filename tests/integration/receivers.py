@@ -182,6 +182,10 @@ class MailServer:
     answer: str = "250 OK"
     refused: str = ""
 
+    def text(self) -> str:
+        """Of all mails."""
+        return "".join(message.get_content() for message in self.mails)
+
     async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802 - aiosmtpd's name
         if address == self.refused:
             return "550 who is that?"
