@@ -151,6 +151,7 @@ def test_whatever_happens_everything_is_told_in_the_end_and_nothing_is_committed
 
     def tell(is_refused: bool = False) -> None:
         for due in mailbox.due(2):
+            assert due.before is None or f"{due.before.place}:{due.before.number}" in heard
             heard.append(due.id)
             mailbox.done(due, is_refused)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kafka.errors import KafkaError
@@ -67,35 +67,36 @@ class Courier:
         self._standing = Standing(service.file.standstill, service.settings.readings)
         self._mailbox = Mailbox(self._is_for)
         self._patience = Patience(time.monotonic)
-        self._away = ""
+        self._away = self._problem = ""
         self._resend_at = 0.0
         self._committed: object = None
         self._commit_at = self._renew_at = 0.0
 
     def run(self) -> None:
-        """Return when all is to stop."""
-        said = ""
+        """Return when all is to stop; whatever happens until then, it begins anew."""
         while not self._stopping.is_set():
-            try:
-                self._open()
-                said = ""
-                while not self._stopping.is_set():
-                    self._step()
-            except (UserError, KafkaError) as error:
-                if str(error) != said:
-                    said = str(error)
-                    self._say(said)
-            except Exception as error:  # nothing may end it: that is said, and it begins anew
-                self._say(f"begins anew after an error: {error!r}")
+            self._try(self._follow)
             # Without Kafka nothing is known but that.
-            self._mind_standstill()
-            self._deliver()
+            self._try(self._tell)
             self._stopping.wait(_POLL_SECONDS)
-        self._close()
-
-    def _close(self) -> None:
         for one in (self._log, self._refusals, self._channel):
             one.close()
+
+    def _try(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except (UserError, KafkaError) as error:
+            if str(error) != self._problem:
+                self._problem = str(error)
+                self._say(f"waits for Kafka: {error}")
+        except Exception as error:  # nothing may end this thread: it is said
+            self._say(f"begins anew after an error: {error!r}")
+
+    def _follow(self) -> None:
+        self._open()
+        self._problem = ""
+        while not self._stopping.is_set():
+            self._step()
 
     def _open(self) -> None:
         before, mailbox = self._mailbox, Mailbox(self._is_for)
@@ -116,8 +117,11 @@ class Courier:
             busy = self._mailbox.waiting and self._patience.is_over
             for part, offset, located in self._log.poll(0 if busy else _POLL_SECONDS):
                 self._mailbox.take(IncidentChange(located), part, offset)
+        self._commit(at_once=self._tell())
+
+    def _tell(self) -> bool:
         self._mind_standstill()
-        self._commit(at_once=self._deliver())
+        return self._deliver()
 
     def _is_for(self, notification: Notification) -> bool:
         return self._name in self._routes.receivers(notification.severity, notification.labels)

@@ -77,5 +77,6 @@ def _why(error: requests.RequestException) -> str:
     """Without what the URL may have of secrets."""
     if isinstance(error, requests.Timeout):
         return "no answer in time"
-    cause: Any = error.args[0] if error.args else error
-    return shorten(f"{type(error).__name__}: {plain(str(getattr(cause, 'reason', type(cause).__name__)))}", 300)
+    cause = error.args[0] if error.args else None
+    told = str(getattr(cause, "reason", cause)) if isinstance(cause, Exception) else ""
+    return shorten(plain(f"{type(error).__name__}{': ' if told else ''}{told}"), 300)
