@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
+from oda import verdicts
 from oda.core import clock, rulemark
 from oda.core.batch import Readings
 from oda.core.decoding import decode_all
@@ -25,9 +25,9 @@ from oda.errors import UserError
 from oda.kafka.reader import reader
 from oda.kafka.records import Record, lean
 from oda.kafka.topics import create_topics
-from oda.query.incidents import Verdict
 from oda.results import Results
 from oda.settings import Settings
+from oda.verdicts import Verdict
 
 NEWEST = 400_000
 """Readings, windows, anomalies: so many of each are read at the beginning, of all partitions together."""
@@ -136,7 +136,7 @@ class Feed:
                 if len(readings.offsets):
                     news.readings.append((part.partition, readings, records[-1].timestamp))
             elif part.topic == kafka.verdicts:
-                news.verdicts += filter(None, map(_verdict, records))
+                news.verdicts += filter(None, (verdicts.decode(record.value) for record in records))
             else:
                 self._add_results(news, part.topic, records)
         return news
@@ -160,17 +160,6 @@ class Feed:
         }
         found = (self._results.take(topic, record.value) for record in records)
         lists[topic] += (one for one in found if one is not None)
-
-
-_decoder = msgspec.json.Decoder(Verdict)
-
-
-def _verdict(record: Record) -> Verdict | None:
-    """None of what is somebody else's."""
-    try:
-        return _decoder.decode(record.value or b"")
-    except msgspec.DecodeError:
-        return None
 
 
 def now_ms() -> int:

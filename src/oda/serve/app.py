@@ -8,16 +8,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from oda.core.kinds import ANOMALIES, WINDOWS, ClosedWindow, Located
 from oda.errors import UserError
+from oda.kafka.verdicts import VerdictWriter
 from oda.query.bands import derived
 from oda.query.feed import Feed, News, now_ms
 from oda.query.history import Asked, History
+from oda.query.incidents import STATES
 from oda.query.live import Live
 from oda.query.reduced import Span
 from oda.query.rules import RulesBook
@@ -27,6 +29,7 @@ from oda.serve.answers import BadRequest, choice, number, series_name, times
 from oda.serve.guard import Guard
 from oda.serve.push import Hub, serve_viewer
 from oda.settings import Settings
+from oda.verdicts import MOST_COMMENT, Verdict
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,6 +54,7 @@ class Service:
         self.rules = RulesBook(settings)
         self.history = History(settings, self.rules)
         self.feed = Feed(settings, self._heard)
+        self.verdicts = VerdictWriter(settings.kafka)
         self._threads = concurrent.futures.ThreadPoolExecutor(_ASKING, "asking")
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -67,6 +71,7 @@ class Service:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.history.close()
         self.rules.close()
+        self.verdicts.close()
 
     async def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do in a thread what waits for a server."""
@@ -135,6 +140,8 @@ class Routes:
             web.post("/api/login", self.login),
             web.get("/api/series", self.series),
             web.get("/api/series/data", self.data),
+            web.get("/api/incidents", self.incidents),
+            web.post("/api/incidents/verdict", self.say),
             web.get("/api/live", self.viewer),
         ]
 
@@ -176,6 +183,40 @@ class Routes:
         asked = Asked(name, span, partition, incidents, state)
         return answers.json(await self._service.ask(self._service.history.series, asked))
 
+    async def incidents(self, request: web.Request) -> web.Response:
+        """Some of the incidents: open first, then the newest first."""
+        found = self._service.live.incidents.find(
+            choice(request, "state", STATES),
+            request.query.get("q", "")[: answers.MAX_NAME],
+            request.query.get("severity", ""),
+            request.query.get("label", ""),
+        )
+        offset = number(request, "offset", 0, 0, 2**31)
+        page = found[offset : offset + number(request, "limit", 100, 1, MAX_LIMIT)]
+        return answers.json({"total": len(found), "incidents": [known.document() for known in page]})
+
+    async def say(self, request: web.Request) -> web.Response:
+        """Somebody acknowledges an incident, or says whether it was one: a record in the topic of verdicts."""
+        said = await _body(request, _Said)
+        known = self._service.live.incidents.get(said.place)
+        if known is None:
+            return answers.error(HTTPStatus.NOT_FOUND, "there is no such incident, or it is too old to be known")
+        row = known.newest
+        verdict = Verdict(
+            said.place,
+            row.series,
+            row.detector,
+            row.time,
+            row.last_time,
+            self._guard.who(request) or "",
+            now_ms(),
+            said.acknowledged,
+            said.verdict,
+            said.comment,
+        )
+        await self._service.ask(self._service.verdicts.write, verdict)
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+
     async def viewer(self, request: web.Request) -> web.StreamResponse:
         """A web socket: see `oda.serve.push`."""
         return await serve_viewer(self._service.hub, request)
@@ -183,6 +224,13 @@ class Routes:
 
 class _Login(msgspec.Struct):
     token: str
+
+
+class _Said(msgspec.Struct):
+    place: str
+    acknowledged: bool = False
+    verdict: Literal["true", "false alarm"] | None = None
+    comment: Annotated[str, msgspec.Meta(max_length=MOST_COMMENT)] = ""
 
 
 Body = TypeVar("Body", bound=msgspec.Struct)
