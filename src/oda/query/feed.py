@@ -17,6 +17,8 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from oda import verdicts
+from oda.audit import record as audits
+from oda.audit.record import AuditRecord
 from oda.core import clock, rulemark
 from oda.core.batch import Readings
 from oda.core.decoding import decode_all
@@ -53,6 +55,7 @@ class News:
     anomalies: list[Located[Anomaly]] = field(default_factory=list)
     incidents: list[Located[Incident]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
+    audits: list[AuditRecord] = field(default_factory=list)
 
 
 class Feed:
@@ -115,13 +118,13 @@ class Feed:
     @property
     def _topics(self) -> list[str]:
         kafka = self._settings.kafka
-        return [kafka.readings, kafka.windows, kafka.anomalies, kafka.incidents, kafka.verdicts]
+        return [kafka.readings, kafka.windows, kafka.anomalies, kafka.incidents, kafka.verdicts, kafka.audits]
 
     def _seek(self, consumer: Any, ends: Mapping[TopicPartition, int]) -> None:
         """Where it stopped; else so far back that the newest are read, and all of what is rare."""
         beginnings = consumer.beginning_offsets(list(ends))
         kafka = self._settings.kafka
-        whole = (kafka.incidents, kafka.verdicts)
+        whole = (kafka.incidents, kafka.verdicts, kafka.audits)
         for part, end in ends.items():
             count = sum(other.topic == part.topic for other in ends)
             first = beginnings[part] if part.topic in whole else end - NEWEST // count
@@ -137,6 +140,8 @@ class Feed:
                     news.readings.append((part.partition, readings, records[-1].timestamp))
             elif part.topic == kafka.verdicts:
                 news.verdicts += filter(None, (verdicts.decode(record.value) for record in records))
+            elif part.topic == kafka.audits:
+                news.audits += filter(None, (audits.decode(record.value) for record in records))
             else:
                 self._add_results(news, part.topic, records)
         return news

@@ -14,7 +14,6 @@ from kafka.partitioner import murmur2
 
 from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, Anomaly, ClosedWindow, Kind, Located
 from oda.core.rules.rule import Rule
-from oda.errors import UserError
 from oda.query.bands import Stretch, derived, scored, stored, stretches
 from oda.query.incidents import Incidents
 from oda.query.incidents import Known as KnownIncident
@@ -27,7 +26,7 @@ from oda.stores.cassandra import CassandraStore
 from oda.stores.place import SLOT_MS
 
 MOST_SPAN_MS = 100 * 86_400_000
-"""The longest span; each slot of ten minutes in it is asked for."""
+"""The longest span that should be asked for: each slot of ten minutes in it is a question to Cassandra."""
 
 MOST_WINDOWS = 20_000
 """In a span that may have more none is read, nor any band."""
@@ -37,6 +36,10 @@ MOST_ROWS = 2_000
 
 _BEFORE_MS = (SLOT_MS, 86_400_000)
 """How far before a span the window is looked for by which its first readings were judged, ms: near, then farther."""
+
+
+_INCIDENTS_MS = 3_600_000
+"""How far before a span the stored incidents are looked for that may last into it; newer ones are known anyway."""
 
 
 class Asked(NamedTuple):
@@ -58,7 +61,7 @@ class Asked(NamedTuple):
 class History:
     """Asks Cassandra. Safe for threads.
 
-    Each method raises UserError: a server can't be reached, or too much is asked.
+    Each method raises UserError: a server can't be reached.
     """
 
     def __init__(self, settings: Settings, rules: RulesBook) -> None:
@@ -84,8 +87,6 @@ class History:
     def series(self, asked: Asked) -> dict[str, Any]:
         """What a chart shows of a series; see docs/page.md for the names."""
         name, span = asked.series, asked.span
-        if span.until - span.since > MOST_SPAN_MS:
-            raise UserError(f"ask for at most {MOST_SPAN_MS // 86_400_000} days at once")
         rules = self._rules.current()
         anomalies, has_more = self._some(ANOMALIES, name, span)
         incidents = self._incidents(asked)
@@ -143,7 +144,7 @@ class History:
         """Those that overlap with a span."""
         span, book = asked.span, Incidents(MOST_ROWS, MOST_ROWS)
         found: dict[str, KnownIncident] = {}
-        for one in rows(self.store(), INCIDENTS, asked.series, max(0, span.since - 86_400_000), span.until):
+        for one in rows(self.store(), INCIDENTS, asked.series, max(0, span.since - _INCIDENTS_MS), span.until):
             book.take(one)
         for known in (*book.find("all", "", "", ""), *asked.incidents):
             former = found.get(known.place)
