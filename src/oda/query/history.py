@@ -38,6 +38,9 @@ _BEFORE_MS = (SLOT_MS, 86_400_000)
 """How far before a span the window is looked for by which its first readings were judged, ms: near, then farther."""
 
 
+_KEPT_BEFORE = 10
+"""Windows before a span that are looked at: by the newest of them that had closed its first readings were judged."""
+
 _INCIDENTS_MS = 3_600_000
 """How far before a span the stored incidents are looked for that may last into it; newer ones are known anyway."""
 
@@ -122,14 +125,17 @@ class History:
         }
 
     def _windows(self, name: str, span: Span) -> list[Located[ClosedWindow]]:
-        """Those of a span, and the newest before it."""
+        """Those of a span, and the newest before it: which of them had closed is a matter of the readings."""
         found: list[Located[ClosedWindow]] = []
-        for before in _BEFORE_MS:
-            found = list(rows(self.store(), WINDOWS, name, max(0, span.since - before), span.since))
+        for ms in _BEFORE_MS:
+            found = list(rows(self.store(), WINDOWS, name, max(0, span.since - ms), span.since))
             if found:
                 break
-        last = {one.partition: one for one in sorted(found, key=lambda one: one.row.closed_at)}
-        return [*last.values(), *rows(self.store(), WINDOWS, name, span.since, span.until)]
+        before: dict[int, list[Located[ClosedWindow]]] = {}
+        for one in sorted(found, key=lambda one: one.row.closed_at):
+            before.setdefault(one.partition, []).append(one)
+        last = [one for of_one in before.values() for one in of_one[-_KEPT_BEFORE:]]
+        return [*last, *rows(self.store(), WINDOWS, name, span.since, span.until)]
 
     def _some(self, kind: Kind[Anomaly], name: str, span: Span) -> tuple[list[Located[Anomaly]], bool]:
         """The first of a span, and whether there are more."""

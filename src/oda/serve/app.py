@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -27,6 +29,8 @@ from oda.serve.service import Service
 from oda.verdicts import MOST_COMMENT, Verdict
 
 PAGE = Path(__file__).parent / "page"
+
+_LOG = logging.getLogger(__name__)
 
 MAX_LIMIT = 1_000
 
@@ -196,8 +200,8 @@ class Routes:
         explanation, is_all = explained(store, found[0], self._service.settings)
         return {
             "text": [{"text": text, "what": what} for text, what in lines(explanation, found[0].partition, is_all)],
-            "anomaly": explanation.anomaly,
-            "window": explanation.window,
+            "anomaly": msgspec.structs.asdict(explanation.anomaly),  # the row itself is encoded as an array
+            "window": explanation.window and msgspec.structs.asdict(explanation.window),
             "baseline": {
                 "times": explanation.baseline.times.tolist(),
                 "values": explanation.baseline.values.tolist(),
@@ -276,6 +280,11 @@ async def _errors(
         return answers.error(HTTPStatus.NOT_FOUND, str(problem))
     except UserError as problem:
         return answers.error(HTTPStatus.SERVICE_UNAVAILABLE, str(problem))
+    except (web.HTTPException, asyncio.CancelledError, ConnectionError):
+        raise
+    except Exception:
+        _LOG.exception("%s", request.path)
+        return answers.error(HTTPStatus.INTERNAL_SERVER_ERROR, "this went wrong; the server's log says more")
 
 
 async def _index(_: web.Request) -> web.StreamResponse:
