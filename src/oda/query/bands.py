@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from oda.core.bands import with_least
 from oda.core.detectors.contract import BandDetector, Nothing, ScoreDetector
-
-from oda.core.kinds import ClosedWindow
+from oda.core.kinds import Bounds, ClosedWindow
 from oda.core.rules.match import Rules
 from oda.core.rules.rule import Rule
 from oda.query.rules import Mark
@@ -95,9 +94,15 @@ def derived(rule: Rule, window: ClosedWindow | None) -> list[Allowed]:
     return found
 
 
-def stored(rule: Rule) -> list[str]:
-    """The detectors of a rule whose bands are rows of the stores, by what the rule calls them."""
-    return [one.name for one in rule.detectors if isinstance(one.detector, BandDetector) and one.remembers]
+def stored(rule: Rule, rows: Iterable[Bounds]) -> list[Allowed]:
+    """The bands that are rows, as a rule minds them."""
+    watches = {watch.name: watch for watch in rule.detectors}
+    found = []
+    for row in rows:
+        direction = watches[row.detector].direction if row.detector in watches else "both"
+        low, high = None if direction == "high" else row.low, None if direction == "low" else row.high
+        found.append(Allowed(row.detector, row.expected, low, high))
+    return found
 
 
 def scored(rule: Rule) -> list[str]:
