@@ -16,6 +16,7 @@ from oda.cli import (
     notify,
     plan,
     rules,
+    serve,
     servers,
     shadow,
     test,
@@ -41,6 +42,7 @@ servers.register(app)
 topics.register(app)
 app.add_typer(collect.app, name="collect")
 watch.register(app)
+serve.register(app)
 why.register(app)
 verify.register(app)
 app.add_typer(rules.app, name="rules")
