@@ -242,6 +242,8 @@ def test_a_text_has_what_a_person_needs_at_three_in_the_morning() -> None:
     assert "  resolved  2024-11-22 18:26:42.456 UTC: the series is silent" in text(Due(silent, opened), LOOK)
     assert title(Due(silent, opened)) == "[warning] resolved: pump-7 is 9.25, expected 3.25 (1.25 to 5.25)"
     assert title(Due(silent)).startswith("[warning] opened and resolved: ")
+    assert title(Due(change(1), opened)).startswith("[warning] escalated: ")
+    assert title(Due(change(1))).startswith("[warning] opened and escalated: ")
 
 
 def test_programs_get_numbers() -> None:

@@ -15,7 +15,7 @@ from kafka import TopicPartition
 from oda.notify.notification import Due, Notification
 
 MOST_DUE = 10_000
-"""Incidents that wait in memory: about 20 MB."""
+"""Incidents that wait in memory: 12 MiB, by `tracemalloc`."""
 
 
 class _Waiting(NamedTuple):

@@ -107,11 +107,9 @@ class Due(NamedTuple):
 
 
 def title(due: Due) -> str:
-    """In one line.
-
-    A resolution without anything before tells of all of it: that it was there, and that it is over.
-    """
-    change = "opened and resolved" if due.before is None and due.now.change == "resolved" else due.now.change
+    """In one line. What is the first that somebody hears of an incident says that it has opened, too."""
+    is_first = due.before is None and due.now.change != "opened"
+    change = f"opened and {due.now.change}" if is_first else due.now.change
     return f"[{plain(due.now.severity)}] {change}: {due.now.headline}"
 
 
