@@ -158,19 +158,25 @@ def test_incidents_of_a_topology_are_told_and_that_it_stands_still(notifier: Not
         wait_until(lambda: "resolved" in {what for _, what in hook.changes}, notifier.said)
         notifier.cluster.verify()
         wait_until(lambda: {one["change"] for one in last(hook).values()} == {"resolved"}, notifier.said)
-    assert {one["labels"]["team"] for one in hook.told} == {"water"}
-    assert not [one for one in hook.told if "standstill" in one["id"]]
+        # On a busy machine it may stand still until it runs.
+        wait_until(lambda: {one["change"] for one in standstills(hook)[-1:]} <= {"resolved"}, notifier.said)
+    so_far = len(standstills(hook))
+    assert {one["labels"].get("team") for one in last(hook).values()} == {"water"}
     notifier.cluster.oda(*walk, "--count", 400)
-    begun = wait_until(lambda: [one for one in hook.told if "standstill" in one["id"]], notifier.said)[0]
+    begun = wait_until(lambda: standstills(hook)[so_far:], notifier.said)[0]
     assert (begun["change"], begun["severity"]) == ("opened", "critical")
     assert "nothing is committed" in begun["text"]
     notifier.kill()
     with notifier.cluster.topology():
         notifier.cluster.verify()
         notifier.start()
-        over = wait_until(lambda: [one for one in hook.told if "standstill" in one["id"]][1:], notifier.said)[0]
+        over = wait_until(lambda: standstills(hook)[so_far + 1 :], notifier.said)[0]
     assert (over["change"], over["incident"], over["since"]) == ("resolved", begun["incident"], begun["since"])
     notifier.stop()
+
+
+def standstills(hook: Hook) -> list[dict]:
+    return [one for one in hook.told if "standstill" in one["id"]]
 
 
 def last(hook: Hook) -> dict[str, dict]:
@@ -324,15 +330,15 @@ def group_of(notifier: Notifier):
         yield consumer
 
 
-def test_a_standstill_is_told_once_and_when_it_is_over_and_only_while_readings_wait(notifier: Notifier, hook: Hook):
-    notifier.write([webhook(hook)], standstill={"after": "2s", "severity": "warning"})
+def test_a_standstill_is_told_once_and_when_it_is_over_whenever_the_notifier_dies(notifier: Notifier, hook: Hook):
+    notifier.write([webhook(hook)], standstill={"after": "10s", "severity": "warning"})
     notifier.start(new=True)
-    time.sleep(8)  # nothing waits
-    assert hook.told == []
     notifier.cluster.oda("collect", "walk", "--series", 4, "--rate", 0, "--count", 100)
     wait_until(lambda: hook.told, notifier.said)
     notifier.kill()
     notifier.start()
+    time.sleep(10)  # it stands still, and that is known
+    assert len({one["id"] for one in hook.told}) == 1
     with group_of(notifier) as consumer:
         ends = consumer.end_offsets(partitions(consumer, notifier.kafka.readings))
         consumer.commit({part: OffsetAndMetadata(end, "", -1) for part, end in ends.items()})

@@ -24,7 +24,7 @@ class Found(msgspec.Struct, frozen=True):
 
     Attributes:
         at: where it stands, as text: the same again for whoever looks later.
-        since: how long there has been no progress, seconds.
+        seconds: how long there has been no progress.
         waiting: readings that wait there; None if Kafka does not tell.
     """
 
@@ -39,7 +39,8 @@ class Progress:
     >>> progress = Progress(after=60, now=0)
     >>> progress.look({0: Part(5, 9), 1: Part(7, 7)}, now=1)
     >>> progress.look({0: Part(5, 12), 1: Part(7, 7)}, now=60)
-    >>> progress.standstill(now=60)
+    >>> progress.standstill(now=60), progress.is_known
+    (None, False)
     >>> progress.look({0: Part(5, 13), 1: Part(7, 7)}, now=61)
     >>> progress.standstill(now=61)
     Found(at='0@5', seconds=60, waiting=8)
@@ -51,20 +52,29 @@ class Progress:
     """
 
     def __init__(self, after: float, now: float) -> None:
-        self.is_known = False
         self._after = after
         self._looked = now
         self._parts: Mapping[int, Part] = {}
         self._moved: dict[int, float] = {}
+        self._known: set[int] = set()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether each partition was seen to get on, or to have nothing that waits.
+
+        One that was never may have stood still for long: whoever was told that before must not be told that it is over.
+        """
+        return bool(self._parts) and self._known >= self._parts.keys()
 
     def look(self, parts: Mapping[int, Part], now: float) -> None:
         """Take note of how far it is."""
         for number, part in parts.items():
             before = self._parts.get(number)
-            # A partition of which nothing is known yet may have stood still for long: that shows in a while.
-            if before is None or part.committed != before.committed or part.committed >= part.end:
+            if part.committed >= part.end or (before and part.committed != before.committed):
+                self._known.add(number)
                 self._moved[number] = now
-        self._parts, self._looked, self.is_known = parts, now, True
+            self._moved.setdefault(number, now)
+        self._parts, self._looked = parts, now
 
     def standstill(self, now: float) -> Found | None:
         """What stands still; None if nothing does. Kafka that does not answer is one, too."""

@@ -14,7 +14,11 @@ from oda.kafka.group import Group
 from oda.notify.standstill import Found, Part, Progress
 from oda.settings import Kafka
 
-LOOK_SECONDS = 5.0
+_MOST_SECONDS = 5.0
+"""From one look to the next."""
+
+_LOOKS = 5
+"""In the time after which it stands still."""
 
 
 class Watch:
@@ -23,6 +27,7 @@ class Watch:
     def __init__(self, settings: Kafka, after_ms: int, say: Callable[[str], None]) -> None:
         self._settings = settings
         self._say = say
+        self._every = min(_MOST_SECONDS, after_ms / 1000 / _LOOKS)
         self._lock = threading.Lock()
         self._progress = Progress(after_ms / 1000, time.monotonic())
 
@@ -33,7 +38,7 @@ class Watch:
 
     @property
     def is_known(self) -> bool:
-        """Whether it has been looked at all: else nothing is known to go on."""
+        """Whether nothing found means that nothing stands still."""
         return self._progress.is_known
 
     def start(self) -> None:
@@ -48,12 +53,12 @@ class Watch:
                     while True:
                         self._look(group)
                         said = ""
-                        time.sleep(LOOK_SECONDS)
+                        time.sleep(self._every)
             except (UserError, KafkaError) as error:
                 if str(error) != said:
                     said = str(error)
                     self._say(f"how far ODA is can't be seen: {error}")
-            time.sleep(LOOK_SECONDS)
+            time.sleep(self._every)
 
     def _look(self, group: Group) -> None:
         # In this order: what is committed meanwhile is not taken for what waits.
