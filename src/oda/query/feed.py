@@ -35,6 +35,9 @@ NEWEST = 400_000
 """Readings, windows, anomalies: so many of each are read at the beginning, of all partitions together."""
 
 _POLL_MS = 250
+_PAUSE_SECONDS = 0.02
+"""From one poll to the next: each costs, however little it brings, and viewers are told of what is new less often."""
+
 _RETRY_SECONDS = 2.0
 
 _LOG = logging.getLogger(__name__)
@@ -115,6 +118,8 @@ class Feed:
                 self._take(news)
                 self._positions = {part: consumer.position(part) for part in ends}
                 self.problem = None
+                if self.is_live:
+                    self._stopped.wait(_PAUSE_SECONDS)
 
     @property
     def _topics(self) -> list[str]:
