@@ -212,6 +212,40 @@ def test_a_feed_that_can_t_read_says_why(log):
     found.stop()
 
 
+def test_whatever_goes_wrong_it_reads_on(log):
+    log.add(KAFKA.readings, reading(1))
+    news: list[News] = []
+    done = threading.Event()
+
+    def take(one: News) -> None:
+        news.append(one)
+        if len(news) == 1:
+            raise RuntimeError("a fault in the model")
+        done.set()
+
+    found = Feed(SETTINGS, take)
+    found.start()
+    assert done.wait(HANG_SECONDS)
+    found.stop()
+    assert [len(one.readings) for one in news[:2]] == [1, 1]  # what was not taken is given again
+    assert found.problem is None
+
+
+def test_partitions_that_are_new_are_read_too(log):
+    part = TopicPartition(KAFKA.readings, 2)
+    numbers = log.partitions_for_topic
+    log.add(KAFKA.readings, reading(1))
+
+    def until(so_far: list[News]) -> bool:
+        if len(so_far) == 3 and part not in log.records:
+            log.partitions_for_topic = lambda topic: numbers(topic) | ({2} if topic == KAFKA.readings else set())
+            log.add(KAFKA.readings, reading(2), partition=2)
+        return any(number == 2 for one in so_far for number, _, _ in one.readings)
+
+    news, _ = heard(until)
+    assert sum(len(rows.offsets) for one in news for _, rows, _ in one.readings) == 2
+
+
 def test_positions_tell_lag_in_records_and_in_seconds(log):
     log.add(KAFKA.readings, *map(reading, range(10)))
     part = TopicPartition(KAFKA.readings, 0)
@@ -302,7 +336,7 @@ def test_what_is_asked_for_again_and_again_keeps_its_value_and_says_what_went_wr
     gate.release()
     wait_until(lambda: found.value == 1 and found.problem is None, "no value")
     gate.release()
-    wait_until(lambda: found.problem == "a server: odd", "no problem")
+    wait_until(lambda: found.problem == "a server: ValueError('odd')", "no problem")
     assert found.value == 1
     found.stop()
     gate.release()
