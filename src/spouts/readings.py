@@ -103,11 +103,11 @@ class ReadingsSpout(Spout):
         if stream == "clock":
             self.clocks.discard(int(partition))
             return
-        failed = self.partitions[int(partition)].fail(int(number), stream, int(seq), self.world.monotonic())
-        if failed == [int(number)]:
-            self.pace.failed()
-        self.replayed += len(failed)
-        for again in failed:
+        replay = self.partitions[int(partition)].fail(int(number), stream, int(seq), self.world.monotonic())
+        if replay.timed_out:
+            self.pace.timed_out()
+        self.replayed += len(replay.batches)
+        for again in replay.batches:
             self._emit(int(partition), again, stream)
 
     def _stand_still(self, problem: str, now: float) -> None:
