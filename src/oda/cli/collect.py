@@ -36,6 +36,7 @@ from oda.kafka.topics import create_topics
 
 app = typer.Typer(help="Collect readings from a source into Kafka.", no_args_is_help=True)
 
+
 HISTORY_MS = 10.0
 """From one reading of a series to its next in a walk without a rate, ms."""
 
@@ -55,6 +56,10 @@ Unit = Annotated[
     TimeUnit | None,
     typer.Option("--time-unit", help="What a time that is a number counts.", show_default="ms, none before 1980"),
 ]
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="collect")
 
 
 @app.command()
