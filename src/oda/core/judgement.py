@@ -48,6 +48,15 @@ class Judgement(Machine[Judged]):
         self._held: set[int] = set()  # offsets in a batch of readings of which nobody knows the time
         self._followed: set[str] = set()  # series with an incident, or with anomalies that may become one
 
+    def conditions(self) -> dict[str, int | float | str]:
+        """What is in no record of the log: the audit could not follow a change of it, nor an incident end by one."""
+        judge = self.settings.judge
+        return {
+            "oda.judge.sigmas": judge.sigmas,
+            "oda.judge.min_count": judge.min_count,
+            "oda.judge.min_stddev": judge.min_stddev,
+        }
+
     def advance(self, batch: Batch) -> None:
         """Apply what a batch, and what closed along it, has from `position` on.
 
