@@ -167,7 +167,10 @@ class ReadingsSpout(Spout):
                 self.partitions[partition].committed = offset
 
     def _tick(self) -> None:
-        for partition, start in self.source.new_partitions(set(self.partitions)).items():
+        starts = self.source.new_partitions(set(self.partitions))
+        if starts:
+            self.rules.repeat(starts)
+        for partition, start in starts.items():
             self.logger.info("partition %d from offset %d", partition, start)
             self.partitions[partition] = Progress(start, self.timeout)
         if self.replayed:
