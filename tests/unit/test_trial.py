@@ -16,8 +16,9 @@ from oda.core.rules.match import Rules, of_options
 from oda.core.rules.parse import parse
 from oda.trial.clock import FileClock
 from oda.trial.compare import compare
+from oda.trial.found import Found
 from oda.trial.hints import hints
-from oda.trial.run import Found, Trial, run
+from oda.trial.run import Trial, run
 
 BEGIN = 1_700_000_000_000
 

@@ -25,6 +25,7 @@ _MODULES = {
     "watch": "watch",
     "why": "why",
     "verify": "verify",
+    "export": "export",
     "rules": "rules",
     "shadow": "shadow",
     "demo": "demo",
