@@ -29,6 +29,7 @@ _MODULES = {
     "rules": "rules",
     "shadow": "shadow",
     "demo": "demo",
+    "naive": "naive",
     "chaos": "chaos",
     "bench": "bench",
     "plan": "plan",
