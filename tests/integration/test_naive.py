@@ -7,6 +7,7 @@ from support import ENV
 
 def test_what_is_done_to_both_costs_only_the_naive_one_something(cluster):
     shown = cluster.oda("naive", "compare", "--seconds", 6, env={**ENV, "COLUMNS": "250"}).stdout
+    print(shown)
     unseen, unjudged = re.search(r"([\d,]+) numbers were seen by nobody, ([\d,]+) more", shown).groups()
     assert int(unseen.replace(",", "")) > 100
     assert int(unjudged.replace(",", "")) > 0

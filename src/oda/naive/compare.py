@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple, TypeVar
 
 from oda.audit.audit import audit, wait_until_drained
@@ -16,6 +17,7 @@ from oda.core.kinds import ANOMALIES, WINDOWS
 from oda.errors import UserError
 from oda.naive.processes import Server, running, serving
 from oda.naive.server import EVENT, INTERVAL
+from oda.naive.watcher import SECONDS
 from oda.settings import Settings
 from oda.stores.cassandra import CassandraStore
 
@@ -137,13 +139,21 @@ def _untold(items: Iterable[T], what: str, total: int | None) -> Iterable[T]:  #
     return items
 
 
-def rate(watchers: int, seconds: float) -> float:
-    """Numbers a second that a naive server sends to so many watchers, each of which gets all of them."""
+class Rates(NamedTuple):
+    """Numbers a second that a server sends as fast as it can, and that each watcher of some sees."""
+
+    sent: float
+    seen: float
+
+
+def rates(watchers: int, seconds: float) -> Rates:
+    """With so many watchers, each of which is sent all numbers."""
     with ExitStack() as stack:
         server = stack.enter_context(serving(0.0))
-        for _ in range(watchers):
-            stack.enter_context(running("naive", "watch", server.url))
+        listening = [stack.enter_context(running("naive", "watch", server.url)) for _ in range(watchers)]
         server.wait_for_clients(watchers)
         begun, began = server.sent(), time.monotonic()
         time.sleep(seconds)
-        return (server.sent() - begun) / (time.monotonic() - began)
+        sent = (server.sent() - begun) / (time.monotonic() - began)
+        averages = [int(count) for watcher in listening for count in _AVERAGE.findall(watcher.text())]
+    return Rates(sent, median(averages) / SECONDS)
