@@ -200,7 +200,7 @@ class Ingestion(Section):
 class Snapshots(Section):
     """How often the states of windows and judgement are made durable."""
 
-    interval_ms: Positive = 1_000
+    interval_ms: Positive = 2_000
 
 
 class Parallelism(Section):

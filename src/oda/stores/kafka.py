@@ -80,11 +80,12 @@ class KafkaStore:
         """
         try:
             self._connect()
-            sent = [message for item in items if isinstance(item, Rows) for message in self._send(item)]
+            sent = [(item.kind, self._send(item)) for item in items if isinstance(item, Rows)]
             self._producer.flush()
-            for topic, future in sent:
-                with self._refusals(topic):
-                    future.get()
+            for kind, futures in sent:
+                with self._refusals(self._names[kind.name]):
+                    for future in futures:
+                        future.get()
         except BaseException:
             self.close()
             raise
@@ -104,18 +105,19 @@ class KafkaStore:
             batch_size=min(_BATCH_BYTES, *(topic.limit for topic in self._topics.values())),
         )
 
-    def _send(self, item: Rows) -> Iterator[tuple[str, Any]]:
-        """Topic and future of each message."""
-        topic, origin = self._names[item.kind.name], self._config.readings
-        for row in item.rows:
-            if item.kind is REJECTED:
-                key, value, headers = self._copy(row, item.partition)
-            else:
-                document = item.kind.document(origin, item.partition, row)
-                key, value, headers = row.series.encode(), msgspec.json.encode(document), []
-            with self._refusals(topic):
-                future = self._producer.send(topic, key=key, value=value, headers=headers)
-            yield topic, future
+    def _send(self, item: Rows) -> list[Any]:
+        """The future of each message."""
+        kind, topic, origin, send = item.kind, self._names[item.kind.name], self._config.readings, self._producer.send
+        futures = []
+        with self._refusals(topic):
+            for row in item.rows:
+                if kind is REJECTED:
+                    key, value, headers = self._copy(row, item.partition)
+                    futures.append(send(topic, key=key, value=value, headers=headers))
+                else:
+                    document = kind.document(origin, item.partition, row)
+                    futures.append(send(topic, key=row.series.encode(), value=msgspec.json.encode(document)))
+        return futures
 
     def _copy(self, message: Rejected, partition: int) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
         """A rejected message as it came, with its origin and the reason as headers.
