@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 import psutil
@@ -52,7 +52,8 @@ def running(*arguments: str) -> Iterator[Command]:
         try:
             yield Command(process, said)
         finally:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it has ended
+                process.kill()
             process.wait()
 
 

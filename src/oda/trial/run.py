@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from oda.core.batch import Batch, ClockMark, Closings, Readings
+from oda.core.batch import Batch, ClockMark, Closings, Readings, Silent
 from oda.core.judgement import Judgement
 from oda.core.kinds import ClosedWindow
 from oda.core.rules.match import Rules
@@ -113,9 +113,11 @@ class Trial:
         batch = self._batch(start, self._windows.position, readings)
         of_windows = self._windows.outputs(batch)
         closed: list[ClosedWindow] = of_windows["closed"]
+        silent: dict[str, list[Silent]] = {}
         if is_end:
+            silent = {"silent": []}
             closed = [msgspec.structs.replace(window, closed_by="data") for window in closed]
-        batch = batch._replace(closings=Closings.of(self._windows.forgotten, of_windows | {"closed": closed}))
+        batch = batch._replace(closings=Closings.of(self._windows.forgotten, of_windows | {"closed": closed} | silent))
         self._judgement.apply(batch)
         outputs = self._judgement.outputs(batch)
         self._gathered.take(readings, closed, outputs["anomalies"], outputs["incidents"])
