@@ -14,7 +14,7 @@ from oda.verdicts import Verdict, decode
 
 RULES = "rules:\n  - series: '*'\n    window: {size: 10m}\n    detectors: [{use: student, incident: {}}]\n"
 NO_INCIDENTS = RULES.replace(", incident: {}", "")
-BLIND = RULES.replace("use: student", "use: student, sigmas: 1000")
+BLIND = RULES.replace("use: student", "use: student, sigmas: 37")
 BEGIN = 1_700_000_000
 
 
