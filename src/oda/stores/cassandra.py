@@ -263,11 +263,15 @@ class CassandraStore:
             keyspace.check(self._session, self._settings)
             there = self._session.execute(f"SELECT DISTINCT bucket, slot FROM {name}")
             places = sorted((slot, bucket) for bucket, slot in there if slot in slots)
-            select = self._prepared(f"SELECT {columns} FROM {name} WHERE slot = ? AND bucket = ?")
-            for begin in range(0, len(places), _PLACES):
-                some = places[begin : begin + _PLACES]
-                for _, answer in execute_concurrent_with_args(self._session, select, some, raise_on_first_error=True):
-                    yield answer
+            yield from self._at(f"SELECT {columns} FROM {name}", places)
+
+    def _at(self, statement: str, places: Sequence[tuple[int, int]]) -> Iterator[Any]:
+        """What a statement finds in each partition: by slot and bucket, some of them side by side."""
+        select = self._prepared(f"{statement} WHERE slot = ? AND bucket = ?")
+        for begin in range(0, len(places), _PLACES):
+            some = places[begin : begin + _PLACES]
+            for _, answer in execute_concurrent_with_args(self._session, select, some, raise_on_first_error=True):
+                yield answer
 
     def _select(self, statement: str, part: Part | None) -> Iterator[Any]:
         """All that a statement finds, or what it finds in some slots, unless there are so many that all is cheaper."""
@@ -276,13 +280,9 @@ class CassandraStore:
             if part is None or len(part.slots) > _MOST_SLOTS:
                 yield from self._session.execute(statement)
                 return
-            prepared = self._prepared(f"{statement} WHERE bucket = ? AND slot = ?")
-            for slot in sorted(part.slots):
-                places = [(bucket, slot) for bucket in range(self._settings.buckets)]
-                for _, answer in execute_concurrent_with_args(
-                    self._session, prepared, places, raise_on_first_error=True
-                ):
-                    yield from answer
+            places = [(slot, bucket) for slot in sorted(part.slots) for bucket in range(self._settings.buckets)]
+            for answer in self._at(statement, places):
+                yield from answer
 
     def _prepared(self, statement: str) -> PreparedStatement:
         """Prepared once: each time costs a way to every node."""
