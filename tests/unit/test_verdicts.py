@@ -88,6 +88,19 @@ def test_a_verdict_may_come_before_its_incident_and_the_newest_counts():
     assert book.get(place_of(change())).verdict.at == 6
 
 
+def test_what_is_found_is_of_now():
+    book = Incidents()
+    assert book.find("all", "", "", "") == []
+    book.take(change())
+    assert len(book.find("all", "", "", "")) == 1
+    book.say(verdict(acknowledged=True))
+    assert book.find("all", "", "", "")[0].verdict.acknowledged
+    assert book.find("all", "", "", "") is book.find("all", "", "", "")
+    for number in range(1_000):
+        book.find("all", str(number), "", "")
+    assert len(book._found) <= 100
+
+
 def test_no_more_are_known_than_the_bounds_say():
     book = Incidents(most_open=10, most_resolved=5)
     for at in range(50):
