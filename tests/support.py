@@ -2,6 +2,7 @@
 
 import functools
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -74,3 +75,9 @@ def wait_until(true, message: str | Callable[[], str]):
             return found
         time.sleep(0.2)
     return pytest.fail(message if isinstance(message, str) else message())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -15,8 +15,7 @@ from ruamel.yaml import YAML
 import debian
 from oda.cluster.layout import CLUSTER
 from oda.paths import BIN, ROOT
-from receivers import free_port
-from support import ENV, HANG_SECONDS, Cluster, wait_until
+from support import ENV, HANG_SECONDS, Cluster, free_port, wait_until
 
 FOLDER = CLUSTER / "prometheus"
 

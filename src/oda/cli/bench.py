@@ -51,6 +51,10 @@ _LEAST_A_SERIES = 10
 """Readings, so that its state is whole."""
 
 
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="bench")
+
+
 class Order(StrEnum):
     """Of the readings' times in the log."""
 

@@ -22,7 +22,12 @@ from oda.shown import plain, time_text
 
 app = typer.Typer(help="Incidents to webhooks, to Alertmanager, by mail (docs/notify.md).", no_args_is_help=True)
 
+
 Name = Annotated[Path, typer.Argument(help="A file of receivers and routes.", show_default=False)]
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="notify")
 
 
 @app.command()

@@ -35,6 +35,10 @@ app = typer.Typer(
 File = Annotated[Path, typer.Argument(help="A file of rules.", show_default=False)]
 
 
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="rules")
+
+
 @app.command()
 def check(
     ctx: typer.Context,
