@@ -87,6 +87,7 @@ class Kafka(Section):
     windows: Name = "oda.windows"
     anomalies: Name = "oda.anomalies"
     incidents: Name = "oda.incidents"
+    bands: Name = "oda.bands"
     rejected: Name = "readings.rejected"
     rules: Name = "oda.rules"
     """What `oda rules apply` has applied, kept for ever: only who may change rules may write it."""
@@ -98,13 +99,15 @@ class Kafka(Section):
         # What is rejected would be read again, and rejected again. Kafka takes a.b and a_b for the same, too.
         topics = [*self.topics, self.rules]
         if len({name.replace(".", "_") for name in topics}) < len(topics):
-            raise ValueError("readings, windows, anomalies, incidents, rejected and rules must be different topics")
+            raise ValueError(
+                "readings, windows, anomalies, incidents, bands, rejected and rules must be different topics"
+            )
         return self
 
     @property
     def topics(self) -> list[str]:
         """Those of readings and results; each has `partitions`."""
-        return [self.readings, self.windows, self.anomalies, self.incidents, self.rejected]
+        return [self.readings, self.windows, self.anomalies, self.incidents, self.bands, self.rejected]
 
 
 class Cassandra(Section):
