@@ -13,9 +13,9 @@ from random import Random
 from typing import Any
 
 import pytest
+import socketio
 from aiohttp import ClientSession, web
 
-import socketio
 from oda.collect.walk import Walk
 from oda.errors import UserError
 from oda.naive.server import Server
