@@ -23,6 +23,7 @@ _MODULES = {
     "consume": "topics",
     "collect": "collect",
     "watch": "watch",
+    "serve": "serve",
     "why": "why",
     "verify": "verify",
     "export": "export",
