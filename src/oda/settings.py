@@ -90,15 +90,19 @@ class Kafka(Section):
     rejected: Name = "readings.rejected"
     rules: Name = "oda.rules"
     """What `oda rules apply` has applied, kept for ever: only who may change rules may write it."""
+    verdicts: Name = "oda.verdicts"
+    """What people say of incidents, kept for ever: `oda serve` writes it."""
     partitions: Positive = 4
     replication: Positive = 1
 
     @model_validator(mode="after")
     def _different(self) -> Kafka:
         # What is rejected would be read again, and rejected again. Kafka takes a.b and a_b for the same, too.
-        topics = [*self.topics, self.rules]
+        topics = [*self.topics, self.rules, self.verdicts]
         if len({name.replace(".", "_") for name in topics}) < len(topics):
-            raise ValueError("readings, windows, anomalies, incidents, rejected and rules must be different topics")
+            raise ValueError(
+                "readings, windows, anomalies, incidents, rejected, rules and verdicts must be different topics"
+            )
         return self
 
     @property

@@ -8,7 +8,23 @@ from typing import Annotated
 
 import typer
 
-from oda.cli import bench, chaos, collect, demo, plan, rules, servers, shadow, test, topics, trial, verify, watch, why
+from oda.cli import (
+    bench,
+    chaos,
+    collect,
+    demo,
+    plan,
+    rules,
+    serve,
+    servers,
+    shadow,
+    test,
+    topics,
+    trial,
+    verify,
+    watch,
+    why,
+)
 from oda.cli.context import Context
 from oda.errors import UserError
 
@@ -25,6 +41,7 @@ servers.register(app)
 topics.register(app)
 app.add_typer(collect.app, name="collect")
 watch.register(app)
+serve.register(app)
 why.register(app)
 verify.register(app)
 app.add_typer(rules.app, name="rules")

@@ -31,7 +31,7 @@ from oda.core.kinds import Document, Kind, Meaning
 from oda.errors import Refused, UserError
 from oda.settings import Settings
 from oda.stores import archive, keyspace
-from oda.stores.archive import Packed
+from oda.stores.archive import Columns, Packed
 from oda.stores.cells import PACK, Pack, bigint, bound, int_, user_type
 from oda.stores.contract import Found, Item, Rows
 from oda.stores.place import bucket_of, slot_of
@@ -190,8 +190,8 @@ class CassandraStore:
             is_misplaced = row.bucket != bucket_of(row.series, self._settings.buckets)
             yield Packed._make((*row[1:], is_misplaced))
 
-    def archived(self, series: str, partition: int, since: int, until: int) -> Iterator[tuple[int, int, float]]:
-        """One series' archived readings with `since <= time < until` (epoch ms), each once: offset, time, value.
+    def archived(self, series: str, partition: int, since: int, until: int) -> Iterator[Columns]:
+        """One series' archived readings with `since <= time < until` (epoch ms), each once.
 
         By slot of time, and there in the order of the log.
         """
@@ -204,7 +204,9 @@ class CassandraStore:
             bucket = bucket_of(series, self._settings.buckets)
             questions = [(bucket, slot, series, partition) for slot in range(slot_of(since), slot_of(until - 1) + 1)]
             for _, answer in execute_concurrent_with_args(self._session, select, questions, raise_on_first_error=True):
-                yield from (one for one in archive.readings(answer) if since <= one[1] < until)
+                for found in archive.columns(answer):
+                    there = (since <= found.times) & (found.times < until)
+                    yield Columns._make(column[there] for column in found)
 
     def log_id(self) -> UUID | None:
         """Kafka's id of the topic that the rows are of; None if there was none noted yet."""

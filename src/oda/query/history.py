@@ -1,0 +1,262 @@
+"""One series' past, from Cassandra, as a chart shows it: readings, what was allowed to them, what was found.
+
+Reads part by part, in bounded memory: of a long span means, least and largest; of a very long one no windows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from kafka.partitioner import murmur2
+
+from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, Anomaly, ClosedWindow, Kind, Located
+from oda.core.rules.rule import Rule
+from oda.errors import UserError
+from oda.query.bands import Stretch, derived, scored, stored, stretches
+from oda.query.incidents import Incidents
+from oda.query.incidents import Known as KnownIncident
+from oda.query.reduced import Reduced, Span
+from oda.query.rows import parts, rows
+from oda.query.rules import RulesBook, RulesInLog
+from oda.settings import Settings
+from oda.stores.archive import Columns
+from oda.stores.cassandra import CassandraStore
+from oda.stores.place import SLOT_MS
+
+MOST_SPAN_MS = 100 * 86_400_000
+"""The longest span; each slot of ten minutes in it is asked for."""
+
+MOST_WINDOWS = 20_000
+"""In a span that may have more none is read, nor any band."""
+
+MOST_ROWS = 2_000
+"""Anomalies, and changes of incidents, of one answer; also late readings."""
+
+_BEFORE_MS = (SLOT_MS, 86_400_000)
+"""How far before a span the window is looked for by which its first readings were judged, ms: near, then farther."""
+
+
+class Asked(NamedTuple):
+    """What of a series is asked for.
+
+    Attributes:
+        partition: where it is now, if that is known.
+        incidents: of it, as far as they are known already.
+        state: why it is not judged, or "judged"; None if it is not known.
+    """
+
+    series: str
+    span: Span
+    partition: int | None = None
+    incidents: Sequence[KnownIncident] = ()
+    state: str | None = None
+
+
+class History:
+    """Asks Cassandra. Safe for threads.
+
+    Each method raises UserError: a server can't be reached, or too much is asked.
+    """
+
+    def __init__(self, settings: Settings, rules: RulesBook) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._lock = threading.Lock()
+        self._store: CassandraStore | None = None
+
+    def store(self) -> CassandraStore:
+        """The store, opened when it is asked for first. Raises UserError."""
+        with self._lock:
+            if self._store is None:
+                self._store = CassandraStore(self._settings)
+            return self._store
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        with self._lock:
+            store, self._store = self._store, None
+        if store is not None:
+            store.close()
+
+    def series(self, asked: Asked) -> dict[str, Any]:
+        """What a chart shows of a series; see docs/page.md for the names."""
+        name, span = asked.series, asked.span
+        if span.until - span.since > MOST_SPAN_MS:
+            raise UserError(f"ask for at most {MOST_SPAN_MS // 86_400_000} days at once")
+        rules = self._rules.current()
+        anomalies, has_more = self._some(ANOMALIES, name, span)
+        incidents = self._incidents(asked)
+        rule = _newest(rules, asked.partition).of(name)
+        is_too_long = rule.window is not None and span.until - span.since > MOST_WINDOWS * rule.window.size_ms
+        windows = [] if is_too_long or rule.window is None else self._windows(name, span)
+        partitions = {found.partition for found in windows} | {found.partition for found in anomalies}
+        partitions.add(self._partition(name) if asked.partition is None else asked.partition)
+        readings, late = Reduced(span), _Late()
+        bands: list[dict[str, Any]] = []
+        changes: list[dict[str, Any]] = []
+        for partition in sorted(partitions):
+            own = [found.row for found in windows if found.partition == partition]
+            traced = _Traced(stretches(name, own, rules.of(partition), rules.options))
+            for columns in self._readings(name, partition, span):
+                readings.take(columns)
+                late.take(columns, traced.take(columns))
+            bands += [] if is_too_long else traced.bands(name, partition, span)
+            changes += traced.changes(rules, partition, span)
+        return {
+            "name": name,
+            "since": span.since,
+            "until": span.until,
+            **readings.document(),
+            "late": late.document(),
+            "windows": [_shown(found.row) for found in windows if found.row.end > span.since],
+            "bands": bands,
+            "anomalies": [ANOMALIES.document(*found) for found in anomalies],
+            "has_more_anomalies": has_more,
+            "incidents": incidents,
+            "rules": sorted(changes, key=lambda change: (change["time"], change["version"])),
+            "no_band": _no_band(rule, asked.state, is_too_long, bool(bands)),
+        }
+
+    def _windows(self, name: str, span: Span) -> list[Located[ClosedWindow]]:
+        """Those of a span, and the newest before it."""
+        found: list[Located[ClosedWindow]] = []
+        for before in _BEFORE_MS:
+            found = list(rows(self.store(), WINDOWS, name, max(0, span.since - before), span.since))
+            if found:
+                break
+        last = {one.partition: one for one in sorted(found, key=lambda one: one.row.closed_at)}
+        return [*last.values(), *rows(self.store(), WINDOWS, name, span.since, span.until)]
+
+    def _some(self, kind: Kind[Anomaly], name: str, span: Span) -> tuple[list[Located[Anomaly]], bool]:
+        """The first of a span, and whether there are more."""
+        found: list[Located[Anomaly]] = []
+        for one in rows(self.store(), kind, name, span.since, span.until):
+            if len(found) == MOST_ROWS:
+                return found, True
+            found.append(one)
+        return found, False
+
+    def _incidents(self, asked: Asked) -> list[dict[str, Any]]:
+        """Those that overlap with a span."""
+        span, book = asked.span, Incidents(MOST_ROWS, MOST_ROWS)
+        found: dict[str, KnownIncident] = {}
+        for one in rows(self.store(), INCIDENTS, asked.series, max(0, span.since - 86_400_000), span.until):
+            book.take(one)
+        for known in (*book.find("all", "", "", ""), *asked.incidents):
+            former = found.get(known.place)
+            if former is None or former.newest.number <= known.newest.number:
+                found[known.place] = known
+        return [
+            known.document()
+            for known in found.values()
+            if known.newest.time < span.until
+            and (known.newest.change != "resolved" or known.newest.changed >= span.since)
+        ]
+
+    def _readings(self, name: str, partition: int, span: Span) -> Iterator[Columns]:
+        for start, end in parts(span.since, span.until):
+            yield from self.store().archived(name, partition, start, end)
+
+    def _partition(self, name: str) -> int:
+        """Where Kafka's default partitioner puts a series."""
+        return int(murmur2(name.encode()) & 0x7FFFFFFF) % self._settings.kafka.partitions
+
+
+def _newest(rules: RulesInLog, partition: int | None) -> Any:
+    marks = () if partition is None else rules.of(partition)
+    return marks[-1].rules if marks else rules.options
+
+
+def _shown(window: ClosedWindow) -> list[float]:
+    return [window.start, window.end, window.count, window.mean, window.stddev]
+
+
+class _Late:
+    """The first readings that came when their windows had closed."""
+
+    def __init__(self) -> None:
+        self._times: list[int] = []
+        self._values: list[float] = []
+
+    def take(self, columns: Columns, which: Any) -> None:
+        room = MOST_ROWS - len(self._times)
+        at = np.flatnonzero(which)[:room]
+        self._times += columns.times[at].tolist()
+        self._values += columns.values[at].tolist()
+
+    def document(self) -> dict[str, Any]:
+        return {"times": self._times, "values": self._values}
+
+
+class _Traced:
+    """Stretches of one partition, and from when to when the readings in each are."""
+
+    def __init__(self, parts: Sequence[Stretch]) -> None:
+        self._parts = parts
+        self._offsets = np.array([part.since for part in parts], np.int64)
+        self._ends = np.array([part.window.end if part.window else 0 for part in parts], np.int64)
+        self._first = np.full(len(parts), np.iinfo(np.int64).max)
+        self._last = np.full(len(parts), -1)
+
+    def take(self, columns: Columns) -> Any:
+        """Take note of readings; returns which of them were late."""
+        if not self._parts:
+            return np.zeros(len(columns.offsets), bool)
+        which = np.searchsorted(self._offsets, columns.offsets, side="right") - 1
+        late = (which >= 0) & (columns.times < self._ends[which])
+        on_time = (which >= 0) & ~late
+        np.minimum.at(self._first, which[on_time], columns.times[on_time])
+        np.maximum.at(self._last, which[on_time], columns.times[on_time])
+        return late
+
+    def bands(self, name: str, partition: int, span: Span) -> list[dict[str, Any]]:
+        """What each stretch with readings allowed, until the next one's first; not more than about pixels."""
+        there = np.flatnonzero(self._last >= 0).tolist()
+        found: dict[str, list[dict[str, Any]]] = {}
+        for number, at in enumerate(there):
+            part = self._parts[at]
+            following = number + 1 < len(there)
+            until = self._first[there[number + 1]].item() if following else self._last[at].item()
+            for allowed in derived(part.rules.of(name), part.window):
+                since = self._first[at].item()
+                one = {"partition": partition, "since": since, "until": max(since, until), **allowed._asdict()}
+                found.setdefault(allowed.detector, []).append(one)
+        return [band for bands in found.values() for band in _fewer(bands, span)]
+
+    def changes(self, rules: RulesInLog, partition: int, span: Span) -> list[dict[str, Any]]:
+        """Rules that began to hold within a span, by the first reading that they were for."""
+        times = {part.since: self._first[at].item() for at, part in enumerate(self._parts) if self._last[at] >= 0}
+        found = [
+            {"time": times.get(mark.offset, mark.time), "version": mark.rules.version, "partition": partition}
+            for mark in rules.of(partition)
+        ]
+        return [change for change in found if span.since <= change["time"] < span.until]
+
+
+def _fewer(bands: list[dict[str, Any]], span: Span) -> list[dict[str, Any]]:
+    """Of those that begin in one step, if there are more than steps: the widest bounds, and what was expected first."""
+    if len(bands) <= span.pixels:
+        return bands
+    steps: dict[int, dict[str, Any]] = {}
+    for band in bands:
+        step = (band["since"] - span.since) // span.step
+        whole = steps.setdefault(step, dict(band))
+        for bound, widest in (("low", min), ("high", max)):
+            if whole[bound] is not None and band[bound] is not None:
+                whole[bound] = widest(whole[bound], band[bound])
+        whole["until"] = max(whole["until"], band["until"])
+    return list(steps.values())
+
+
+def _no_band(rule: Rule, state: str | None, is_too_long: bool, has_bands: bool) -> str | None:
+    """Why there is no band to be seen, or not every detector's."""
+    if is_too_long:
+        return "a span of so many windows shows none: zoom in"
+    reasons = [f"{name} scores each reading by those before it: a band is not shown" for name in scored(rule)]
+    reasons += [f"{name} remembers more than a window: its band is not shown" for name in stored(rule)]
+    if not has_bands and state not in (None, "judged"):
+        reasons.insert(0, str(state))
+    return "; ".join(reasons) or None
