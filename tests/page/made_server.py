@@ -107,6 +107,8 @@ class Made:
         self.token: str | None = None
         self.is_down = False
         self.is_empty = False
+        self.is_silent = False
+        self.is_calm = False
         self.failing: set[str] = set()
         self.no_band: str | None = None
         self.started = int(time.time() * 1000)
@@ -183,9 +185,7 @@ async def data(made: Made, request: web.Request) -> web.Response:
     if count > pixels:
         answer |= {"readings": None, "reduced": reduced(times, values, max(1, len(times) // pixels)), "step": None}
         answer["step"] = answer["reduced"]["step"]
-    found = (
-        [anomaly(name, step) for step in range(first, first + count) if is_anomaly(name, step)] if count < 9e4 else []
-    )
+    found = [anomaly(name, step) for step in steps if is_anomaly(name, step) and not made.is_calm]
     starts = range(since // WINDOW * WINDOW, until, max(WINDOW, (until - since) // 2000 // WINDOW * WINDOW))
     answer["bands"] = [] if made.no_band or not count else [band(name, start) for start in starts]
     answer["anomalies"] = found
@@ -331,7 +331,8 @@ async def follow(made: Made, viewer: web.WebSocketResponse) -> None:
     while True:
         await asyncio.sleep(0.05)
         last = int(time.time() * 1000) // STEP
-        steps, watched = range(done + 1, last + 1), [] if made.is_empty else made.viewers[viewer]
+        is_silent = made.is_empty or made.is_silent
+        steps, watched = range(done + 1, last + 1), [] if is_silent else made.viewers[viewer]
         done = last
         if not steps or not watched:
             continue

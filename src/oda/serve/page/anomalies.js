@@ -18,7 +18,7 @@ export class AnomalyList {
     this.table = h("table", { class: "anomalies" }, h("caption", { class: "hidden" }, "Anomalies in view"),
       h("thead", {}, h("tr", {}, columns.map((column) => h("th", { scope: "col", class: /value|score|expected/.test(column) ? "number" : null }, column)))));
     this.root = h("section", { "aria-label": "Anomalies in view" }, this.title, this.note,
-      h("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": "Anomalies in view" }, this.table));
+      h("div", { class: "scroll tall", tabindex: 0, role: "group", "aria-label": "Anomalies in view" }, this.table));
     this.head = this.table.querySelector("thead");
     this.bodies = new Map();
   }

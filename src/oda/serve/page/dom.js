@@ -39,7 +39,7 @@ export function button(label, action, attributes = {}) {
 export function table(caption, columns, rows, empty = "None.") {
   if (!rows.length) return h("p", { class: "empty" }, empty);
   const kind = (column) => ({ class: column[2] ? "number" : null });
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
+  return h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": caption },
     h("table", {}, h("caption", { class: "hidden" }, caption),
       h("thead", {}, h("tr", {}, columns.map((column) => h("th", { scope: "col", ...kind(column) }, column[0])))),
       h("tbody", {}, rows.map((row) => h("tr", {}, columns.map((column) => h("td", kind(column), column[1](row))))))));

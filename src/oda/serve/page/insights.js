@@ -68,12 +68,12 @@ class Insights {
       h("div", { class: "columns" },
         section("Series with the most anomalies", table("Series with the most anomalies", [
           ["series", (one) => link(seriesAround(one.series, this.since, this.until), named(one.series))],
-          ["", (one) => bar(one.anomalies / most)], ["anomalies", (one) => count(one.anomalies), true], ["highest score", (one) => number(one.worst, 3), true]], ranked)),
+          ["share", (one) => bar(one.anomalies / most)], ["anomalies", (one) => count(one.anomalies), true], ["highest score", (one) => number(one.worst, 3), true]], ranked)),
         section("Scores", table("How many anomalies by score", [
-          ["score", (one) => `${number(one.from)} to ${number(one.to)}`, true], ["", (one) => bar(one.count / highest)], ["anomalies", (one) => count(one.count), true]], scores)),
+          ["score", (one) => `${number(one.from)} to ${number(one.to)}`, true], ["share", (one) => bar(one.count / highest)], ["anomalies", (one) => count(one.count), true]], scores)),
         section("By label", table("Anomalies by label", [
           ["label", (one) => button(h("bdi", {}, plain(one.label)), () => go("insights", { ...this.times(), label: one.label }), { class: "chip" })],
-          ["", (one) => bar(one.anomalies / widest)], ["anomalies", (one) => count(one.anomalies), true]], labels, "No labels: rules give them to series."))),
+          ["share", (one) => bar(one.anomalies / widest)], ["anomalies", (one) => count(one.anomalies), true]], labels, "No labels: rules give them to series."))),
       this.asked(request));
     this.map.show(heat);
   }

@@ -11,6 +11,7 @@ import { empty, loaded } from "./state.js";
 
 const SPANS = [6e4, 3e5, 9e5, 36e5, 216e5, 864e5, 6048e5];
 const USUAL = 3e5;
+const LONGEST = 50 * 864e5; // twice that is asked for, and 100 days are answered
 const SETTLE = 3000; // ms after which the stores have what was pushed while a view was opened
 const AGAIN = 30_000; // ms: late readings and rules' changes are not pushed
 
@@ -45,8 +46,8 @@ class Board {
   update(parameters) {
     const names = [...new Set(parameters.getAll("name"))];
     const since = Number(parameters.get("since")), until = Number(parameters.get("until"));
-    this.range = until > since && since > 0 ? [since, until] : null;
-    this.span = this.range ? until - since : Number(parameters.get("live")) || USUAL;
+    this.range = until > since && since > 0 ? [Math.max(since, until - LONGEST), until] : null;
+    this.span = this.range ? this.range[1] - this.range[0] : Math.min(Number(parameters.get("live")) || USUAL, LONGEST);
     if (!names.length) {
       this.suggest();
       return;
@@ -70,7 +71,10 @@ class Board {
       return known.get(name);
     });
     this.charts.className = `charts of-${Math.min(names.length, 4)}`;
-    for (const panel of this.panels) this.charts.append(panel.root);
+    this.panels.forEach((panel, at) => {
+      const there = this.charts.children[at]; // what stands right stays: moved, it would lose the focus
+      if (there !== panel.root) this.charts.insertBefore(panel.root, there ?? null);
+    });
     for (const panel of made) panel.begin();
     this.live.watch(names);
   }
@@ -206,7 +210,7 @@ class Board {
   }
 
   zoomed(from, to) {
-    if (to - from < 2) return;
+    if (to - from < 2 || to - from > LONGEST) return;
     this.range = [from, to];
     this.show(this.panels.map((panel) => panel.name));
   }
@@ -214,7 +218,7 @@ class Board {
   zoom(factor, around = null) {
     const [from, to] = this.view();
     if (this.isLive) {
-      this.spanned(Math.max(Math.round(this.span * factor), 1000));
+      this.spanned(Math.min(Math.max(Math.round(this.span * factor), 1000), LONGEST));
       return;
     }
     const middle = around ?? (from + to) / 2;
@@ -228,7 +232,7 @@ class Board {
 
   // Drawn at once from what is there; asked for, and put into the address, when the hand rests.
   moved(range) {
-    if (range[1] - range[0] < 2) return;
+    if (range[1] - range[0] < 2 || range[1] - range[0] > LONGEST) return;
     this.stop();
     this.range = range;
     this.span = Math.round(range[1] - range[0]);
