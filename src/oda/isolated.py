@@ -18,7 +18,7 @@ def isolated(config: Path, env: str, folder: Path, **options: object) -> Path:
     content = json.loads(config.read_text())
     chosen = {"oda." + option.replace("__", "."): value for option, value in options.items()}
     source = {"oda.kafka.group": name} | {
-        f"oda.kafka.{topic}": f"{name}.{topic}" for topic in ("readings", "rules", "verdicts")
+        f"oda.kafka.{topic}": f"{name}.{topic}" for topic in ("readings", "rules", "verdicts", "audits")
     }
     content["envs"][env]["options"] |= source | own_stores(name) | chosen
     path = folder / f"{name}.json"

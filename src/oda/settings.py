@@ -92,16 +92,18 @@ class Kafka(Section):
     """What `oda rules apply` has applied, kept for ever: only who may change rules may write it."""
     verdicts: Name = "oda.verdicts"
     """What people say of incidents, kept for ever: `oda serve` writes it."""
+    audits: Name = "oda.audits"
+    """What `oda verify --every` found; the newest is kept."""
     partitions: Positive = 4
     replication: Positive = 1
 
     @model_validator(mode="after")
     def _different(self) -> Kafka:
         # What is rejected would be read again, and rejected again. Kafka takes a.b and a_b for the same, too.
-        topics = [*self.topics, self.rules, self.verdicts]
+        topics = [*self.topics, self.rules, self.verdicts, self.audits]
         if len({name.replace(".", "_") for name in topics}) < len(topics):
             raise ValueError(
-                "readings, windows, anomalies, incidents, rejected, rules and verdicts must be different topics"
+                "readings, windows, anomalies, incidents, rejected, rules, verdicts and audits must be different topics"
             )
         return self
 
@@ -204,7 +206,7 @@ class Ingestion(Section):
 class Snapshots(Section):
     """How often the states of windows and judgement are made durable."""
 
-    interval_ms: Positive = 1_000
+    interval_ms: Positive = 2_000
 
 
 class Parallelism(Section):

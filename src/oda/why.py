@@ -17,7 +17,6 @@ import numpy as np
 from oda.core.aggregate import Sums, fold
 from oda.core.batch import Batch, Closings, Readings, RuleMark
 from oda.core.detectors.contract import BandDetector
-from oda.core.judged import remembers
 from oda.core.judgement import Judgement
 from oda.core.kinds import Anomaly, ClosedWindow
 from oda.core.rules.match import Rules
@@ -67,7 +66,7 @@ def watch_of(anomaly: Anomaly, rules: Rules) -> Watch | None:
 def needs_all(anomaly: Anomaly, rules: Rules) -> bool:
     """Whether more went into it than the newest closed window: it is judged with all that is archived of the series."""
     watch = watch_of(anomaly, rules)
-    return watch is None or not isinstance(watch.detector, BandDetector) or remembers(watch)
+    return watch is None or not isinstance(watch.detector, BandDetector) or watch.remembers
 
 
 def explain(anomaly: Anomaly, archived: Archived, rules: Rules, settings: Settings) -> Explanation:

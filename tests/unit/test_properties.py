@@ -15,7 +15,7 @@ import made
 from oda.audit import message
 from oda.audit.reference import Reference
 from oda.core import snapshot
-from oda.core.bands import Change, Now, columns_of, judge
+from oda.core.bands import Now, columns_of, judge
 from oda.core.batch import Batch, ClockMark, Closings, Readings
 from oda.core.detectors.contract import Band
 from oda.core.judgement import Judgement
@@ -138,12 +138,12 @@ def test_a_band_that_begins_after_the_last_reading_applies_to_none() -> None:
     readings = Readings.of([0, 3], [Reading("a", 0, 5.0), Reading("b", 0, 5.0)])
     rule = rule_of_options(made.settings())
 
-    def change(series: str, since: int, mean: float) -> Change:
-        return Change(series, since, Now(rule, None, [Band(mean, 0.0, 0.0, 0.0, inf)]))
+    def change(series: str, since: int, mean: float) -> Now:
+        return Now(series, since, rule, None, [Band(mean, 0.0, 0.0, 0.0, inf)])
 
     changes = [change("a", 1, 5.0), change("a", 8, 5.0), change("b", 3, 1.0)]
-    columns = columns_of([change.now for change in changes])
-    assert [anomaly.offset for _, anomaly in judge(readings, {}, [], changes, columns, 0)] == [3]
+    found = judge(readings, {}, [], changes, columns_of(changes), 0)
+    assert [anomaly.offset for _, anomaly in found] == [3]
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])

@@ -13,9 +13,11 @@ import typer
 from oda.cli.context import Context
 from oda.collect.intake import say
 from oda.errors import UserError
+from oda.query.storm import StormState
 from oda.serve.guard import read_tokens
 from oda.serve.run import Where
 from oda.serve.run import serve as serve_until_stopped
+from oda.storm.topologies import TOPOLOGY, Storm
 
 PORT = 8088
 
@@ -35,6 +37,7 @@ def serve(
         typer.Option(help="Who may look: lines of a name and a token.", show_default=f"{_VARIABLE} in the environment"),
     ] = None,
     certificate: Annotated[Path | None, typer.Option(help="TLS: a PEM file, with its chain.")] = None,
+    topology: Annotated[str, typer.Option(help="The topology's name in Storm.")] = TOPOLOGY,
     key: Annotated[Path | None, typer.Option(help="TLS: the certificate's key, a PEM file.")] = None,
 ) -> None:
     """Shows all that goes on, as a page in the browser; until Ctrl-C.
@@ -51,7 +54,9 @@ def serve(
     """
     context: Context = ctx.obj
     where = Where(host, port, certificate, key, _tokens(token_file))
-    asyncio.run(serve_until_stopped(context.settings(), where, lambda url: say(f"the page is at {url}")))
+    settings = context.settings()
+    storm = StormState(Storm(context.config, context.env).api, topology)
+    asyncio.run(serve_until_stopped(settings, storm, where, lambda url: say(f"the page is at {url}")))
 
 
 def _tokens(path: Path | None) -> Mapping[str, str]:

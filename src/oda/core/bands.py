@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oda.core.batch import Readings
-from oda.core.detectors.contract import Band
+from oda.core.detectors.contract import ANYTHING, NOTHING, Band, BandDetector
 from oda.core.detectors.tail import score_of
 from oda.core.kinds import Anomaly, ClosedWindow
 from oda.core.rules.rule import Rule, Watch
@@ -25,19 +25,29 @@ Column = NDArray[np.float64]
 
 
 class Now(NamedTuple):
-    """What applies to the readings of a series: the newest closed window, and a band for each of its rule's watches."""
+    """What applies to the readings of a series from an offset on.
 
-    rule: Rule
-    window: ClosedWindow | None
-    bands: list[Band | None]
-
-
-class Change(NamedTuple):
-    """From an offset on something else applies to a series."""
+    Attributes:
+        window: the newest closed one.
+        bands: one for each watch of the rule; None if they follow from the window (`Rule.follows_window`): few are ever
+            asked for.
+    """
 
     series: str
     since: int
-    now: Now
+    rule: Rule
+    window: ClosedWindow | None
+    bands: list[Band | None] | None
+
+    def band(self, slot: int) -> Band | None:
+        """That of one of the rule's watches."""
+        if self.bands is not None:
+            return self.bands[slot]
+        if self.window is None:
+            return None
+        watch = self.rule.detectors[slot]
+        assert isinstance(watch.detector, BandDetector)
+        return with_least(watch.detector.update(NOTHING, self.window), watch)
 
 
 class Table:
@@ -61,14 +71,14 @@ class Table:
         """By watch: shape (3, places): what is expected, how much below, how much above it is allowed."""
         return self._columns
 
-    def write(self, names: Sequence[str], now: Sequence[Now], columns: Sequence[Column]) -> None:
+    def write(self, now: Sequence[Now], columns: Sequence[Column]) -> None:
         """Replace what applies to some series; of one that is named several times the last one counts.
 
         Args:
-            names: of series.
-            now: what applies to each.
+            now: what applies to them.
             columns: the same, as `columns_of` makes them.
         """
+        names = [one.series for one in now]
         self.now.update(zip(names, now, strict=True))
         for name in set(names).difference(self._places):
             self._places[name] = self._free.pop() if self._free else len(self._places) + 1
@@ -92,27 +102,48 @@ class Table:
 
 def columns_of(now: Sequence[Now]) -> list[Column]:
     """By watch: shape (3, n), what is expected, how much below, how much above it is allowed."""
-    watches = max((len(one.bands) for one in now), default=0)
-    return [np.array([_allowed(one, slot) for one in now]).T for slot in range(watches)]
+    rules = {id(one.rule): one.rule for one in now}
+    watches = max((len(rule.detectors) for rule in rules.values()), default=0)
+    columns = [_anything(1).repeat(len(now), axis=1) for _ in range(watches)]
+    for key, rule in rules.items():
+        at = [number for number, one in enumerate(now) if id(one.rule) == key] if len(rules) > 1 else slice(None)
+        own = now if isinstance(at, slice) else [now[number] for number in at]
+        windows = [one.window for one in own if one.bands is None and one.window is not None]
+        for slot, watch in enumerate(rule.detectors):
+            if len(windows) == len(own):
+                assert isinstance(watch.detector, BandDetector)
+                allowed = watch.detector.allowed(windows)
+                _allow_least(allowed, watch)
+            else:
+                allowed = np.array([_allowed(one.band(slot)) for one in own]).T
+            if watch.direction == "high":
+                allowed[1] = inf
+            elif watch.direction == "low":
+                allowed[2] = inf
+            columns[slot][:, at] = allowed
+    return columns
 
 
-def _allowed(now: Now, slot: int) -> tuple[float, float, float]:
-    band = now.bands[slot] if slot < len(now.bands) else None
-    if band is None:
-        return 0.0, inf, inf
-    direction = now.rule.detectors[slot].direction
-    return band.expected, inf if direction == "high" else band.below, inf if direction == "low" else band.above
+def _allowed(band: Band | None) -> tuple[float, float, float]:
+    return ANYTHING if band is None else (band.expected, band.below, band.above)
+
+
+def _allow_least(allowed: Column, watch: Watch) -> None:
+    """What `with_least` does, for columns."""
+    if watch.has_least:
+        least = np.maximum(watch.least_absolute, watch.least_relative * np.abs(allowed[0]))
+        np.maximum(allowed[1:], least, out=allowed[1:])
 
 
 def _anything(places: int) -> Column:
-    return np.array([[0.0], [inf], [inf]]).repeat(places, axis=1)
+    return np.array([ANYTHING]).T.repeat(places, axis=1)
 
 
 def judge(
     readings: Readings,
     before: Mapping[str, Now],
     columns: Sequence[Column],
-    changes: Sequence[Change],
+    changes: Sequence[Now],
     newer: Sequence[Column],
     version: int,
 ) -> Iterator[Detected]:
@@ -139,16 +170,18 @@ def judge(
             below = np.where(is_changed, of_changes[1][which], below)
             above = np.where(is_changed, of_changes[2][which], above)
         distance = readings.values - expected
-        for at in np.flatnonzero((distance > above) | (-distance > below)).tolist():
-            name = readings.names[readings.series[at]]
-            now = changes[which[at]].now if is_changed[at] else before[name]
-            band, watch = now.bands[slot], now.rule.detectors[slot]
+        found = np.flatnonzero((distance > above) | (-distance > below))
+        columns_found = (readings.series, which, is_changed, readings.times, readings.offsets, readings.values)
+        rows = zip(*(column[found].tolist() for column in columns_found), strict=True)
+        for code, change, is_new, time, offset, value in rows:
+            now = changes[change] if is_new else before[readings.names[code]]
+            band = now.band(slot)
             assert band is not None
-            time, offset, value = (column[at].item() for column in (readings.times, readings.offsets, readings.values))
-            yield watch, anomaly(name, time, offset, value, band, now.window, watch, version)
+            watch = now.rule.detectors[slot]
+            yield watch, anomaly(readings.names[code], time, offset, value, band, now.window, watch, version)
 
 
-def _match(readings: Readings, changes: Sequence[Change]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def _match(readings: Readings, changes: Sequence[Now]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """For each reading the index of the newest change before it, and whether there is any."""
     if not changes:
         return np.zeros(len(readings.offsets), np.intp), np.zeros(len(readings.offsets), np.bool_)

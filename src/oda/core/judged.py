@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from oda.core.bands import Detected, Now, about, with_least
-from oda.core.detectors.contract import Band, BandDetector, Finding, Nothing
+from oda.core.detectors.contract import NOTHING, Band, BandDetector, Finding, WindowDetector
 from oda.core.incidents import Tracked
 from oda.core.kinds import Anomaly, ClosedWindow
 from oda.core.rules.rule import Rule, Watch
@@ -40,19 +40,10 @@ class Judged(msgspec.Struct, array_like=True):
         return any(watched.tracked is not None for watched in self.watches.values())
 
 
-_NOTHING = Nothing()
-
-
 @cache
 def number_of(watch: Watch) -> int:
     """What tells a detector and its parameters from others."""
     return zlib.crc32(repr(watch.detector).encode())
-
-
-@cache
-def remembers(watch: Watch) -> bool:
-    """Whether a detector learns anything beyond the newest window."""
-    return watch.detector.State is not Nothing
 
 
 def watched(state: Judged, watch: Watch) -> Watched:
@@ -65,42 +56,41 @@ def watched(state: Judged, watch: Watch) -> Watched:
 
 def now(state: Judged, rule: Rule) -> Now:
     """What applies to the readings that follow, by the state. Without windows nothing does: each reading changes it."""
+    if rule.follows_window:
+        return Now(state.name, 0, rule, state.window, None)
     if rule.window is None:
-        return Now(rule, None, [None] * len(rule.detectors))
+        return Now(state.name, 0, rule, None, [None] * len(rule.detectors))
     bands: list[Band | None] = []
     for watch in rule.detectors:
         band = None
         if isinstance(watch.detector, BandDetector):
-            if remembers(watch):
+            if watch.remembers:
                 band = found.band if (found := state.watches.get(watch.name)) else None
             elif state.window is not None:
-                band = watch.detector.update(_NOTHING, state.window)
+                band = watch.detector.update(NOTHING, state.window)
         bands.append(with_least(band, watch))
-    return Now(rule, state.window, bands)
+    return Now(state.name, 0, rule, state.window, bands)
 
 
 def close(state: Judged, rule: Rule, window: ClosedWindow, version: int) -> tuple[Now, list[Detected]]:
     """Learn from a window that has closed: what applies from then on, and what is wrong with the window itself."""
-    state.window = window
     found: list[Detected] = []
     bands: list[Band | None] = []
-    for watch, detector, is_stateless, is_band, is_window in rule.kinds:
-        band = None
-        if is_band:
-            if is_stateless:
-                band = detector.update(_NOTHING, window)
-            else:
+    for watch in rule.detectors:
+        band, detector = None, watch.detector
+        if isinstance(detector, BandDetector):
+            if watch.remembers:
                 kept = watched(state, watch)
                 kept.band = band = detector.update(kept.learned, window)
-            if watch.has_least:
-                band = with_least(band, watch)
-        elif is_window:
-            learned = _NOTHING if is_stateless else watched(state, watch).learned
+            else:
+                band = detector.update(NOTHING, window)
+        elif isinstance(detector, WindowDetector):
+            learned = watched(state, watch).learned if watch.remembers else NOTHING
             finding = detector.check(learned, window)
             if finding is not None and _counts(finding, watch):
                 found.append((watch, _of_finding(finding, watch, window, version)))
-        bands.append(band)
-    return Now(rule, window, bands), found
+        bands.append(with_least(band, watch))
+    return Now(state.name, window.closed_at, rule, window, bands), found
 
 
 def begin_anew(state: Judged, former: Rule, rule: Rule) -> list[Tracked]:
@@ -123,7 +113,7 @@ def begin_anew(state: Judged, former: Rule, rule: Rule) -> list[Tracked]:
             forget_incident(state, watch)
     if state.window is not None:
         for watch in rule.detectors:
-            if isinstance(watch.detector, BandDetector) and remembers(watch) and watch.name not in state.watches:
+            if isinstance(watch.detector, BandDetector) and watch.remembers and watch.name not in state.watches:
                 found = watched(state, watch)
                 found.band = watch.detector.update(found.learned, state.window)
     return [tracked for tracked in gone if tracked is not None]
@@ -133,7 +123,7 @@ def forget_incident(state: Judged, watch: Watch) -> None:
     """There is none, nor anything that may become one."""
     kept = state.watches[watch.name]
     kept.tracked = None
-    if kept.band is None and not remembers(watch):
+    if kept.band is None and not watch.remembers:
         del state.watches[watch.name]
 
 

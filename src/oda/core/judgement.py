@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from oda.core.bands import Change, Detected, Now, Table, columns_of, judge
+from oda.core.bands import Detected, Now, Table, columns_of, judge
 from oda.core.batch import Batch, Ended, Readings, RuleMark
 from oda.core.incidents import Event, Tracked, advance, resolve
 from oda.core.judged import Judged, begin_anew, close, forget_incident, now, restored, watched
@@ -82,31 +82,36 @@ class Judgement(Machine[Judged]):
         places = table.places(readings.names)
         columns = [of_watch[:, places] for of_watch in table.columns()]
         changes, found = self._close(windows)
-        newer = [change.now for change in changes]
-        columns_of_changes = columns_of(newer)
-        found += judge(readings, table.now, columns, changes, columns_of_changes, version)
+        newer = columns_of(changes)
+        found += judge(readings, table.now, columns, changes, newer, version)
         read = self._read(readings)
         found += scored(readings, read, partial(_window_at, table.now, changes), version)
         if changes:
-            table.write([change.series for change in changes], newer, columns_of_changes)
+            table.write(changes, newer)
         for one in read:
             if one.rule.window is None:
                 found += each(readings, one, version)
         self._anomalies.add([anomaly for _, anomaly in found])
         self._follow(readings, windows, found)
 
-    def _close(self, windows: Sequence[ClosedWindow]) -> tuple[list[Change], list[Detected]]:
+    def _close(self, windows: Sequence[ClosedWindow]) -> tuple[list[Now], list[Detected]]:
         """Of series whose windows closed: from which offset on what applies; and what was wrong with the windows."""
-        changes: list[Change] = []
+        changes: list[Now] = []
         found: list[Detected] = []
+        rule_of = self.rules.of
         for window in windows:
             if window.closed_by == "rules":  # it was cut short, and its series begins anew
                 continue
             name = window.series
-            now, wrong = close(self._state(name), self.rules.of(name), window, self.rules.version)
-            changes.append(Change(name, window.closed_at, now))
-            found += wrong
-            self.changed.add(name)
+            state, rule = self._state(name), rule_of(name)
+            state.window = window
+            if rule.follows_window:
+                changes.append(Now(name, window.closed_at, rule, window, None))
+            else:
+                now, wrong = close(state, rule, window, self.rules.version)
+                changes.append(now)
+                found += wrong
+        self.changed.update([now.series for now in changes])
         return changes, found
 
     def _state(self, name: str) -> Judged:
@@ -130,7 +135,7 @@ class Judgement(Machine[Judged]):
     def _fill_table(self) -> None:
         """Write what applies to each series by its state."""
         found = [now(state, self.rules.of(name)) for name, state in self.series.items()]
-        self._table.write(list(self.series), found, columns_of(found))
+        self._table.write(found, columns_of(found))
 
     # -- what becomes of anomalies
 
@@ -236,11 +241,11 @@ class Judgement(Machine[Judged]):
         self._followed = {name for name, state in self.series.items() if state.is_followed}
 
 
-def _window_at(before: Mapping[str, Now], changes: Sequence[Change], series: str, offset: int) -> ClosedWindow | None:
+def _window_at(before: Mapping[str, Now], changes: Sequence[Now], series: str, offset: int) -> ClosedWindow | None:
     """The newest closed window of a series as of an offset; few ask."""
     for change in reversed(changes):
         if change.series == series and change.since <= offset:
-            return change.now.window
+            return change.window
     return before[series].window if series in before else None
 
 

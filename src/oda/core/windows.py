@@ -180,8 +180,10 @@ class PartitionWindows(Machine[Series]):
             rows = []
             for (number, n), closed_at, late_count in zip(due, offsets[at].tolist(), late_counts, strict=True):
                 state = states[number]
-                ahead_count = sum(offset < closed_at for offset in ahead.get(state.name, ()))
-                rows.append(self._close(state, n, closed_at, "data", late_count, ahead_count))
+                ahead_count = sum(offset < closed_at for offset in ahead.get(state.name, ())) if ahead else 0
+                rows.append(
+                    self._close(state, n, of_states[number].size_ms, closed_at, "data", late_count, ahead_count)
+                )
             self._closed.add(rows)
 
         # As lists: one by one, NumPy's numbers cost more than all the rest.
@@ -216,9 +218,10 @@ class PartitionWindows(Machine[Series]):
         for name, start in mark.through.items():
             state = self._silent(name, mark)
             if state and state.open:
-                last = start // self.window_of(name).size_ms
+                size = self.window_of(name).size_ms
+                last = start // size
                 due = sorted(n for n in state.open if n <= last)
-                self._closed.add([self._close(state, n, mark.offset, "clock") for n in due])
+                self._closed.add([self._close(state, n, size, mark.offset, "clock") for n in due])
                 state.closed_through = max([state.closed_through, *due])
         for name in mark.ended:
             state = self._silent(name, mark)
@@ -240,16 +243,20 @@ class PartitionWindows(Machine[Series]):
         rules = self.rules_of(mark)
         for name, state in list(self.series.items()):
             if self.rules.of(name).cut != rules.of(name).cut:
-                self._closed.add([self._close(state, n, mark.offset, "rules") for n in sorted(state.open)])
+                rows = [
+                    self._close(state, n, self.window_of(name).size_ms, mark.offset, "rules")
+                    for n in sorted(state.open)
+                ]
+                self._closed.add(rows)
                 self.series[name] = Series(name, last_offset=state.last_offset)
                 self.changed.add(name)
         self.rules = rules
 
     def _close(
-        self, state: Series, n: int, closed_at: int, cause: Cause, late: int = 0, ahead: int = 0
+        self, state: Series, n: int, size: int, closed_at: int, cause: Cause, late: int = 0, ahead: int = 0
     ) -> ClosedWindow:
         """The row of an open window, which is none any more; `late` and `ahead` are to be added to what is counted."""
-        size, sums = self.window_of(state.name).size_ms, state.open.pop(n)
+        sums = state.open.pop(n)
         if not state.open:
             self.open.discard(state.name)
         return ClosedWindow(

@@ -66,6 +66,8 @@ def create_topics(settings: Kafka) -> None:
         topics[name] = _new(1, settings.replication)
         topics[name]["configs"] = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
         topics[name]["configs"]["message.timestamp.type"] = "LogAppendTime"
+    topics[settings.audits] = _new(1, settings.replication)
+    topics[settings.audits]["configs"]["cleanup.policy"] = "compact"
     with client.explained(settings), closing(client.admin(settings)) as admin:
         existing = set(admin.list_topics())
         missing = {name: topic for name, topic in topics.items() if name not in existing}

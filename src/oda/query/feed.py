@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
+from oda import verdicts
+from oda.audit import record as audits
+from oda.audit.record import AuditRecord
 from oda.core import clock, rulemark
 from oda.core.batch import Readings
 from oda.core.decoding import decode_all
@@ -25,9 +27,9 @@ from oda.errors import UserError
 from oda.kafka.reader import reader
 from oda.kafka.records import Record, lean
 from oda.kafka.topics import create_topics
-from oda.query.incidents import Verdict
 from oda.results import Results
 from oda.settings import Settings
+from oda.verdicts import Verdict
 
 NEWEST = 400_000
 """Readings, windows, anomalies: so many of each are read at the beginning, of all partitions together."""
@@ -53,6 +55,7 @@ class News:
     anomalies: list[Located[Anomaly]] = field(default_factory=list)
     incidents: list[Located[Incident]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
+    audits: list[AuditRecord] = field(default_factory=list)
 
 
 class Feed:
@@ -115,13 +118,13 @@ class Feed:
     @property
     def _topics(self) -> list[str]:
         kafka = self._settings.kafka
-        return [kafka.readings, kafka.windows, kafka.anomalies, kafka.incidents, kafka.verdicts]
+        return [kafka.readings, kafka.windows, kafka.anomalies, kafka.incidents, kafka.verdicts, kafka.audits]
 
     def _seek(self, consumer: Any, ends: Mapping[TopicPartition, int]) -> None:
         """Where it stopped; else so far back that the newest are read, and all of what is rare."""
         beginnings = consumer.beginning_offsets(list(ends))
         kafka = self._settings.kafka
-        whole = (kafka.incidents, kafka.verdicts)
+        whole = (kafka.incidents, kafka.verdicts, kafka.audits)
         for part, end in ends.items():
             count = sum(other.topic == part.topic for other in ends)
             first = beginnings[part] if part.topic in whole else end - NEWEST // count
@@ -136,7 +139,9 @@ class Feed:
                 if len(readings.offsets):
                     news.readings.append((part.partition, readings, records[-1].timestamp))
             elif part.topic == kafka.verdicts:
-                news.verdicts += filter(None, map(_verdict, records))
+                news.verdicts += filter(None, (verdicts.decode(record.value) for record in records))
+            elif part.topic == kafka.audits:
+                news.audits += filter(None, (audits.decode(record.value) for record in records))
             else:
                 self._add_results(news, part.topic, records)
         return news
@@ -160,17 +165,6 @@ class Feed:
         }
         found = (self._results.take(topic, record.value) for record in records)
         lists[topic] += (one for one in found if one is not None)
-
-
-_decoder = msgspec.json.Decoder(Verdict)
-
-
-def _verdict(record: Record) -> Verdict | None:
-    """None of what is somebody else's."""
-    try:
-        return _decoder.decode(record.value or b"")
-    except msgspec.DecodeError:
-        return None
 
 
 def now_ms() -> int:

@@ -14,7 +14,6 @@ from kafka.partitioner import murmur2
 
 from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, Anomaly, ClosedWindow, Kind, Located
 from oda.core.rules.rule import Rule
-from oda.errors import UserError
 from oda.query.bands import Stretch, derived, scored, stored, stretches
 from oda.query.incidents import Incidents
 from oda.query.incidents import Known as KnownIncident
@@ -27,7 +26,7 @@ from oda.stores.cassandra import CassandraStore
 from oda.stores.place import SLOT_MS
 
 MOST_SPAN_MS = 100 * 86_400_000
-"""The longest span; each slot of ten minutes in it is asked for."""
+"""The longest span that should be asked for: each slot of ten minutes in it is a question to Cassandra."""
 
 MOST_WINDOWS = 20_000
 """In a span that may have more none is read, nor any band."""
@@ -37,6 +36,13 @@ MOST_ROWS = 2_000
 
 _BEFORE_MS = (SLOT_MS, 86_400_000)
 """How far before a span the window is looked for by which its first readings were judged, ms: near, then farther."""
+
+
+_KEPT_BEFORE = 10
+"""Windows before a span that are looked at: by the newest of them that had closed its first readings were judged."""
+
+_INCIDENTS_MS = 3_600_000
+"""How far before a span the stored incidents are looked for that may last into it; newer ones are known anyway."""
 
 
 class Asked(NamedTuple):
@@ -58,7 +64,7 @@ class Asked(NamedTuple):
 class History:
     """Asks Cassandra. Safe for threads.
 
-    Each method raises UserError: a server can't be reached, or too much is asked.
+    Each method raises UserError: a server can't be reached.
     """
 
     def __init__(self, settings: Settings, rules: RulesBook) -> None:
@@ -84,8 +90,6 @@ class History:
     def series(self, asked: Asked) -> dict[str, Any]:
         """What a chart shows of a series; see docs/page.md for the names."""
         name, span = asked.series, asked.span
-        if span.until - span.since > MOST_SPAN_MS:
-            raise UserError(f"ask for at most {MOST_SPAN_MS // 86_400_000} days at once")
         rules = self._rules.current()
         anomalies, has_more = self._some(ANOMALIES, name, span)
         incidents = self._incidents(asked)
@@ -121,14 +125,17 @@ class History:
         }
 
     def _windows(self, name: str, span: Span) -> list[Located[ClosedWindow]]:
-        """Those of a span, and the newest before it."""
+        """Those of a span, and the newest before it: which of them had closed is a matter of the readings."""
         found: list[Located[ClosedWindow]] = []
-        for before in _BEFORE_MS:
-            found = list(rows(self.store(), WINDOWS, name, max(0, span.since - before), span.since))
+        for ms in _BEFORE_MS:
+            found = list(rows(self.store(), WINDOWS, name, max(0, span.since - ms), span.since))
             if found:
                 break
-        last = {one.partition: one for one in sorted(found, key=lambda one: one.row.closed_at)}
-        return [*last.values(), *rows(self.store(), WINDOWS, name, span.since, span.until)]
+        before: dict[int, list[Located[ClosedWindow]]] = {}
+        for one in sorted(found, key=lambda one: one.row.closed_at):
+            before.setdefault(one.partition, []).append(one)
+        last = [one for of_one in before.values() for one in of_one[-_KEPT_BEFORE:]]
+        return [*last, *rows(self.store(), WINDOWS, name, span.since, span.until)]
 
     def _some(self, kind: Kind[Anomaly], name: str, span: Span) -> tuple[list[Located[Anomaly]], bool]:
         """The first of a span, and whether there are more."""
@@ -143,7 +150,7 @@ class History:
         """Those that overlap with a span."""
         span, book = asked.span, Incidents(MOST_ROWS, MOST_ROWS)
         found: dict[str, KnownIncident] = {}
-        for one in rows(self.store(), INCIDENTS, asked.series, max(0, span.since - 86_400_000), span.until):
+        for one in rows(self.store(), INCIDENTS, asked.series, max(0, span.since - _INCIDENTS_MS), span.until):
             book.take(one)
         for known in (*book.find("all", "", "", ""), *asked.incidents):
             former = found.get(known.place)

@@ -5,41 +5,19 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, NamedTuple
-
-import msgspec
+from typing import Any, Literal, NamedTuple
 
 from oda.core.kinds import INCIDENTS, Incident, Located
+from oda.verdicts import Verdict
 
 MOST_OPEN = 100_000
 """Open incidents that are known; beyond them the oldest is forgotten."""
 
 MOST_RESOLVED = 20_000
 
-STATES = ("open", "resolved", "all")
+STATES = ("all", "open", "resolved")
 
 State = Literal["open", "resolved", "all"]
-
-Words = Annotated[str, msgspec.Meta(max_length=2_000)]
-
-
-class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What somebody said of an incident: a record of the topic of verdicts, keyed by the incident's place.
-
-    The newest counts. `verdict` says whether it was one: None if nobody can tell yet. The rest tells what it was about
-    without the incident: from its first anomaly's time to its last one's. Times, such as `at`, are in epoch ms.
-    """
-
-    place: str
-    series: str
-    detector: str
-    time: int
-    last_time: int
-    by: str
-    at: int
-    acknowledged: bool = False
-    verdict: Literal["true", "false alarm"] | None = None
-    comment: Words = ""
 
 
 class Known(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from oda.audit.record import AuditRecord
 from oda.core.rules.match import Rules
 from oda.core.rules.rule import Rule
 from oda.query.bands import is_enough, scored
@@ -25,9 +26,12 @@ class Live:
         series: all of them.
         incidents: open and newest ones.
         changed: the places of those that the last news changed.
+        audit: what the newest audit of the group found; None if there was none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, group: str) -> None:
+        self.audit: AuditRecord | None = None
+        self._group = group
         self.series = SeriesTable()
         self.incidents = Incidents()
         self.changed: list[str] = []
@@ -42,6 +46,9 @@ class Live:
             self.series.take_anomaly(anomaly.partition, anomaly.row)
         for verdict in news.verdicts:
             self.incidents.say(verdict)
+        for audit in news.audits:
+            if audit.group == self._group:
+                self.audit = audit
         known = [self.incidents.take(incident) for incident in news.incidents]
         changed = [one.place for one in known if one is not None] + [verdict.place for verdict in news.verdicts]
         self.changed = list(dict.fromkeys(changed))

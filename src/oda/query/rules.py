@@ -43,6 +43,11 @@ class RulesInLog:
         """The marks of a partition."""
         return self.marks.get(partition, ())
 
+    def newest(self) -> Rules:
+        """The newest version that any partition follows."""
+        newest = [marks[-1].rules for marks in self.marks.values() if marks]
+        return max(newest, key=lambda rules: rules.version, default=self.options)
+
     def at(self, partition: int, offset: int) -> Rules:
         """What a record at this offset was judged by."""
         marks = self.of(partition)

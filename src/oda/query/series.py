@@ -35,6 +35,7 @@ _COLUMNS: dict[str, Any] = {
     "value": np.float64,
     "heard": np.int64,  # when the broker took it, epoch ms; 0: never, only results are known
     "window": np.int64,  # readings in the newest closed window; 0: none is known
+    "late": np.int64,  # late readings before that window closed
     "anomalies": np.int64,
     "anomaly_time": np.int64,
     "score": np.float64,
@@ -123,6 +124,7 @@ class SeriesTable:
         """Take note of a window that has closed."""
         row = self._row(window.series, partition)
         self._columns["window"][row] = window.count
+        self._columns["late"][row] = window.late
 
     def take_anomaly(self, partition: int, anomaly: Anomaly) -> None:
         """Take note of an anomaly."""
@@ -160,6 +162,12 @@ class SeriesTable:
         """Of all, readings per second of the last minute."""
         self._turn(now)
         return float(self._counts.sum()) / (MINUTE_MS / 1000)
+
+    def late(self) -> dict[int, int]:
+        """How many readings of the known series were late, by partition, since each series began."""
+        there = len(self._names)
+        partitions, late = self._columns["partition"][:there], self._columns["late"][:there]
+        return {number: int(late[partitions == number].sum()) for number in np.unique(partitions).tolist()}
 
     def _found(self, search: str, sort: Sort, descending: bool, now: int) -> NDArray[np.intp]:
         """Rows in order; of a second ago, if they were asked for then: many viewers ask the same."""

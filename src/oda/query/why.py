@@ -28,6 +28,10 @@ _SHOWN = 10
 """Readings at the beginning, and at the end, of a baseline."""
 
 
+class NoAnomaly(UserError):  # noqa: N818 - what there is not
+    """There is none where one was asked for."""
+
+
 class Online(Protocol):
     """What is needed of Cassandra; see `oda.stores.cassandra`."""
 
@@ -42,7 +46,7 @@ def anomalies(store: Online, series: str, since: int, until: int, offset: int | 
     """Those with `since <= time < until` (epoch ms), at an offset if one is given.
 
     Raises:
-        UserError: there is none; the text names the nearest.
+        NoAnomaly: there is none; the text names the nearest.
     """
     found = [
         one
@@ -50,7 +54,7 @@ def anomalies(store: Online, series: str, since: int, until: int, offset: int | 
         if offset is None or offset in (one.row.offset, one.row.found_at)
     ]
     if not found:
-        raise UserError(_none(store, series, since))
+        raise NoAnomaly(_none(store, series, since))
     return found
 
 

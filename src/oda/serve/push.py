@@ -93,7 +93,7 @@ class Hub:
 
     Attributes:
         viewers: those that are there.
-        dropped: how often any was too slow.
+        dropped: how often those that went were too slow.
     """
 
     def __init__(self) -> None:
@@ -126,6 +126,10 @@ class Hub:
         for name in names:
             self._watchers[name] = self._watchers.get(name, 0) + 1
         viewer.watched = names
+
+    def all_dropped(self) -> int:
+        """How often any was too slow."""
+        return self.dropped + sum(viewer.dropped for viewer in self.viewers)
 
     def is_watched(self, name: str) -> bool:
         """Whether anybody watches a series."""

@@ -11,8 +11,10 @@ from aiohttp import web
 
 from oda.collect.stopping import until_stopped
 from oda.errors import UserError
-from oda.serve.app import Service, application
+from oda.query.storm import StormState
+from oda.serve.app import application
 from oda.serve.guard import LOOPBACK, Guard
+from oda.serve.service import Service
 from oda.settings import Settings
 
 _FINISH_SECONDS = 5.0
@@ -74,11 +76,12 @@ class Where:
         return context
 
 
-async def serve(settings: Settings, where: Where, say: Callable[[str], None]) -> None:
+async def serve(settings: Settings, storm: StormState, where: Where, say: Callable[[str], None]) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     Args:
         settings: of the system that is shown.
+        storm: of its topology.
         where: how it is reached.
         say: is told when it listens, and where.
 
@@ -89,7 +92,7 @@ async def serve(settings: Settings, where: Where, say: Callable[[str], None]) ->
     context = where.context()
     hosts = LOOPBACK if where.is_loopback else ()
     guard = Guard(where.tokens, hosts, context is not None)
-    service = Service(settings)
+    service = Service(settings, storm)
     runner = web.AppRunner(application(service, guard), access_log=None, shutdown_timeout=_FINISH_SECONDS)
     await runner.setup()
     try:

@@ -33,7 +33,7 @@ from oda.settings import Settings
 from oda.stores import archive, keyspace
 from oda.stores.archive import Columns, Packed
 from oda.stores.cells import PACK, Pack, bigint, bound, int_, user_type
-from oda.stores.contract import Found, Item, Rows
+from oda.stores.contract import Found, Item, Part, Rows
 from oda.stores.place import bucket_of, slot_of
 from oda.stores.session import open_session
 
@@ -43,6 +43,9 @@ _REQUEST_BYTES = 2**20
 
 _READINGS = ("bucket", "slot", "series", "partition", "first_offset", "last_offset", "data")
 
+
+_MOST_SLOTS = 1_000
+"""Slots that are asked for one by one, in each bucket."""
 
 _Partitions = defaultdict[tuple[str, int, int], list[BoundStatement]]
 """Rows by table, bucket and slot."""
@@ -69,6 +72,7 @@ class CassandraStore:
         self.notes: Sequence[str] = ()
         self._settings = settings.cassandra
         self._topic = settings.kafka.readings
+        self._group = settings.kafka.group
         with self._explained():
             self._session = open_session(settings.cassandra)
         self._inserts: dict[str, _Insert] = {}
@@ -161,9 +165,10 @@ class CassandraStore:
 
     # -- reading --------------------------------------------------------------------------------
 
-    def rows(self, kind: Kind[Any]) -> Found:
-        """All rows of the table of a kind."""
-        for bucket, slot, *values in self._select(f"SELECT bucket, slot, {_columns(kind)} FROM {self._table(kind)}"):
+    def rows(self, kind: Kind[Any], part: Part | None = None) -> Found:
+        """All rows of the table of a kind, or those in some slots."""
+        select = f"SELECT bucket, slot, {_columns(kind)} FROM {self._table(kind)}"
+        for bucket, slot, *values in self._select(select, part):
             row = self._document(kind, values)
             place = kind.place(row)
             is_there = (bucket, slot) == (bucket_of(row["series"], self._settings.buckets), slot_of(row[kind.time]))
@@ -183,10 +188,10 @@ class CassandraStore:
             for _, answer in execute_concurrent_with_args(self._session, select, questions, raise_on_first_error=True):
                 yield from (self._document(kind, row) for row in answer)
 
-    def readings(self) -> Iterator[Packed]:
-        """All rows of the archive."""
+    def readings(self, part: Part | None = None) -> Iterator[Packed]:
+        """All rows of the archive, or those in some slots."""
         columns = "series, slot, partition, first_offset, last_offset, data"
-        for row in self._select(f"SELECT bucket, {columns} FROM {self._settings.keyspace}.readings"):
+        for row in self._select(f"SELECT bucket, {columns} FROM {self._settings.keyspace}.readings", part):
             is_misplaced = row.bucket != bucket_of(row.series, self._settings.buckets)
             yield Packed._make((*row[1:], is_misplaced))
 
@@ -208,6 +213,17 @@ class CassandraStore:
                     there = (since <= found.times) & (found.times < until)
                     yield Columns._make(column[there] for column in found)
 
+    def snapshots(self) -> dict[int, int]:
+        """By partition, when the older one of its machines' newest snapshots was written, epoch ms."""
+        found: dict[int, int] = {}
+        with self._explained():
+            for heads, _ in keyspace.SNAPSHOT_TABLES.values():
+                select = f'SELECT "group", topic, partition, WRITETIME(version) FROM {self._settings.keyspace}.{heads}'
+                for group, topic, partition, written in self._session.execute(select):
+                    if (group, topic) == (self._group, self._topic) and written is not None:
+                        found[partition] = min(written // 1000, found.get(partition, written))
+        return found
+
     def log_id(self) -> UUID | None:
         """Kafka's id of the topic that the rows are of; None if there was none noted yet."""
         select = f"SELECT id FROM {self._settings.keyspace}.topics WHERE topic = %s"
@@ -216,10 +232,20 @@ class CassandraStore:
             return row.id if row else None
         return None
 
-    def _select(self, statement: str) -> Iterator[Any]:
+    def _select(self, statement: str, part: Part | None) -> Iterator[Any]:
+        """All that a statement finds, or what it finds in some slots, unless there are so many that all is cheaper."""
         with self._explained():
             keyspace.check(self._session, self._settings)
-            yield from self._session.execute(statement)
+            if part is None or len(part.slots) > _MOST_SLOTS:
+                yield from self._session.execute(statement)
+                return
+            prepared = self._session.prepare(f"{statement} WHERE bucket = ? AND slot = ?")
+            for slot in sorted(part.slots):
+                places = [(bucket, slot) for bucket in range(self._settings.buckets)]
+                for _, answer in execute_concurrent_with_args(
+                    self._session, prepared, places, raise_on_first_error=True
+                ):
+                    yield from answer
 
     def _table(self, kind: Kind[Any]) -> str:
         return f"{self._settings.keyspace}.{kind.name}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from typing import Annotated
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from oda.core.detectors.contract import Band, BandDetector, Nothing, Parameters, Sigmas
+from oda.core.detectors.contract import ANYTHING, Band, BandDetector, Nothing, Parameters, Sigmas
 from oda.core.kinds import ClosedWindow
 
 
@@ -42,3 +45,18 @@ class Sigma(BandDetector[SigmaParameters, Nothing]):
         scale = max(window.stddev, rules.min_stddev)
         allowed = rules.sigmas * scale
         return Band(window.mean, scale, allowed, allowed, inf)
+
+    def allowed(self, windows: Sequence[ClosedWindow]) -> NDArray[np.float64]:
+        """As columns: most series are judged by this one, and each closed window asks."""
+        rules = self.parameters
+        means = np.array([window.mean for window in windows])
+        allowed = rules.sigmas * np.maximum(np.array([window.stddev for window in windows]), rules.min_stddev)
+        is_judged = np.array([window.count for window in windows]) >= rules.min_count
+        expected, below, above = ANYTHING
+        return np.array(
+            [
+                np.where(is_judged, means, expected),
+                np.where(is_judged, allowed, below),
+                np.where(is_judged, allowed, above),
+            ]
+        )

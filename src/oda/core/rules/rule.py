@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from oda.core.detectors.contract import BandDetector, Detector, Nothing, ScoreDetector, WindowDetector
+from oda.core.detectors.contract import BandDetector, Detector, Nothing, ScoreDetector
 from oda.core.detectors.sigma import Sigma, SigmaParameters
 from oda.core.incidents import Policy
 from oda.core.rules.file import Direction, Severity
@@ -51,6 +51,11 @@ class Watch:
         """Whether a distance from what was expected, of this sign, matters."""
         return not ((self.direction == "high" and distance < 0) or (self.direction == "low" and distance > 0))
 
+    @property
+    def remembers(self) -> bool:
+        """Whether its detector learns anything beyond the newest window."""
+        return self.detector.State is not Nothing
+
     @cached_property
     def has_least(self) -> bool:
         """Whether some deviations do not matter."""
@@ -87,21 +92,11 @@ class Rule:
         return json.dumps(dict(self.labels), ensure_ascii=False)
 
     @cached_property
-    def kinds(self) -> list[tuple[Watch, Any, bool, bool, bool]]:
-        """Each watch and its detector; whether that has no state, has bands, judges windows.
-
-        Each window that closes asks for it.
-        """
-        return [
-            (
-                watch,
-                watch.detector,
-                watch.detector.State is Nothing,
-                isinstance(watch.detector, BandDetector),
-                isinstance(watch.detector, WindowDetector),
-            )
-            for watch in self.detectors
-        ]
+    def follows_window(self) -> bool:
+        """Whether all that applies to a series follows from its newest closed window."""
+        return self.window is not None and all(
+            isinstance(watch.detector, BandDetector) and not watch.remembers for watch in self.detectors
+        )
 
     @cached_property
     def looks_at_each(self) -> bool:
