@@ -215,7 +215,13 @@ async def why(_: Made, request: web.Request) -> web.Response:
         "Recomputed from 20 archived readings: the same to the last bit. <script>window.ran=2</script>",
     ]
     return json_of(
-        {"text": lines, "anomaly": found, "window": None, "baseline": {"times": [], "values": []}, "differs": []}
+        {
+            "text": [{"text": line, "what": "fact"} for line in lines],
+            "anomaly": found,
+            "window": None,
+            "baseline": {"times": [], "values": []},
+            "differs": [],
+        }
     )
 
 

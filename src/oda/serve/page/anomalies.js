@@ -64,8 +64,8 @@ function cell(title, text, kind = null) {
 async function explain(place, name, row) {
   fill(place, h("p", { class: "loading" }, "Asking the archive…"));
   try {
-    const found = await get("why", { name, partition: row.partition, offset: row.offset, detector: row.detector });
-    fill(place, h("pre", { tabindex: 0 }, found.text.map(plain).join("\n")),
+    const found = await get("why", { name, time: row.time, partition: row.partition, offset: row.offset, detector: row.detector });
+    fill(place, h("pre", { tabindex: 0 }, found.text.map(({ text, what }) => h("span", { class: `said-${what}` }, `${plain(text)}\n`))),
       found.differs?.length ? h("p", { class: "note" }, `Recomputed, this differs: ${found.differs.map(plain).join("; ")}`) : null);
   } catch (error) {
     fill(place, failed(error, () => explain(place, name, row)));

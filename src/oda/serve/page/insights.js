@@ -45,7 +45,7 @@ class Insights {
     const spans = h("select", { "aria-label": "How much time", onchange: (event) => go("insights", { last: event.target.value, label: this.label }) },
       this.isFixed ? h("option", { selected: true }, duration(this.span)) : null,
       [...new Set([...SPANS, ...(this.isFixed ? [] : [this.span])])].sort((a, b) => a - b).map((ms) => h("option", { value: ms, selected: !this.isFixed && ms === this.span }, `last ${duration(ms)}`)));
-    const label = h("input", { type: "search", placeholder: "label or label=value", "aria-label": "Label", value: this.label,
+    const label = h("input", { type: "search", placeholder: "label=value", "aria-label": "Label", value: this.label,
       onchange: () => go("insights", { ...this.times(), label: label.value }) });
     const step = (text, title, by) => button(text, () => go("insights", { since: this.since + by * this.span, until: this.until + by * this.span, label: this.label }), { title, "aria-label": title });
     fill(this.toolbar, spans, h("span", { class: "group" }, step("◀", "Earlier", -0.5), step("▶", "Later", 0.5)), label,

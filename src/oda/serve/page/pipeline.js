@@ -18,6 +18,7 @@ class Pipeline {
     document.title = "Pipeline – ODA";
     this.limit = PAGE;
     this.problem = h("div", {});
+    this.troubles = h("div", {});
     this.tiles = h("dl", { class: "tiles" });
     this.partitions = h("div", {});
     this.stores = h("div", {});
@@ -25,7 +26,7 @@ class Pipeline {
     this.reasons = h("div", {});
     this.rejected = h("div", {});
     this.look = h("details", { ontoggle: () => this.look.open && this.askRejected() }, h("summary", {}, "Look at the rejected messages"), this.rejected);
-    fill(place, h("h1", { class: "hidden" }, "Pipeline"), this.problem, this.tiles,
+    fill(place, h("h1", { class: "hidden" }, "Pipeline"), this.problem, this.troubles, this.tiles,
       section("Partitions", this.partitions), section("Stores", this.stores), section("Storm", this.storm), section("Rejected", this.reasons, this.look));
     this.ask = loaded(this.problem, (signal) => get("pipeline", {}, signal), (answer) => this.show(answer));
     this.askRejected = loaded(this.rejected, (signal) => get("rejected", { offset: 0, limit: this.limit }, signal), (answer) => this.showRejected(answer));
@@ -62,10 +63,13 @@ class Pipeline {
     this.look.hidden = !all;
   }
 
-  tell({ partitions, rejected, stores, storm, audit }) {
+  tell({ partitions, rejected, stores, storm, audit, problems }) {
     const sum = (field) => partitions.reduce((all, one) => all + (one[field] ?? 0), 0);
     const longest = Math.max(0, ...partitions.map((one) => one.lag_seconds ?? 0));
     const errors = stores.reduce((all, one) => all + one.errors.length, 0);
+    renew(this.troubles, (problems ?? []).map((text) => h("p", { class: "note" }, plain(text))),
+      audit?.problem ? h("p", { class: "note" }, `The audit could not be made: ${plain(audit.problem)}`) : null,
+      (audit?.examples ?? []).length ? h("pre", { tabindex: 0 }, audit.examples.map(plain).join("\n")) : null);
     renew(this.tiles,
       tile("Readings", rate(sum("rate")), "in all partitions"),
       tile("Lag", count(sum("lag")), longest ? `${seconds(longest)} at most` : "readings", longest > SLOW),
