@@ -76,7 +76,7 @@ def start() -> int:
 
 @pytest.fixture(scope="module")
 def address(stream: Cluster, start: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of a server that has a hundred hostile series, each with anomalies, and rejected messages that are hostile, too."""
+    """Of a server that has a hundred hostile series, each with an anomaly, and rejected messages as hostile."""
     rules = tmp_path_factory.mktemp("rules") / "rules.yaml"
     rules.write_text(RULES)
     stream.oda("rules", "apply", rules)
@@ -147,7 +147,7 @@ def test_an_incident_is_acknowledged_in_the_log(window: Window, stream: Cluster,
     expect(card).to_contain_text("Saved.")
     page.reload()
     expect(page.locator(".card", has_text="✓ acknowledged")).to_have_count(1)
-    done = stream.oda("consume", stream.settings.kafka.verdicts, "--from-beginning", "--count", 1)
+    done = stream.oda("consume", "--topic", stream.settings.kafka.verdicts, "--from-beginning", "--max-messages", 1)
     assert '"acknowledged":true' in done.stdout.replace(" ", "")
 
 

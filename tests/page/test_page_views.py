@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import pytest
 from playwright.sync_api import Page, expect
 
-from made_server import HOSTILE, Made, names
+from made_server import HOSTILE, STEP, Made, is_anomaly, names
 from support import wait_until
 from window import Window
 
@@ -61,9 +61,11 @@ def test_a_series_is_drawn_with_band_and_marks(window: Window):
 
 
 def test_marks_are_where_anomalies_are_and_nowhere_else(window: Window, made: Made):
-    end = made.started // 500 * 500
+    now = made.started // STEP
+    odd = next(step for step in range(now - 60, 0, -1) if is_anomaly(NAME, step))
+    since, until = (odd - 50) * STEP, (odd + 50) * STEP
     made.is_calm = True
-    page = window(f"/#/series?name={NAME}&since={end - 60_000}&until={end}", allowed=("willReadFrequently",))
+    page = window(f"/#/series?name={NAME}&since={since}&until={until}", allowed=("willReadFrequently",))
     loaded_chart(page)
     expect(page.get_by_role("heading", name="Anomalies in view: 0")).to_be_visible()
     assert page.locator(".chart canvas").evaluate(COLORS)["bad"] == 0
