@@ -36,6 +36,7 @@ class Analytics(Topology):
                 "windows": windows,
                 "anomalies": anomalies,
                 "incidents": anomalies,
+                "bands": anomalies,
             },
         )
     )

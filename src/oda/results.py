@@ -6,18 +6,18 @@ A replay repeats messages; those that have the same place in the log are the sam
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from math import inf
 from typing import Any
 
-from oda.core.kinds import OF_SERIES, Anomaly, ClosedWindow, Incident, Kind, Located
+from oda.core.kinds import FINDINGS, Anomaly, Bounds, ClosedWindow, Incident, Kind, Located
 from oda.kafka.reader import follow, reader
 from oda.settings import Kafka
 
 MEMORY = 100_000
 """How many results are remembered, so that one that is repeated is told once."""
 
-AnyResult = Located[ClosedWindow] | Located[Anomaly] | Located[Incident]
+AnyResult = Located[ClosedWindow] | Located[Anomaly] | Located[Incident] | Located[Bounds]
 
 
 class Seen:
@@ -45,14 +45,19 @@ class Seen:
 class Results:
     """The results of some series, or of all if none is named.
 
+    Args:
+        settings: where they are.
+        series: whose.
+        kinds: which.
+
     Attributes:
         unreadable: how many messages held no result.
     """
 
-    def __init__(self, settings: Kafka, series: Collection[str] = ()) -> None:
+    def __init__(self, settings: Kafka, series: Collection[str] = (), kinds: Iterable[Kind[Any]] = FINDINGS) -> None:
         self.unreadable = 0
         self._settings = settings
-        self._kinds: dict[str, Kind[Any]] = {getattr(settings, kind.name): kind for kind in OF_SERIES}
+        self._kinds: dict[str, Kind[Any]] = {getattr(settings, kind.name): kind for kind in kinds}
         self._series = frozenset(series)
         self._seen = Seen(MEMORY)
 

@@ -87,6 +87,7 @@ class Kafka(Section):
     windows: Name = "oda.windows"
     anomalies: Name = "oda.anomalies"
     incidents: Name = "oda.incidents"
+    bands: Name = "oda.bands"
     rejected: Name = "readings.rejected"
     rules: Name = "oda.rules"
     """What `oda rules apply` has applied, kept for ever: only who may change rules may write it."""
@@ -103,14 +104,15 @@ class Kafka(Section):
         topics = [*self.topics, self.rules, self.verdicts, self.audits]
         if len({name.replace(".", "_") for name in topics}) < len(topics):
             raise ValueError(
-                "readings, windows, anomalies, incidents, rejected, rules, verdicts and audits must be different topics"
+                "readings, windows, anomalies, incidents, bands, rejected, rules, verdicts and audits "
+                "must be different topics"
             )
         return self
 
     @property
     def topics(self) -> list[str]:
         """Those of readings and results; each has `partitions`."""
-        return [self.readings, self.windows, self.anomalies, self.incidents, self.rejected]
+        return [self.readings, self.windows, self.anomalies, self.incidents, self.bands, self.rejected]
 
 
 class Cassandra(Section):

@@ -143,7 +143,7 @@ def test_rows_live_for_as_long_as_the_settings_say_now(isolated):
     lives = {name: table.options["default_time_to_live"] for name, table in tables.items()}
     session.cluster.shutdown()
     forever = {name: 0 for names in SNAPSHOT_TABLES.values() for name in names} | {"topics": 0}
-    assert lives == dict.fromkeys(("readings", "windows", "anomalies", "incidents"), 7 * 86_400) | forever
+    assert lives == dict.fromkeys(("readings", "windows", "anomalies", "incidents", "bands"), 7 * 86_400) | forever
 
 
 @pytest.mark.parametrize("kind", [CassandraStore, ElasticsearchStore, KafkaStore])

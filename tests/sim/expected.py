@@ -52,6 +52,9 @@ class Expected:
         self.rows["incidents"] |= {
             ("incidents", partition, row.offset, row.detector, row.number): row for row in reference.incidents
         }
+        self.rows["bands"] |= {
+            ("bands", partition, row.since, row.first_offset, row.detector): row for row in reference.bands
+        }
         self.is_closed &= not reference.is_open
 
     def compare(self, store: str, kinds: set[str], found: dict[Place, Any]) -> None:

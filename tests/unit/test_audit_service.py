@@ -21,7 +21,7 @@ from oda.audit.compare import Comparison
 from oda.audit.expected import Expected
 from oda.audit.message import CLOCK_KEY, RULES_KEY
 from oda.core.clock import encode as encode_clock
-from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS
+from oda.core.kinds import ANOMALIES, BANDS, INCIDENTS, WINDOWS
 from oda.core.reading import Reading, encode
 from oda.core.rulemark import encode as encode_rules
 from oda.errors import UserError
@@ -81,7 +81,7 @@ def log(seed: int) -> list[Record]:
 
 
 def rows(expected: Expected) -> list[list]:
-    return [expected.windows, expected.anomalies, expected.incidents]
+    return [expected.windows, expected.anomalies, expected.incidents, expected.bands]
 
 
 def pickled(known: Known, path: Path) -> Known:
@@ -101,7 +101,7 @@ def test_however_often_it_goes_on_it_expects_what_one_pass_does(path, seed, cuts
     whole = Expected(SETTINGS, TEXTS)
     whole.read(2, records)
     assert all(rows(whole))
-    known, found, accepted, rejected = Known(), [[], [], []], 0, {}
+    known, found, accepted, rejected = Known(), [[], [], [], []], 0, {}
     for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), 400], strict=True):
         part = Expected(SETTINGS, TEXTS, known.references)
         part.read(2, records[start:end])
@@ -140,7 +140,7 @@ def compared(kind, found: list[dict], start: int, end: int, seed: int = 1) -> Co
     return result
 
 
-@pytest.mark.parametrize("kind", [WINDOWS, ANOMALIES, INCIDENTS])
+@pytest.mark.parametrize("kind", [WINDOWS, ANOMALIES, INCIDENTS, BANDS])
 def test_it_looks_at_its_part_and_finds_what_is_wrong_there(kind):
     whole = Expected(SETTINGS, TEXTS)
     whole.read(2, log(1))
@@ -155,7 +155,7 @@ def test_it_looks_at_its_part_and_finds_what_is_wrong_there(kind):
     assert compared(kind, [row for row in documents if row is not outside[0]], 100, 300).faults == 0
     wrong = [row | {"rules": 99} if row is inside[-1] else row for row in documents]
     assert compared(kind, wrong, 100, 300).different == 1
-    extra = inside[0] | {kind.identity[0]: 100_000}
+    extra = inside[0] | {next(name for name in kind.identity if name != kind.made_at): 100_000}
     assert compared(kind, [*documents, extra], 100, 300).extra == 1
 
 

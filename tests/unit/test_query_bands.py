@@ -1,5 +1,7 @@
 """What was allowed to readings, from windows and rules."""
 
+from math import inf
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from oda.core.rules.match import Rules, of_options
 from oda.core.rules.parse import parse
 from oda.core.windows import PartitionWindows
 from oda.query.bands import derived, is_enough, scored, stored, stretches
-from oda.query.history import _fewer
+from oda.query.history import _fewer, _Traced
 from oda.query.reduced import Reduced, Span
 from oda.query.rules import Mark, RulesInLog
 from oda.settings import Window
@@ -68,7 +70,6 @@ def test_what_a_direction_does_not_mind_has_no_bound_and_least_widens():
 def test_only_what_follows_from_a_window_is_derived():
     rule = rules(1, "{use: student}, {use: robust}, {use: d1}, {use: stuck}").of("a")
     assert [one.detector for one in derived(rule, window(0, 1))] == ["student/1"]
-    assert stored(rule) == ["robust/1"]
     assert scored(rule) == ["d1/1"]
     each = rules(1, "{use: robust}", "window: each,").of("a")
     assert derived(each, window(0, 1)) == []
@@ -82,10 +83,19 @@ def test_which_windows_are_enough(detectors, count, enough):
     assert is_enough(rules(1, detectors).of("a"), count) is enough
 
 
-@pytest.mark.parametrize("detector", ["{use: sigma, sigmas: 2}", "{use: student, sigmas: 2, least: {absolute: 0.5}}"])
+@pytest.mark.parametrize(
+    "detector",
+    [
+        "{use: sigma, sigmas: 2}",
+        "{use: student, sigmas: 2, least: {absolute: 0.5}}",
+        "{use: robust, sigmas: 2, windows: 5, min_windows: 3}, {use: sigma, sigmas: 2, direction: high}",
+        "{use: seasonal, sigmas: 2, period: 5s, phases: 5, min_periods: 1, direction: low}",
+    ],
+)
 def test_the_bands_are_those_by_which_the_core_judged(detector):
-    """An anomaly is where a reading lies outside of the band of its stretch, and nowhere else."""
-    chosen, later = rules(1, detector), rules(2, detector.replace("sigmas: 2", "sigmas: 3"))
+    """An anomaly is where a reading lies outside of a band of its stretch, and nowhere else."""
+    chosen, same, later = (rules(version, detector) for version in (1, 2, 3))
+    later = rules(3, detector.replace("sigmas: 2", "sigmas: 3"))
     random = np.random.default_rng(1)
     count = 2_000
     readings = Readings.of(
@@ -93,27 +103,31 @@ def test_the_bands_are_those_by_which_the_core_judged(detector):
         [Reading("a", 50 * at + int(random.integers(0, 400)), float(random.normal())) for at in range(count)],
     )
     windows, judgement = PartitionWindows(SETTINGS), Judgement(SETTINGS)
-    text = {1: chosen.text, 2: later.text}
-    marks = [RuleMark(1, 1, text[1]), RuleMark(count + 1, 2, text[2])]
+    versions = {1: chosen, count // 2 + 1: same, count + 1: later}
+    marks = [RuleMark(at, one.version, one.text) for at, one in versions.items()]
     batch = Batch(0, 0, 0, 0, 2 * count, 0, 0, readings, (), marks)
     windows.apply(batch)
     outputs = windows.outputs(batch)
     batch = batch._replace(closings=Closings.of(0, outputs))
     judgement.apply(batch)
-    anomalies = {anomaly.offset for anomaly in judgement.outputs(batch)["anomalies"]}
+    found = judgement.outputs(batch)
+    anomalies = {(anomaly.offset, anomaly.detector) for anomaly in found["anomalies"]}
     assert len(anomalies) > 20
 
-    in_log = [Mark(1, 0, chosen), Mark(count + 1, 0, later)]
-    parts = stretches("a", outputs["closed"], in_log, OPTIONS)
-    since = [part.since for part in parts]
+    in_log = [Mark(at, 0, one) for at, one in versions.items()]
+    traced = _Traced(stretches("a", outputs["closed"], in_log, OPTIONS), found["bands"])
+    since, told = [part.since for part in traced.parts], traced.told_of("a")
     outside = set()
     for offset, value in zip(readings.offsets.tolist(), readings.values.tolist(), strict=True):
         at = int(np.searchsorted(since, offset, side="right")) - 1
         if at < 0:
             continue
-        for allowed in derived(parts[at].rules.of("a"), parts[at].window):
-            if not allowed.low <= value <= allowed.high:
-                outside.add(offset)
+        rule = traced.parts[at].rules.of("a")
+        for allowed in (*derived(rule, traced.parts[at].window), *stored(rule, told[at])):
+            low = -inf if allowed.low is None else allowed.low
+            high = inf if allowed.high is None else allowed.high
+            if not low <= value <= high:
+                outside.add((offset, allowed.detector))
     assert outside == anomalies
 
 

@@ -64,12 +64,20 @@ def test_series_are_searched_and_sorted():
     table.take_anomaly(0, anomaly("tank", NOW + 5, 20.0))
     table.take_anomaly(0, anomaly("pump-1", NOW + 9, 10.0))
     assert names(table, search="PUMP") == (2, ["Pump-2", "pump-1"])
+    assert names(table, search="pump-1", sort="rate") == (1, ["pump-1"])
     assert names(table) == (3, ["Pump-2", "pump-1", "tank"])
     assert names(table, descending=True) == (3, ["tank", "pump-1", "Pump-2"])
     assert names(table, sort="score", descending=True)[1] == ["tank", "pump-1", "Pump-2"]
     assert names(table, sort="anomaly", descending=True)[1] == ["pump-1", "tank", "Pump-2"]
     assert names(table, sort="rate", descending=True)[1][0] == "tank"
     assert names(table, sort="rate", descending=True, offset=1, limit=1)[1] == ["Pump-2"]
+
+
+def test_the_series_that_is_called_so_comes_first():
+    table = SeriesTable()
+    table.take_readings(0, readings(("a-pump", 1.0), ("pump", 1.0), ("pump-1", 1.0)), NOW, NOW)
+    assert names(table, search="pump") == (3, ["pump", "a-pump", "pump-1"])
+    assert names(table, search="pump", descending=True, offset=1) == (3, ["pump-1", "a-pump"])
 
 
 def test_a_series_that_comes_later_is_in_its_place():

@@ -206,6 +206,22 @@ def test_files_outside_of_the_page_are_not_there():
     play(scene)
 
 
+def test_the_page_s_files_are_compressed_and_asked_for_again_only_when_they_changed():
+    async def scene(_, client):
+        async with client.get("/", headers={"Accept-Encoding": "gzip"}) as answer:
+            text = await answer.text()
+            assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+            etag = answer.headers["ETag"]
+        async with client.get("/page/index.html", headers={"Accept-Encoding": "identity"}) as answer:
+            assert "Content-Encoding" not in answer.headers
+            assert await answer.text() == text
+        async with client.get("/", headers={"If-None-Match": etag}) as answer:
+            assert answer.status == 304
+            assert answer.headers["Cache-Control"] == "no-cache"
+
+    play(scene)
+
+
 # -- who may ask ----------------------------------------------------------------------------------
 
 

@@ -225,7 +225,7 @@ class Auditor:
         return result
 
     def results(self, kind: Kind[Any], store: str, found: Iterable[tuple[Hashable, Document]]) -> Comparison:
-        """The windows, anomalies or incidents of one store."""
+        """The rows of one kind of one store."""
         result = Comparison(store, kind.name)
         expected: dict[Hashable, Document] = {kind.place(row): row for row in getattr(self._expected, kind.name)}
         audited = (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from oda.audit.message import CLOCK_KEY, RULES_KEY, read_clock_record, read_message, read_rule_record
 from oda.audit.reference import Reference
-from oda.core.kinds import ANOMALIES, INCIDENTS, OF_SERIES, WINDOWS, Document
+from oda.core.kinds import ANOMALIES, BANDS, INCIDENTS, OF_SERIES, WINDOWS, Document
 from oda.core.rules.parse import parsed
 from oda.settings import Settings
 from oda.stores.contract import Part
@@ -80,7 +80,7 @@ class Expected:
     """What the stores should hold of the audited part of a topic.
 
     Attributes:
-        windows, anomalies, incidents: as documents.
+        windows, anomalies, incidents, bands: as documents.
         readings: by partition.
         rejected: messages that are no readings, by (partition, offset).
 
@@ -96,6 +96,7 @@ class Expected:
         self.windows: list[Document] = []
         self.anomalies: list[Document] = []
         self.incidents: list[Document] = []
+        self.bands: list[Document] = []
         self.readings: dict[int, Accepted] = {}
         self.rejected: dict[tuple[int, int], Document] = {}
         self.names = Names()
@@ -131,6 +132,7 @@ class Expected:
         self.windows += (WINDOWS.document(topic, partition, row) for row in reference.windows)
         self.anomalies += (ANOMALIES.document(topic, partition, row) for row in reference.anomalies)
         self.incidents += (INCIDENTS.document(topic, partition, row) for row in reference.incidents)
+        self.bands += (BANDS.document(topic, partition, row) for row in reference.bands)
         reference.forget()
 
     def _read_rules(self, partition: int, record: Record, reference: Reference) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 from oda.audit.message import ClockRecord
 from oda.audit.open_window import OpenWindow
 from oda.audit.watched import Watched
-from oda.core.kinds import Anomaly, ClosedWindow, Incident
+from oda.core.kinds import Anomaly, Bounds, ClosedWindow, Incident
 from oda.core.reading import Reading
 from oda.core.rules.match import Rules, of_options
 from oda.core.rules.rule import Rule, WindowRule
@@ -42,6 +42,7 @@ class Reference:
         windows: what closed, in the order of closing.
         anomalies: what was judged to be one, in the order of the log.
         incidents: their changes.
+        bands: what detectors allow that remember more than the newest window.
 
     >>> from oda.settings import Cassandra, Elasticsearch, Kafka, Window
     >>> servers = Kafka(brokers="a:1"), Cassandra(hosts="a:1"), Elasticsearch(urls="http://a:1")
@@ -59,6 +60,7 @@ class Reference:
         self.windows: list[ClosedWindow] = []
         self.anomalies: list[Anomaly] = []
         self.incidents: list[Incident] = []
+        self.bands: list[Bounds] = []
         self._rules = of_options(settings)
         self._series: dict[str, _Series] = {}
         self._newest: int | None = None
@@ -73,7 +75,7 @@ class Reference:
 
     def forget(self) -> None:
         """What was found so far; what follows is found as if it were still there."""
-        self.windows, self.anomalies, self.incidents = [], [], []
+        self.windows, self.anomalies, self.incidents, self.bands = [], [], [], []
 
     @property
     def version(self) -> int:
@@ -158,11 +160,11 @@ class Reference:
                 series.window = None
                 series.watched = {watch.name: Watched(watch, rule, rules.version) for watch in rule.detectors}
             else:
-                self._change_watches(series, rule, rules.version, offset)
+                self._change_watches(series, rule, rules.version, offset, former != rule)
         self._rules = rules
 
-    def _change_watches(self, series: _Series, rule: Rule, version: int, offset: int) -> None:
-        """The series' windows go on, and so do detectors that stay what they are."""
+    def _change_watches(self, series: _Series, rule: Rule, version: int, offset: int, is_other: bool) -> None:
+        """The series' windows go on, and so do detectors that stay what they are; `is_other`: the rule, in whatever."""
         before, series.watched = series.watched, {}
         for watch in rule.detectors:
             watched = before.get(watch.name)
@@ -174,6 +176,9 @@ class Reference:
                 watched = Watched(watch, rule, version)
                 if series.window is not None:
                     watched.begin_with(series.window)
+            if series.window is not None and is_other:
+                watched.tell(series.window, offset)
+                self._collect_of(watched)
             series.watched[watch.name] = watched
         for watched in before.values():
             watched.end(offset, "rules")
@@ -232,6 +237,7 @@ class Reference:
             series.window = window
             for watched in series.watched.values():
                 anomaly = watched.learn(window)
+                watched.tell(window, at)
                 if anomaly is not None:
                     found.setdefault(watched.watch.name, []).append(anomaly)
         series.closed_through = through
@@ -244,5 +250,7 @@ class Reference:
     def _collect_of(self, watched: Watched) -> None:
         self.anomalies += watched.anomalies
         self.incidents += watched.changes
+        self.bands += watched.bounds
         watched.anomalies.clear()
+        watched.bounds.clear()
         watched.changes.clear()

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from oda.audit.detectors import TWINS, BandTwin, ScoreTwin, WindowTwin, score
 from oda.audit.incidents import Incidents
 from oda.audit.own import own
-from oda.core.kinds import Anomaly, ClosedWindow, Incident
+from oda.core.kinds import Anomaly, Bounds, ClosedWindow, Incident
 from oda.core.rules.rule import Rule, Watch
 
 Band = tuple[float, float, float, float, float]
@@ -22,12 +22,14 @@ class Watched:
         watch: as the rules have it now.
         anomalies: found, and not collected yet.
         changes: of incidents, not collected yet.
+        bounds: what it allows, where that does not follow from the newest window; not collected yet.
     """
 
     def __init__(self, watch: Watch, rule: Rule, version: int) -> None:
         self.watch = watch
         self.anomalies: list[Anomaly] = []
         self.changes: list[Incident] = []
+        self.bounds: list[Bounds] = []
         self._incidents: Incidents | None = None
         twin = TWINS.get(watch.detector.name)
         self._twin: Any = twin(watch.detector.parameters) if twin else own(watch.detector)
@@ -73,6 +75,15 @@ class Watched:
                         window.series, start, window.first_offset, value, window, points, expected, low, high, at
                     )
         return None
+
+    def tell(self, window: ClosedWindow, since: int) -> None:
+        """What holds from a record on, after the window."""
+        band = self._allowed()
+        if band is not None and self.watch.remembers:
+            expected, _, below, above, _ = band
+            place = window.series, window.start, since, window.first_offset
+            allowed = expected, expected - below, expected + above
+            self.bounds.append(Bounds(*place, self.watch.name, *allowed, self._version))
 
     def follow(self, offset: int, time: int, anomalies: list[Anomaly]) -> None:
         """A reading, and what it brought about."""

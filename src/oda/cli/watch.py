@@ -56,6 +56,7 @@ class Watcher:
         if isinstance(row, Incident):
             self.counts.incidents += row.change == "opened"
             return Text(_incident(name, row), style="bold green" if row.change == "resolved" else "bold red")
+        assert isinstance(row, Anomaly)  # nothing else was asked for
         self.counts.anomalies += 1
         return Text(_anomaly(name, row), style="bold red")
 

@@ -11,7 +11,7 @@ import msgspec
 from oda.core.bands import Detected, Now, about, with_least
 from oda.core.detectors.contract import NOTHING, Band, BandDetector, Finding, WindowDetector
 from oda.core.incidents import Tracked
-from oda.core.kinds import Anomaly, ClosedWindow
+from oda.core.kinds import Anomaly, Bounds, ClosedWindow
 from oda.core.rules.rule import Rule, Watch
 
 
@@ -91,6 +91,18 @@ def close(state: Judged, rule: Rule, window: ClosedWindow, version: int) -> tupl
                 found.append((watch, _of_finding(finding, watch, window, version)))
         bands.append(with_least(band, watch))
     return Now(state.name, window.closed_at, rule, window, bands), found
+
+
+def bounds(now: Now, version: int) -> list[Bounds]:
+    """The rows of bands that do not follow from the newest window."""
+    if now.rule.follows_window or now.window is None:
+        return []
+    at = now.series, now.window.start, now.since, now.window.first_offset
+    return [
+        Bounds(*at, watch.name, band.expected, band.expected - band.below, band.expected + band.above, version)
+        for slot, watch in enumerate(now.rule.detectors)
+        if watch.remembers and (band := now.band(slot)) is not None
+    ]
 
 
 def begin_anew(state: Judged, former: Rule, rule: Rule) -> list[Tracked]:

@@ -18,8 +18,8 @@ import numpy as np
 from oda.core.bands import Detected, Now, Table, columns_of, judge
 from oda.core.batch import Batch, Ended, Readings, RuleMark
 from oda.core.incidents import Event, Tracked, advance, resolve
-from oda.core.judged import Judged, begin_anew, close, forget_incident, now, restored, watched
-from oda.core.kinds import Anomaly, ClosedWindow, Incident
+from oda.core.judged import Judged, begin_anew, bounds, close, forget_incident, now, restored, watched
+from oda.core.kinds import Anomaly, Bounds, ClosedWindow, Incident
 from oda.core.ledger import Ledger
 from oda.core.machine import Machine, OvertakenError
 from oda.core.rules.rule import Rule, Watch
@@ -28,7 +28,7 @@ from oda.settings import Settings
 
 
 class Judgement(Machine[Judged]):
-    """What is known of the series of one partition; its ledgers are those of `anomalies` and `incidents`.
+    """What is known of the series of one partition; its ledgers are those of `anomalies`, `incidents` and `bands`.
 
     Example:
         judgement = Judgement(settings)
@@ -38,12 +38,18 @@ class Judgement(Machine[Judged]):
 
     name = "judgement"
     state = Judged
-    ledger_rows: ClassVar = {"anomalies": Anomaly, "incidents": Incident}
+    ledger_rows: ClassVar = {"anomalies": Anomaly, "incidents": Incident, "bands": Bounds}
 
     def __init__(self, settings: Settings, position: int = 0) -> None:
         self._anomalies: Ledger[Anomaly] = Ledger("found_at")
         self._incidents: Ledger[Incident] = Ledger("found_at")
-        super().__init__(settings, position, {"anomalies": self._anomalies, "incidents": self._incidents})
+        self._bands: Ledger[Bounds] = Ledger("since")
+        ledgers: dict[str, Ledger[Any]] = {
+            "anomalies": self._anomalies,
+            "incidents": self._incidents,
+            "bands": self._bands,
+        }
+        super().__init__(settings, position, ledgers)
         self._table = Table()
         self._held: set[int] = set()  # offsets in a batch of readings of which nobody knows the time
         self._followed: set[str] = set()  # series with an incident, or with anomalies that may become one
@@ -98,6 +104,7 @@ class Judgement(Machine[Judged]):
         """Of series whose windows closed: from which offset on what applies; and what was wrong with the windows."""
         changes: list[Now] = []
         found: list[Detected] = []
+        rows: list[Bounds] = []
         rule_of = self.rules.of
         for window in windows:
             if window.closed_by == "rules":  # it was cut short, and its series begins anew
@@ -111,6 +118,8 @@ class Judgement(Machine[Judged]):
                 now, wrong = close(state, rule, window, self.rules.version)
                 changes.append(now)
                 found += wrong
+                rows += bounds(now, self.rules.version)
+        self._bands.add(rows)
         self.changed.update([now.series for now in changes])
         return changes, found
 
@@ -217,12 +226,15 @@ class Judgement(Machine[Judged]):
 
     def _change_rules(self, mark: RuleMark) -> None:
         rules = self.rules_of(mark)
+        rows: list[Bounds] = []
         for name, state in self.series.items():
             former, rule = self.rules.of(name), rules.of(name)
             if former != rule:
                 self._resolve(begin_anew(state, former, rule), mark.offset, "rules")
+                rows += bounds(now(state, rule)._replace(since=mark.offset), rules.version)
                 self.changed.add(name)
         self.rules = rules
+        self._bands.add(rows)
         self._fill_table()
         self._followed = {name for name in self._followed if self.series[name].is_followed}
 

@@ -125,6 +125,25 @@ class Incident(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rules: CountOrNone
 
 
+class Bounds(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a detector allows a series, from the record at offset `since` on, until the series' next window closes.
+
+    Only of detectors that remember more than the newest window: else it follows from the window's own row. `time` and
+    `first_offset` are those of the window that was learned from last: its start, and its first reading. From `low` to
+    `high` is no anomaly; `expected` lies between. `rules` is the version of the rules.
+    """
+
+    series: Name
+    time: Time
+    since: Offset
+    first_offset: Offset
+    detector: Name
+    expected: Value
+    low: Value
+    high: Value
+    rules: CountOrNone
+
+
 class Rejected(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A message that is no reading: its offset, why, and its original bytes, cut to what can be copied."""
 
@@ -247,10 +266,14 @@ def _meaning(hint: Any) -> Meaning:
 WINDOWS = Kind("windows", ClosedWindow, ("first_offset",), made_at="closed_at", time="start")
 ANOMALIES = Kind("anomalies", Anomaly, ("offset", "detector"), made_at="found_at", time="time")
 INCIDENTS = Kind("incidents", Incident, ("offset", "detector", "number"), made_at="found_at", time="time")
+BANDS = Kind("bands", Bounds, ("since", "first_offset", "detector"), made_at="since", time="time")
 REJECTED = Kind("rejected", Rejected, ("offset",), made_at="offset")
 
-KINDS: Mapping[str, Kind[Any]] = {kind.name: kind for kind in (WINDOWS, ANOMALIES, INCIDENTS, REJECTED)}
+KINDS: Mapping[str, Kind[Any]] = {kind.name: kind for kind in (WINDOWS, ANOMALIES, INCIDENTS, BANDS, REJECTED)}
 """By name."""
 
 OF_SERIES = tuple(kind for kind in KINDS.values() if kind.time)
 """Those whose rows are of a series and a time."""
+
+FINDINGS: tuple[Kind[Any], ...] = (WINDOWS, ANOMALIES, INCIDENTS)
+"""Those that people look through: bands only belong to a series' readings."""

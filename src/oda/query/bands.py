@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from oda.core.bands import with_least
 from oda.core.detectors.contract import BandDetector, Nothing, ScoreDetector
-from oda.core.judged import remembers
-from oda.core.kinds import ClosedWindow
+from oda.core.kinds import Bounds, ClosedWindow
 from oda.core.rules.match import Rules
 from oda.core.rules.rule import Rule
 from oda.query.rules import Mark
@@ -85,7 +84,7 @@ def derived(rule: Rule, window: ClosedWindow | None) -> list[Allowed]:
         return []
     found = []
     for watch in rule.detectors:
-        if not isinstance(watch.detector, BandDetector) or remembers(watch):
+        if not isinstance(watch.detector, BandDetector) or watch.remembers:
             continue
         band = with_least(watch.detector.update(_NOTHING, window), watch)
         if band is not None:
@@ -95,9 +94,15 @@ def derived(rule: Rule, window: ClosedWindow | None) -> list[Allowed]:
     return found
 
 
-def stored(rule: Rule) -> list[str]:
-    """The detectors of a rule whose bands are rows of the stores, by what the rule calls them."""
-    return [one.name for one in rule.detectors if isinstance(one.detector, BandDetector) and remembers(one)]
+def stored(rule: Rule, rows: Iterable[Bounds]) -> list[Allowed]:
+    """The bands that are rows, as a rule minds them."""
+    watches = {watch.name: watch for watch in rule.detectors}
+    found = []
+    for row in rows:
+        direction = watches[row.detector].direction if row.detector in watches else "both"
+        low, high = None if direction == "high" else row.low, None if direction == "low" else row.high
+        found.append(Allowed(row.detector, row.expected, low, high))
+    return found
 
 
 def scored(rule: Rule) -> list[str]:
@@ -110,7 +115,7 @@ def is_enough(rule: Rule, count: int) -> bool:
     window = ClosedWindow("", 0, 1, count, 0.0, 1.0, 0, count - 1, count, "data", 0)
     return any(
         not isinstance(watch.detector, BandDetector)
-        or remembers(watch)
+        or watch.remembers
         or watch.detector.update(_NOTHING, window) is not None
         for watch in rule.detectors
     )

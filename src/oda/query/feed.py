@@ -22,7 +22,7 @@ from oda.audit.record import AuditRecord
 from oda.core import clock, rulemark
 from oda.core.batch import Readings
 from oda.core.decoding import decode_all
-from oda.core.kinds import Anomaly, ClosedWindow, Incident, Located
+from oda.core.kinds import OF_SERIES, Anomaly, Bounds, ClosedWindow, Incident, Located
 from oda.errors import UserError
 from oda.kafka.reader import reader
 from oda.kafka.records import Record, lean
@@ -53,6 +53,7 @@ class News:
     readings: list[tuple[int, Readings, int]] = field(default_factory=list)
     windows: list[Located[ClosedWindow]] = field(default_factory=list)
     anomalies: list[Located[Anomaly]] = field(default_factory=list)
+    bands: list[Located[Bounds]] = field(default_factory=list)
     incidents: list[Located[Incident]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     audits: list[AuditRecord] = field(default_factory=list)
@@ -75,7 +76,7 @@ class Feed:
         self.is_live = False
         self._settings = settings
         self._take = take
-        self._results = Results(settings.kafka)
+        self._results = Results(settings.kafka, kinds=OF_SERIES)
         self._positions: dict[TopicPartition, int] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
@@ -118,7 +119,8 @@ class Feed:
     @property
     def _topics(self) -> list[str]:
         kafka = self._settings.kafka
-        return [kafka.readings, kafka.windows, kafka.anomalies, kafka.incidents, kafka.verdicts, kafka.audits]
+        results = [getattr(kafka, kind.name) for kind in OF_SERIES]
+        return [kafka.readings, *results, kafka.verdicts, kafka.audits]
 
     def _seek(self, consumer: Any, ends: Mapping[TopicPartition, int]) -> None:
         """Where it stopped; else so far back that the newest are read, and all of what is rare."""
@@ -161,6 +163,7 @@ class Feed:
         lists: dict[str, list[Any]] = {
             self._settings.kafka.windows: news.windows,
             self._settings.kafka.anomalies: news.anomalies,
+            self._settings.kafka.bands: news.bands,
             self._settings.kafka.incidents: news.incidents,
         }
         found = (self._results.take(topic, record.value) for record in records)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from kafka.partitioner import murmur2
 
-from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, Anomaly, ClosedWindow, Kind, Located
+from oda.core.kinds import ANOMALIES, BANDS, INCIDENTS, WINDOWS, Anomaly, Bounds, ClosedWindow, Kind, Located
 from oda.core.rules.rule import Rule
 from oda.query.bands import Stretch, derived, scored, stored, stretches
 from oda.query.incidents import Incidents
@@ -96,6 +96,7 @@ class History:
         rule = _newest(rules, asked.partition).of(name)
         is_too_long = rule.window is not None and span.until - span.since > MOST_WINDOWS * rule.window.size_ms
         windows = [] if is_too_long or rule.window is None else self._windows(name, span)
+        bounds = self._bounds(name, span, windows)
         partitions = {found.partition for found in windows} | {found.partition for found in anomalies}
         partitions.add(self._partition(name) if asked.partition is None else asked.partition)
         readings, late = Reduced(span), _Late()
@@ -103,7 +104,8 @@ class History:
         changes: list[dict[str, Any]] = []
         for partition in sorted(partitions):
             own = [found.row for found in windows if found.partition == partition]
-            traced = _Traced(stretches(name, own, rules.of(partition), rules.options))
+            told = [found.row for found in bounds if found.partition == partition]
+            traced = _Traced(stretches(name, own, rules.of(partition), rules.options), told)
             for columns in self._readings(name, partition, span):
                 readings.take(columns)
                 late.take(columns, traced.take(columns))
@@ -136,6 +138,12 @@ class History:
             before.setdefault(one.partition, []).append(one)
         last = [one for of_one in before.values() for one in of_one[-_KEPT_BEFORE:]]
         return [*last, *rows(self.store(), WINDOWS, name, span.since, span.until)]
+
+    def _bounds(self, name: str, span: Span, windows: list[Located[ClosedWindow]]) -> list[Located[Bounds]]:
+        """The bands that are rows, from the first of these windows on: each has the time of one."""
+        if not windows:
+            return []
+        return list(rows(self.store(), BANDS, name, min(one.row.start for one in windows), span.until))
 
     def _some(self, kind: Kind[Anomaly], name: str, span: Span) -> tuple[list[Located[Anomaly]], bool]:
         """The first of a span, and whether there are more."""
@@ -199,10 +207,11 @@ class _Late:
 
 
 class _Traced:
-    """Stretches of one partition, and from when to when the readings in each are."""
+    """Stretches of one partition, and from when to when the readings in each are; `told` are bands that are rows."""
 
-    def __init__(self, parts: Sequence[Stretch]) -> None:
-        self._parts = parts
+    def __init__(self, parts: Sequence[Stretch], told: Sequence[Bounds]) -> None:
+        self.parts = parts
+        self._told = told
         self._offsets = np.array([part.since for part in parts], np.int64)
         self._ends = np.array([part.window.end if part.window else 0 for part in parts], np.int64)
         self._first = np.full(len(parts), np.iinfo(np.int64).max)
@@ -210,7 +219,7 @@ class _Traced:
 
     def take(self, columns: Columns) -> Any:
         """Take note of readings; returns which of them were late."""
-        if not self._parts:
+        if not self.parts:
             return np.zeros(len(columns.offsets), bool)
         which = np.searchsorted(self._offsets, columns.offsets, side="right") - 1
         late = (which >= 0) & (columns.times < self._ends[which])
@@ -223,19 +232,38 @@ class _Traced:
         """What each stretch with readings allowed, until the next one's first; not more than about pixels."""
         there = np.flatnonzero(self._last >= 0).tolist()
         found: dict[str, list[dict[str, Any]]] = {}
+        told = self.told_of(name)
         for number, at in enumerate(there):
-            part = self._parts[at]
+            part = self.parts[at]
             following = number + 1 < len(there)
             until = self._first[there[number + 1]].item() if following else self._last[at].item()
-            for allowed in derived(part.rules.of(name), part.window):
+            rule = part.rules.of(name)
+            for allowed in (*derived(rule, part.window), *stored(rule, told[at])):
                 since = self._first[at].item()
                 one = {"partition": partition, "since": since, "until": max(since, until), **allowed._asdict()}
                 found.setdefault(allowed.detector, []).append(one)
         return [band for bands in found.values() for band in _fewer(bands, span)]
 
+    def told_of(self, name: str) -> list[list[Bounds]]:
+        """The rows that hold in each stretch: those of its beginning, or of before, if other rules changed nothing."""
+        by_offset: dict[int, list[Bounds]] = {}
+        for row in self._told:
+            by_offset.setdefault(row.since, []).append(row)
+        found: list[list[Bounds]] = []
+        for number, part in enumerate(self.parts):
+            rows_here = by_offset.get(part.since, [])
+            if number and not rows_here:
+                before = self.parts[number - 1]
+                is_same = before.window is part.window and before.rules.of(name) == part.rules.of(name)
+                rows_here = found[-1] if is_same else []
+            # One record may close several windows: the latest counts.
+            latest = max((row.time for row in rows_here), default=0)
+            found.append([row for row in rows_here if row.time == latest])
+        return found
+
     def changes(self, rules: RulesInLog, partition: int, span: Span) -> list[dict[str, Any]]:
         """Rules that began to hold within a span, by the first reading that they were for."""
-        times = {part.since: self._first[at].item() for at, part in enumerate(self._parts) if self._last[at] >= 0}
+        times = {part.since: self._first[at].item() for at, part in enumerate(self.parts) if self._last[at] >= 0}
         found = [
             {"time": times.get(mark.offset, mark.time), "version": mark.rules.version, "partition": partition}
             for mark in rules.of(partition)
@@ -263,7 +291,6 @@ def _no_band(rule: Rule, state: str | None, is_too_long: bool, has_bands: bool) 
     if is_too_long:
         return "a span of so many windows shows none: zoom in"
     reasons = [f"{name} scores each reading by those before it: a band is not shown" for name in scored(rule)]
-    reasons += [f"{name} remembers more than a window: its band is not shown" for name in stored(rule)]
     if not has_bands and state not in (None, "judged"):
         reasons.insert(0, str(state))
     return "; ".join(reasons) or None

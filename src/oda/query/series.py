@@ -144,13 +144,16 @@ class SeriesTable:
         """Some of the series whose names contain a text, in order, and how many there are in all.
 
         Args:
-            search: a part of the names, whatever its case; empty for all.
+            search: a part of the names, whatever its case; empty for all. The series that is called so comes first.
             sort: by name, by the newest anomaly's score or time, or by rate.
             descending: the largest first; of equal ones by name.
             offset, limit: which of them.
             now: epoch ms.
         """
         found = self._found(search, sort, descending, now)
+        exact = self._rows.get(search)
+        if exact is not None:  # whoever names a series means it
+            found = np.concatenate([[exact], found[found != exact]])
         return len(found), [self._known(row, now) for row in found[offset : offset + limit].tolist()]
 
     def get(self, name: str, now: int) -> Known | None:

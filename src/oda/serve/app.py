@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -23,12 +22,11 @@ from oda.query.series import SORTS
 from oda.query.why import NoAnomaly, anomalies, explained, lines
 from oda.serve import answers, metrics
 from oda.serve.answers import BadRequest, choice, number, series_name, times
+from oda.serve.files import Files
 from oda.serve.guard import Guard
 from oda.serve.push import serve_viewer
 from oda.serve.service import Service
 from oda.verdicts import MOST_COMMENT, Verdict
-
-PAGE = Path(__file__).parent / "page"
 
 _LOG = logging.getLogger(__name__)
 
@@ -287,13 +285,10 @@ async def _errors(
         return answers.error(HTTPStatus.INTERNAL_SERVER_ERROR, "this went wrong; the server's log says more")
 
 
-async def _index(_: web.Request) -> web.StreamResponse:
-    return web.FileResponse(PAGE / "index.html")
-
-
 def application(service: Service, guard: Guard) -> web.Application:
     """The whole server."""
     app = web.Application(middlewares=[guard.middleware, _errors], client_max_size=64 * 1024)
     app.cleanup_ctx.append(service.running)
-    app.add_routes([*Routes(service, guard).table(), web.get("/", _index), web.static("/page", PAGE)])
+    files = Files()
+    app.add_routes([*Routes(service, guard).table(), web.get("/", files.index), web.get("/page/{name:.+}", files.file)])
     return app

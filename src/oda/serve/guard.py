@@ -38,7 +38,8 @@ OPEN = ("/health", "/ready", "/api/me", "/api/login", "/", "/page/")
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -108,8 +109,8 @@ class Guard:
             response.headers.update({name: raised.headers[name] for name in ("Allow",) if name in raised.headers})
         if not response.prepared:
             response.headers.update(HEADERS)
-            if request.path.startswith("/api/"):
-                response.headers["Cache-Control"] = "no-store"
+            is_file = request.path == "/" or request.path.startswith("/page/")
+            response.headers["Cache-Control"] = "no-cache" if is_file else "no-store"  # a file has an ETag
             if self._is_secure:
                 response.headers["Strict-Transport-Security"] = "max-age=31536000"
         return response

@@ -10,10 +10,10 @@ from typing import ParamSpec, TypeVar
 
 from aiohttp import web
 
-from oda.core.kinds import ANOMALIES, WINDOWS, ClosedWindow, Located
+from oda.core.kinds import ANOMALIES, WINDOWS, Bounds, ClosedWindow, Located
 from oda.errors import UserError
 from oda.kafka.verdicts import VerdictWriter
-from oda.query.bands import derived
+from oda.query.bands import Allowed, derived, stored
 from oda.query.feed import Feed, News, now_ms
 from oda.query.history import History
 from oda.query.insights import Insights
@@ -110,6 +110,9 @@ class Service:
         for window in news.windows:
             if self.hub.is_watched(window.row.series):
                 self._push_window(window)
+        for bounds in news.bands:
+            if self.hub.is_watched(bounds.row.series):
+                self._push_bounds(bounds)
         for anomaly in news.anomalies:
             self.hub.take("anomalies", anomaly.row.series, ANOMALIES.document(*anomaly))
         for place in self.live.changed:
@@ -117,14 +120,25 @@ class Service:
             if known is not None:
                 self.hub.take_incident(known.document())
 
+    def _push_bounds(self, found: Located[Bounds]) -> None:
+        """A band that does not follow from its window."""
+        row = found.row
+        rule = self.rules.known().at(found.partition, row.since).of(row.series)
+        size = rule.window.size_ms if rule.window else 0
+        for allowed in stored(rule, [row]):
+            self._push_band(row.series, found.partition, row.time + size, allowed)
+
+    def _push_band(self, series: str, partition: int, since: int, allowed: Allowed) -> None:
+        band = {"series": series, "partition": partition, "since": since, **allowed._asdict()}
+        self.hub.take("bands", series, band)
+
     def _push_window(self, found: Located[ClosedWindow]) -> None:
         """With what follows from it for the readings after it."""
         window = found.row
         self.hub.take("windows", window.series, WINDOWS.document(*found))
         rule = self.rules.known().at(found.partition, window.closed_at).of(window.series)
         for allowed in derived(rule, window if window.closed_by != "rules" else None):
-            band = {"series": window.series, "partition": found.partition, "since": window.end, **allowed._asdict()}
-            self.hub.take("bands", window.series, band)
+            self._push_band(window.series, found.partition, window.end, allowed)
 
     async def _follow_rules(self) -> None:
         while True:

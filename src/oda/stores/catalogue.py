@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
-from oda.core.kinds import KINDS, OF_SERIES
+from oda.core.kinds import FINDINGS, KINDS, OF_SERIES
 from oda.settings import Settings
 from oda.stores.contract import Store
 
@@ -49,13 +49,11 @@ class Description:
         return cast(Store, getattr(import_module(module), name)(settings))
 
 
-_OF_SERIES = tuple(kind.name for kind in OF_SERIES)
-
 STORES = (
     Description(
         "cassandra",
         "oda.stores.cassandra:CassandraStore",
-        streams=("readings", *_OF_SERIES),
+        streams=("readings", *(kind.name for kind in OF_SERIES)),
         own={"keyspace": "{name}"},
         linger_seconds=0.2,
         server="cassandra",
@@ -64,7 +62,7 @@ STORES = (
     Description(
         "elasticsearch",
         "oda.stores.elasticsearch:ElasticsearchStore",
-        streams=_OF_SERIES,
+        streams=tuple(kind.name for kind in FINDINGS),
         own={"prefix": "{name}"},
         linger_seconds=0.2,
         server="elasticsearch",

@@ -16,7 +16,7 @@ from elasticsearch import ApiError, Elasticsearch, JsonSerializer
 from elasticsearch.helpers import ScanError, scan, streaming_bulk
 
 from oda import settings
-from oda.core.kinds import OF_SERIES, Document, Kind
+from oda.core.kinds import FINDINGS, Document, Kind
 from oda.errors import Refused, UserError
 from oda.stores.contract import Found, Item, Part, Rows
 from oda.stores.indices import address, mapping, templates
@@ -76,7 +76,7 @@ class ElasticsearchStore:
         with self._explained(), _refusals():
             for name, template in templates(self._config).items():
                 indices.put_index_template(name=name, **template)
-            for kind in OF_SERIES:
+            for kind in FINDINGS:
                 self._extend(kind)
             refresh = {"index.refresh_interval": f"{self._config.refresh_ms}ms"}
             indices.put_settings(index=self._patterns, settings=refresh, allow_no_indices=True)
@@ -181,7 +181,7 @@ class ElasticsearchStore:
 
     @property
     def _patterns(self) -> list[str]:
-        return [self._pattern(kind) for kind in OF_SERIES]
+        return [self._pattern(kind) for kind in FINDINGS]
 
     def _pattern(self, kind: Kind[Any]) -> str:
         return f"{self._config.prefix}-{kind.name}-*"

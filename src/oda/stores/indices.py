@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from oda.core.kinds import OF_SERIES, Document, Kind, Meaning
+from oda.core.kinds import FINDINGS, Document, Kind, Meaning
 from oda.settings import Elasticsearch
 
 FIRST_MONTHLY = 2020
@@ -56,7 +56,7 @@ def templates(config: Elasticsearch) -> dict[str, dict[str, Any]]:
                 "mappings": {"dynamic": "strict", "properties": mapping(kind)},
             },
         }
-        for kind in OF_SERIES
+        for kind in FINDINGS
     }
 
 
