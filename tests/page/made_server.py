@@ -214,15 +214,8 @@ async def why(_: Made, request: web.Request) -> web.Response:
         f"4 sigma of the window before, whose mean is {found['mean']:.4f} and deviation {found['stddev']}.",
         "Recomputed from 20 archived readings: the same to the last bit. <script>window.ran=2</script>",
     ]
-    return json_of(
-        {
-            "text": [{"text": line, "what": "fact"} for line in lines],
-            "anomaly": found,
-            "window": None,
-            "baseline": {"times": [], "values": []},
-            "differs": [],
-        }
-    )
+    text = [{"text": line, "what": "fact"} for line in lines]
+    return json_of({"text": text, "anomaly": found, "window": None, "differs": []})
 
 
 async def incidents(made: Made, request: web.Request) -> web.Response:
