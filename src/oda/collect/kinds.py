@@ -35,9 +35,9 @@ def _walk() -> Kind:
 
 
 def _season(random: Random, number: int) -> float:
-    """Days that are like each other; of each fifth one the noon is missing."""
+    """Days that are like each other; one in a week is without its noon."""
     noon = max(0.0, sin(2 * pi * number / _DAY)) * 20
-    return 50 + (0.0 if number // _DAY % 5 == 4 else noon) + random.gauss(0, 0.5)
+    return 50 + (0.0 if number // _DAY % 7 == 4 else noon) + random.gauss(0, 0.5)
 
 
 def _stuck() -> Kind:
@@ -55,7 +55,7 @@ def _stuck() -> Kind:
 
 def _silent(random: Random, number: int) -> float | None:
     """A sensor of which nothing comes for 12 of each 45 seconds."""
-    return None if number // _A_SECOND % 45 in range(18, 30) else 7 + random.gauss(0, 0.1)
+    return None if number // _A_SECOND % 45 in range(18, 30) else 7.0 + random.gauss(0, 0.1)
 
 
 def _drift(random: Random, number: int) -> float:
