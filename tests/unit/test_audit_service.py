@@ -6,12 +6,14 @@ import os
 import random
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from test_audit import Record, untracked
+from typer.testing import CliRunner
 
 from made import settings
 from oda.audit import checkpoint
@@ -20,6 +22,9 @@ from oda.audit.checkpoint import Checkpoint
 from oda.audit.compare import Comparison
 from oda.audit.expected import Expected
 from oda.audit.message import CLOCK_KEY, RULES_KEY
+from oda.audit.record import AuditRecord
+from oda.cli import verify
+from oda.cli.main import app
 from oda.core.clock import encode as encode_clock
 from oda.core.kinds import ANOMALIES, BANDS, INCIDENTS, WINDOWS
 from oda.core.reading import Reading, encode
@@ -193,3 +198,51 @@ def test_what_others_may_write_is_not_trusted(tmp_path):
     path.chmod(0o666)
     with pytest.raises(UserError, match="others may write it"):
         checkpoint.load(path, SETTINGS, {})
+
+
+@pytest.mark.parametrize("every", ["0s", "10", "soon", "-5m", "999ms"])
+def test_how_often_is_a_length_of_time(every):
+    result = CliRunner().invoke(app, ["verify", "--every", every])
+    assert isinstance(result.exception, UserError)
+    assert "such as 10m" in str(result.exception)
+
+
+class EnoughError(Exception):
+    """The service has been seen for long enough."""
+
+
+def serve(monkeypatch, tmp_path, steps) -> tuple[str, list[str]]:
+    """What a service prints, and the problems that it told of; `steps` are its audits, one after the other."""
+    told: list[str] = []
+
+    class Steps:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def step(self, _: object):
+            try:
+                found = next(steps)
+            except StopIteration:
+                raise EnoughError from None
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        def tell(self, problem: str) -> None:
+            told.append(problem)
+
+    monkeypatch.setattr(verify, "Auditing", Steps)
+    monkeypatch.setattr(verify.time, "sleep", lambda _: None)
+    monkeypatch.setattr(verify.signal, "signal", lambda *_: None)
+    result = CliRunner().invoke(app, ["verify", "--every", "1s", "--checkpoint", str(tmp_path / "audit")])
+    assert isinstance(result.exception, EnoughError)
+    return result.output, told
+
+
+def test_a_service_tells_each_audit_and_goes_on_after_what_goes_wrong(monkeypatch, tmp_path):
+    record = AuditRecord("oda", 5, 1.5, {0: 10, 1: 0}, {0: 17, 1: 3}, 2, ["missing Cassandra windows: readings:0:7"])
+    shown, told = serve(monkeypatch, tmp_path, iter([UserError("Kafka is away"), (SimpleNamespace(faults=1), record)]))
+    assert "not audited: Kafka is away" in shown
+    assert told == ["Kafka is away"]
+    assert "audited to offset 20, 10 of them new, in 1.5 s: 1 differences, 2 in all" in shown
+    assert "missing Cassandra windows: readings:0:7" in shown

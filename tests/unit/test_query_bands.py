@@ -14,9 +14,9 @@ from oda.core.rules.match import Rules, of_options
 from oda.core.rules.parse import parse
 from oda.core.windows import PartitionWindows
 from oda.query.bands import derived, is_enough, scored, stored, stretches
-from oda.query.history import _fewer, _Traced
 from oda.query.reduced import Reduced, Span
 from oda.query.rules import Mark, RulesInLog
+from oda.query.traced import Traced, fewer
 from oda.settings import Window
 from oda.stores.archive import Columns
 
@@ -115,7 +115,7 @@ def test_the_bands_are_those_by_which_the_core_judged(detector):
     assert len(anomalies) > 20
 
     in_log = [Mark(at, 0, one) for at, one in versions.items()]
-    traced = _Traced(stretches("a", outputs["closed"], in_log, OPTIONS), found["bands"])
+    traced = Traced(stretches("a", outputs["closed"], in_log, OPTIONS), found["bands"])
     since, told = [part.since for part in traced.parts], traced.told_of("a")
     outside = set()
     for offset, value in zip(readings.offsets.tolist(), readings.values.tolist(), strict=True):
@@ -174,9 +174,9 @@ def test_fewer_bands_have_the_widest_bounds():
         {"since": at, "until": at + 1, "low": -float(at % 7), "high": None if at == 3 else float(at % 5)}
         for at in range(100)
     ]
-    fewer = _fewer(bands, Span(0, 100, 10))
-    assert len(fewer) == 10
-    assert {band["low"] for band in fewer} == {-6.0}
-    assert fewer[5]["high"] == 4.0
-    assert [band["until"] for band in fewer] == list(range(10, 101, 10))
-    assert _fewer(bands[:10], Span(0, 100, 10)) == bands[:10]
+    found = fewer(bands, Span(0, 100, 10))
+    assert len(found) == 10
+    assert {band["low"] for band in found} == {-6.0}
+    assert found[5]["high"] == 4.0
+    assert [band["until"] for band in found] == list(range(10, 101, 10))
+    assert fewer(bands[:10], Span(0, 100, 10)) == bands[:10]

@@ -26,8 +26,10 @@ from oda.errors import UserError
 from oda.query.feed import News, now_ms
 from oda.query.positions import Position, RejectedMessage, RejectedMessages
 from oda.query.storm import Component, StormState, Topology
+from oda.serve import push
 from oda.serve.app import application
 from oda.serve.guard import COOKIE, HEADERS, LOOPBACK, Guard, _signature, read_tokens
+from oda.serve.push import QUEUE_BYTES
 from oda.serve.run import Where
 from oda.serve.service import Service
 from oda.settings import Window
@@ -163,6 +165,15 @@ def play(scene: Callable[..., Awaitable[None]], tokens: dict[str, str] | None = 
             await scene(system, client)
 
     asyncio.run(run())
+
+
+async def watching(system: System, client: TestClient, *names: str, more: int = 0) -> aiohttp.ClientWebSocketResponse:
+    """A viewer; returns when the server knows what it watches, and `more` others."""
+    socket = await client.ws_connect("/api/live", max_msg_size=0)
+    await socket.send_json({"watch": names})
+    while sum(viewer.watched == frozenset(names) for viewer in system.service.hub.viewers) <= more:
+        await asyncio.sleep(0.01)
+    return socket
 
 
 async def asked(client: TestClient, path: str, status: int = 200, **params: Any) -> Any:
@@ -620,10 +631,7 @@ def test_it_is_ready_when_it_sees_all_there_is():
 
 def test_a_viewer_sees_what_it_watches_with_the_band_and_all_incidents():
     async def scene(system, client):
-        async with client.ws_connect("/api/live") as socket:
-            await socket.send_json({"watch": ["pump", HOSTILE[0]]})
-            while not system.service.hub.is_watched("pump"):
-                await asyncio.sleep(0.01)
+        async with await watching(system, client, "pump", HOSTILE[0]) as socket:
             window = ClosedWindow("pump", 0, 10_000, 10, 5.0, 1.0, 0, 9, 10, "data", 0)
             system.hear_readings("pump", HOSTILE[0], "other")
             system.hear(windows=[Located("readings", 2, window)], incidents=[change("other")])
@@ -656,13 +664,50 @@ def test_who_talks_nonsense_is_shown_out(said):
 
 def test_a_viewer_that_went_is_forgotten():
     async def scene(system, client):
-        socket = await client.ws_connect("/api/live")
-        await socket.send_json({"watch": ["pump"]})
-        while not system.service.hub.is_watched("pump"):
-            await asyncio.sleep(0.01)
+        socket = await watching(system, client, "pump")
         socket._response.connection.transport.abort()  # as a machine that lost its power, and then its connection
         while system.service.hub.viewers:
             await asyncio.sleep(0.01)
         assert not system.service.hub.is_watched("pump")
+
+    play(scene)
+
+
+def test_a_viewer_that_takes_nothing_costs_bounded_memory_and_holds_nobody_up():
+    async def scene(system, client):
+        slow = await watching(system, client, "pump")
+        (viewer,) = system.service.hub.viewers
+        quick = await watching(system, client, "pump", more=1)
+        slow._response.connection.transport.pause_reading()
+        rows = 0
+        while not viewer.dropped:
+            now = now_ms()
+            some = [Reading("pump", now, float(number)) for number in range(5_000)]
+            system.hear(readings=[(2, Readings.of(range(5_000), some), now)])
+            system.service.hub.tick()
+            said = {}
+            while "readings" not in said:
+                said = await quick.receive_json(timeout=60)
+                assert "gap" not in said
+            rows += len(said["readings"]["pump"])
+            assert viewer._size <= QUEUE_BYTES
+        assert rows % 5_000 == 0
+        assert rows > 5_000
+        slow._response.connection.transport.resume_reading()
+        while "gap" not in (said := await slow.receive_json(timeout=60)):
+            assert "readings" in said
+        assert "oda_viewer_gaps_total" in await (await client.get("/metrics")).text()
+
+    play(scene)
+
+
+def test_a_dead_viewer_is_let_go(monkeypatch):
+    monkeypatch.setattr(push, "HEARTBEAT_SECONDS", 0.2)
+
+    async def scene(system, client):
+        socket = await watching(system, client, "pump")
+        socket._response.connection.transport.pause_reading()  # answers no ping, and closes nothing
+        while system.service.hub.viewers:
+            await asyncio.sleep(0.05)
 
     play(scene)

@@ -35,6 +35,9 @@ NEWEST = 400_000
 """Readings, windows, anomalies: so many of each are read at the beginning, of all partitions together."""
 
 _POLL_MS = 250
+_PAUSE_SECONDS = 0.02
+"""From one poll to the next: each costs, however little it brings, and viewers are told of what is new less often."""
+
 _RETRY_SECONDS = 2.0
 
 _LOG = logging.getLogger(__name__)
@@ -94,10 +97,12 @@ class Feed:
         while not self._stopped.is_set():
             try:
                 self._read()
-            except (KafkaError, UserError, OSError) as error:
-                if self.problem != str(error):
-                    _LOG.warning("not reading: %s", error)
-                self.problem = str(error)
+            except Exception as error:  # a thread that ends in silence would leave everything as it was for ever
+                is_known = isinstance(error, KafkaError | UserError | OSError)
+                problem = str(error) if is_known else repr(error)
+                if self.problem != problem:
+                    _LOG.warning("not reading: %s", problem, exc_info=not is_known)
+                self.problem = problem
                 self._stopped.wait(_RETRY_SECONDS)
 
     def _read(self) -> None:
@@ -105,6 +110,7 @@ class Feed:
         options = {"fetch_max_wait_ms": 100, "max_poll_records": 5_000, "metadata_max_age_ms": 10_000}
         with reader(self._settings.kafka, self._topics, False, **options) as consumer:
             lean(consumer)
+            numbers = set(consumer.partitions_for_topic(self._settings.kafka.readings))
             ends = consumer.end_offsets(consumer.assignment())
             self._seek(consumer, ends)
             while not self._stopped.is_set():
@@ -115,6 +121,10 @@ class Feed:
                 self._take(news)
                 self._positions = {part: consumer.position(part) for part in ends}
                 self.problem = None
+                if self.is_live:
+                    self._stopped.wait(_PAUSE_SECONDS)
+                if consumer.partitions_for_topic(self._settings.kafka.readings) != numbers:
+                    return  # and begin again, with those that are new
 
     @property
     def _topics(self) -> list[str]:

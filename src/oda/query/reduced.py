@@ -1,15 +1,18 @@
-"""Readings of a span of time, as few as a chart has pixels: all of them, or of each step mean, least, largest, count.
+"""Readings and windows of a span of time, as few as a chart has pixels: all of them, or of each step what is in it.
 
 Pure. Takes any number of readings in bounded memory: as soon as there are more than pixels, only steps are kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oda.core.kinds import ClosedWindow
 from oda.stores.archive import Columns
 
 
@@ -77,3 +80,30 @@ class Reduced:
         }
         reduced = {name: column.tolist() for name, column in columns.items()}
         return {"readings": None, "reduced": reduced, "step": self._span.step}
+
+
+def fewer_windows(windows: Sequence[ClosedWindow], span: Span) -> list[list[float]]:
+    """Start, end, count, mean, stddev of each; of those that begin in one step together, if there are more than steps.
+
+    >>> pair = [ClosedWindow("a", at, at + 5, 2, float(at), 0.0, 0, 1, 2, "data", 0) for at in (0, 4)]
+    >>> fewer_windows(pair, Span(0, 20, 2)), fewer_windows(pair, Span(0, 10, 1))
+    ([[0, 5, 2, 0.0, 0.0], [4, 9, 2, 4.0, 0.0]], [[0, 9, 4, 2.0, 2.0]])
+    """
+    rows: list[list[float]] = [[one.start, one.end, one.count, one.mean, one.stddev] for one in windows]
+    if len(rows) <= span.pixels:
+        return rows
+    steps: dict[int, list[float]] = {}
+    for row in sorted(rows):
+        whole = steps.setdefault(int(row[0] - span.since) // span.step, list(row))
+        if whole != row:
+            whole[1:] = [max(whole[1], row[1]), *_pooled(whole[2:], row[2:])]
+    return list(steps.values())
+
+
+def _pooled(one: Sequence[float], other: Sequence[float]) -> list[float]:
+    """Count, mean and stddev of two together (Chan, Golub, LeVeque 1983)."""
+    count = one[0] + other[0]
+    part = other[0] / count
+    apart = other[1] - one[1]
+    variance = (1 - part) * one[2] ** 2 + part * other[2] ** 2 + part * (1 - part) * apart**2
+    return [count, one[1] + part * apart, sqrt(variance)]

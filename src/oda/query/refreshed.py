@@ -46,9 +46,10 @@ class Refreshed(Generic[T]):
         while not self._stopped.is_set():
             try:
                 self.value, self.problem = self._ask(), None
-            except (UserError, KafkaError, requests.RequestException, OSError, ValueError, KeyError) as error:
-                problem = f"{self._name}: {str(error) or repr(error)}"
+            except Exception as error:  # whatever a server answers, it is asked again
+                is_known = isinstance(error, UserError | KafkaError | requests.RequestException | OSError)
+                problem = f"{self._name}: {str(error) if is_known else repr(error)}"
                 if problem != self.problem:
-                    _LOG.warning(problem)
+                    _LOG.warning("%s", problem, exc_info=not is_known)
                 self.problem = problem
             self._stopped.wait(self._seconds)

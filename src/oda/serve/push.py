@@ -31,6 +31,9 @@ MOST_WATCHED = 100
 
 MOST_VIEWERS = 1_000
 
+HEARTBEAT_SECONDS = 20.0
+"""A viewer that answers no ping for that long is let go."""
+
 _MOST_READINGS = 20_000
 """Of one series in one tick; beyond it there is a gap."""
 
@@ -230,7 +233,7 @@ async def serve_viewer(hub: Hub, request: web.Request) -> web.StreamResponse:
     """One viewer from its coming to its going."""
     if len(hub.viewers) >= MOST_VIEWERS:
         raise web.HTTPServiceUnavailable(reason=f"there are {MOST_VIEWERS} viewers already")
-    socket = web.WebSocketResponse(heartbeat=20.0, compress=False, max_msg_size=_MOST_MESSAGE)
+    socket = web.WebSocketResponse(timeout=2.0, heartbeat=HEARTBEAT_SECONDS, compress=False, max_msg_size=_MOST_MESSAGE)
     await socket.prepare(request)
     viewer = Viewer(socket)
     hub.add(viewer)

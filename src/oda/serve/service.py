@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -36,6 +36,13 @@ _POSITIONS_SECONDS = 2.0
 _STORM_SECONDS = 5.0
 
 
+class Stoppable(Protocol):
+    """What works in a thread of its own."""
+
+    def stop(self) -> None:
+        """Come to an end."""
+
+
 class Service:
     """What the routes share: the live model, the past, the viewers."""
 
@@ -63,8 +70,8 @@ class Service:
         for one in (self.feed, *asked):
             one.start()
         yield
-        for one in (*asked, self.feed):
-            one.stop()
+        # In a thread, as the feed may be waiting for the loop.
+        await asyncio.to_thread(self._stop, (*asked, self.feed))
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -73,6 +80,11 @@ class Service:
         self.rules.close()
         self.verdicts.close()
         self.insights.close()
+
+    @staticmethod
+    def _stop(threads: Iterable[Stoppable]) -> None:
+        for one in threads:
+            one.stop()
 
     async def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do in a thread what waits for a server."""

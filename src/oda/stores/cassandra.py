@@ -77,6 +77,7 @@ class CassandraStore:
             self._session = open_session(settings.cassandra)
         self._inserts: dict[str, _Insert] = {}
         self._insert_readings: PreparedStatement | None = None
+        self._selects: dict[str, PreparedStatement] = {}
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -178,7 +179,7 @@ class CassandraStore:
         """One series' rows with `since <= time < until` (epoch ms), by time. Asks all slots side by side."""
         with self._explained():
             keyspace.check(self._session, self._settings)
-            select = self._session.prepare(
+            select = self._prepared(
                 f"SELECT {_columns(kind)} FROM {self._table(kind)} WHERE bucket = ? AND slot = ? AND series = ? "
                 f'AND "{kind.time}" >= ? AND "{kind.time}" < ?'
             )
@@ -202,7 +203,7 @@ class CassandraStore:
         """
         with self._explained():
             keyspace.check(self._session, self._settings)
-            select = self._session.prepare(
+            select = self._prepared(
                 f"SELECT first_offset, data FROM {self._settings.keyspace}.readings "
                 "WHERE bucket = ? AND slot = ? AND series = ? AND partition = ?"
             )
@@ -239,13 +240,20 @@ class CassandraStore:
             if part is None or len(part.slots) > _MOST_SLOTS:
                 yield from self._session.execute(statement)
                 return
-            prepared = self._session.prepare(f"{statement} WHERE bucket = ? AND slot = ?")
+            prepared = self._prepared(f"{statement} WHERE bucket = ? AND slot = ?")
             for slot in sorted(part.slots):
                 places = [(bucket, slot) for bucket in range(self._settings.buckets)]
                 for _, answer in execute_concurrent_with_args(
                     self._session, prepared, places, raise_on_first_error=True
                 ):
                     yield from answer
+
+    def _prepared(self, statement: str) -> PreparedStatement:
+        """Prepared once: each time costs a way to every node."""
+        found = self._selects.get(statement)
+        if found is None:
+            found = self._selects[statement] = self._session.prepare(statement)
+        return found
 
     def _table(self, kind: Kind[Any]) -> str:
         return f"{self._settings.keyspace}.{kind.name}"
