@@ -19,14 +19,9 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from oda.paths import ROOT
+from oda.serve.files import Files
+from oda.serve.guard import HEADERS
 
-PAGE = ROOT / "src" / "oda" / "serve" / "page"
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'"
-)
 STEP = 500
 """ms between two readings."""
 
@@ -360,7 +355,7 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
         return web.json_response({"error": "Log in first."}, status=401)
     response = await handler(request)
     if not response.prepared:
-        response.headers["Content-Security-Policy"] = CSP
+        response.headers.update(HEADERS)
     return response
 
 
@@ -379,15 +374,12 @@ GETS = {
 POSTS = {"incidents/verdict": verdict, "login": login}
 
 
-async def index(_: web.Request) -> web.FileResponse:
-    return web.FileResponse(PAGE / "index.html")
-
-
 def application(made: Made) -> web.Application:
     app = web.Application(middlewares=[guard])
     app[MADE] = made
-    app.router.add_get("/", index)
-    app.router.add_static("/page/", PAGE)
+    files = Files()
+    app.router.add_get("/", files.index)
+    app.router.add_get("/page/{name:.+}", files.file)
     for path, act in GETS.items():
         app.router.add_get(f"/api/{path}", partial(act, made))
     for path, act in POSTS.items():

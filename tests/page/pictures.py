@@ -1,6 +1,6 @@
 """Takes the pictures of docs/page.md, of a running `oda demo`; after two minutes there is something to see.
 
-    .venv/bin/python tests/page/pictures.py http://127.0.0.1:8088/
+.venv/bin/python tests/page/pictures.py http://127.0.0.1:8088/
 """
 
 import io

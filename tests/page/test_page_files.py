@@ -4,7 +4,8 @@ import gzip
 import re
 from hashlib import sha256
 
-from made_server import CSP, PAGE
+from oda.serve.files import PAGE
+from oda.serve.guard import HEADERS
 from window import Window
 
 MOST_BYTES = 150_000
@@ -34,7 +35,7 @@ def test_text_never_becomes_markup():
 
 def test_the_policy_holds(window: Window):
     page = window("/#/all", allowed=("Content Security Policy", "TrustedHTML", "This document requires"))
-    assert "script-src 'self'" in CSP
+    assert "script-src 'self'" in HEADERS["Content-Security-Policy"]
     page.evaluate("""() => {
         const script = document.createElement("script");
         script.append("window.inline = 1");

@@ -28,7 +28,8 @@ export class AnomalyList {
     found.sort((a, b) => b[1].time - a[1].time);
     const rows = new Map(found.slice(0, MOST).map(([panel, row]) => [`${panel.name} ${anomalyKey(row)}`, [panel, row]]));
     fill(this.title, `Anomalies in view: ${count(found.length)}`);
-    fill(this.note, found.length > MOST ? `The newest ${MOST}; zoom in for others.`
+    const hasMore = found.length > MOST || panels.some((panel) => panel.data.hasMore);
+    fill(this.note, hasMore ? `These are not all that are in this time: zoom in for the others.`
       : found.length ? null : "None in this time. Zoom out, or wait: what is found appears at once.");
     this.table.hidden = !found.length;
     this.table.classList.toggle("of-one", panels.length === 1);

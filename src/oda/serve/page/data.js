@@ -38,6 +38,7 @@ export class SeriesData {
     this.incidents = new Map((answer.incidents ?? []).map((row) => [row.place, row]));
     this.rules = answer.rules ?? [];
     this.noBand = answer.no_band ?? null;
+    this.hasMore = answer.has_more_anomalies ?? false;
     this.loadedUntil = this.newest ?? -Infinity;
     const now = performance.now();
     this.recent = this.recent.filter(([at]) => now - at < RECENT);
