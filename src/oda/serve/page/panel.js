@@ -52,10 +52,11 @@ export class Panel {
       const answer = await get("series/data", asked, mine.signal);
       if (mine.signal.aborted) return;
       this.data.load(answer);
-      this.tellNote();
+      this.noteOf = null;
       this.changed();
     } catch (error) {
       if (error.name === "AbortError") return;
+      this.noteOf = "failed";
       fill(this.note, failed(error, () => this.load(since, until, pixels)));
     }
     this.place.removeAttribute("aria-busy");
@@ -74,6 +75,7 @@ export class Panel {
       `${this.data.late.times.length > 0}|${this.data.incidents.size > 0}|${this.data.rules.length > 0}`;
     if (now !== this.legendOf) fill(this.legend, legend(this.data, this.chart));
     this.legendOf = now;
+    this.tellNote();
     this.describe();
     this.tabulate();
   }
@@ -91,6 +93,9 @@ export class Panel {
   }
 
   tellNote() {
+    const now = `${this.data.noBand}|${this.data.times.length > 0}`;
+    if (!this.data.isLoaded || now === this.noteOf) return;
+    this.noteOf = now;
     fill(this.note, this.data.noBand ? h("p", { class: "note" }, `No band here: ${this.data.noBand}`) : null,
       this.data.times.length ? null : this.nothing());
   }

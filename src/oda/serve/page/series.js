@@ -76,7 +76,7 @@ class Board {
       if (there !== panel.root) this.charts.insertBefore(panel.root, there ?? null);
     });
     for (const panel of made) panel.begin();
-    this.live.watch(names);
+    this.live.watch(this.isLive ? names : []); // what is past is not pushed
   }
 
   async start() {
@@ -126,10 +126,11 @@ class Board {
       panel.push(own);
       changed = true;
     }
-    if (!changed || !this.isLive) return;
-    const limit = 4 * (this.charts.clientWidth || 800);
-    if (this.panels.some((panel) => !panel.data.step && panel.data.times.length > limit)) this.load();
+    if (!changed) return;
     this.schedule();
+    const most = 4 * (this.charts.clientWidth || 800); // from there on means are asked for
+    if (this.reducing || !this.panels.some((panel) => !panel.data.step && panel.data.times.length > most)) return;
+    this.reducing = this.load().finally(() => { this.reducing = null; });
   }
 
   // Drawn with the next frame.
