@@ -75,7 +75,7 @@ class Pipeline {
       tile("Lag", count(sum("lag")), longest ? `${seconds(longest)} at most` : "readings", longest > SLOW),
       tile("Late", count(sum("late")), "readings"),
       tile("Rejected", count(rejected.count), "messages"),
-      tile("Stores", errors ? `${count(errors)} errors` : "no errors", `${stores.length} stores`, errors > 0),
+      tile("Stores", errors ? `${count(errors)} error${errors === 1 ? "" : "s"}` : "no errors", `${stores.length} stores`, errors > 0),
       tile("Storm", storm.error ? "no answer" : plain(storm.state ?? "not running"), storm.error ? "see below" : `${count(storm.components?.length ?? 0)} components`, Boolean(storm.error) || storm.state !== "ACTIVE"),
       audit ? tile("Audit", `${count(audit.differences)} difference${audit.differences === 1 ? "" : "s"}`,
         `${ago(audit.at)}, to offset ${offsets(audit.offsets)}`, audit.differences > 0)
