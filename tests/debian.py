@@ -10,15 +10,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from oda.cluster.artifacts import Store
+from oda.cluster.artifacts import ArtifactCache
 from support import HANG_SECONDS
 
 
 def unpacked(package: str) -> Path:
     """The folder of a package that needs no other one but Debian's C library; its programs are in usr/bin."""
-    store = Store()
-    folder = store.folder / "debian" / package
-    with store.locked():
+    cache = ArtifactCache()
+    folder = cache.folder / "debian" / package
+    with cache.locked():
         if not folder.exists():
             _unpack(package, folder)
     return folder
