@@ -282,6 +282,34 @@ def test_nobody_is_told_anything_without_a_token():
     play(scene, TOKENS)
 
 
+@pytest.mark.parametrize(
+    ("line", "header", "status"),
+    [
+        ("GET /api/series", b"Authorization: Bearer \xff\xfe", 401),
+        ("GET /api/series", b"Cookie: oda=9999999999.\xff", 401),
+        ("GET /api/series", b"Origin: http://[", 403),
+        ("GET /api/series", b"Origin: null", 403),
+        ("GET /api/me", b"Host: [", 403),
+        ("GET /api/me", b"Host: \xff", 403),
+        ("GET /api/series?q=%ff%00", f"Authorization: Bearer {TOKEN}".encode(), 200),
+        ("GET /api/series?q=%ed%a0%80", f"Authorization: Bearer {TOKEN}".encode(), 200),
+        ("GET /api/series/data?name=%ed%a0%80&since=0&until=1", f"Authorization: Bearer {TOKEN}".encode(), 200),
+    ],
+)
+def test_bytes_that_are_no_text_break_nothing(line, header, status, caplog):
+    async def scene(_, client):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        host = b"" if header.startswith(b"Host") else b"Host: 127.0.0.1:%d\r\n" % client.port
+        writer.write(line.encode() + b" HTTP/1.1\r\n" + host + header + b"\r\nConnection: close\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+        # What is no HTTP at all is refused before anybody looks at it.
+        assert answer.startswith((b"HTTP/1.1 %d " % status, b"HTTP/1.1 400 ")), answer[:300]
+        assert "Traceback" not in caplog.text
+
+    play(scene, TOKENS)
+
+
 def test_a_token_opens_and_a_login_makes_it_a_cookie(monkeypatch):
     monkeypatch.setattr("oda.serve.guard._WRONG_SECONDS", 0.0)
 
