@@ -14,16 +14,17 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
-from test_verdicts import change
+from test_verdicts import change, verdict
 from typer.testing import CliRunner
 
 from made import settings
 from oda.cli.main import app as command
 from oda.core.batch import Readings
-from oda.core.kinds import ANOMALIES, WINDOWS, Anomaly, ClosedWindow, Document, Kind, Located
+from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, Anomaly, ClosedWindow, Document, Kind, Located
 from oda.core.reading import Reading
 from oda.errors import UserError
 from oda.query.feed import News, now_ms
+from oda.query.incidents import place_of
 from oda.query.positions import Position, RejectedMessage, RejectedMessages
 from oda.query.storm import Component, StormState, Topology
 from oda.serve import push
@@ -63,6 +64,7 @@ class Store:
     def __init__(self, begin: int, count: int = 100) -> None:
         self.begin, self.count = begin, count
         self.asked: list[tuple[int, int]] = []
+        self.incidents: list[Located] = []
 
     def recent(self, kind: Kind, series: str, since: int, until: int) -> Iterator[Document]:
         if kind is WINDOWS and series == "pump":
@@ -71,6 +73,8 @@ class Store:
                 row = ClosedWindow(series, start, start + 10_000, 10, 5.0, 1.0, first, first + 9, first + 10, "data", 0)
                 if since <= start < until:
                     yield WINDOWS.document("readings", 2, row)
+        if kind is INCIDENTS:
+            yield from (INCIDENTS.document(*one) for one in self.incidents if since <= one.row.time < until)
         if kind is ANOMALIES and series == "pump" and since <= self.begin + 50_000 < until:
             baseline = 5.0, 1.0, 10, self.begin + 40_000
             row = Anomaly(series, self.begin + 50_000, 50, 99.0, *baseline, "sigma/1", 99.0, 5.0, 1.0, 9.0, 50, 0)
@@ -535,6 +539,29 @@ def test_more_readings_than_pixels_are_means_with_least_and_largest():
         assert found["reduced"]["lows"][5] == 5.0
         assert found["reduced"]["means"][5] == pytest.approx((9 * 5 + 99) / 10)
         assert len(found["bands"]) <= 10
+
+    play(scene)
+
+
+def test_an_incident_of_long_ago_has_its_verdict():
+    async def scene(system, client):
+        begin = system.begin
+        old = change("pump", time=begin + 5_000)
+        system.store.incidents = [old]
+        place = place_of(old)
+        system.hear(verdicts=[verdict(place=place, verdict="true")])
+        found = await asked(client, "/api/series/data", name="pump", since=begin, until=begin + 60_000)
+        (incident,) = found["incidents"]
+        assert incident["verdict"]["verdict"] == "true"
+        assert (incident["opened"], incident["resolved"]) == (begin + 5_000, None)
+        end = change("pump", time=begin + 5_000, number=1, what="resolved")
+        system.hear(incidents=[old, end])
+        found = await asked(client, "/api/series/data", name="pump", since=begin, until=begin + 60_000)
+        (incident,) = found["incidents"]  # what is known of it later counts
+        assert incident["resolved"] == begin + 5_001
+        assert incident["verdict"]["verdict"] == "true"
+        later = begin + 40_000
+        assert (await asked(client, "/api/series/data", name="pump", since=later, until=later + 5))["incidents"] == []
 
     play(scene)
 

@@ -96,7 +96,7 @@ class Routes:
             partition = known.partition
             state = live.describe(known, self._service.rules.known(), now)["state"]
         incidents = [one for one in live.incidents.find("all", name, "", "") if one.newest.series == name]
-        asked = Asked(name, span, partition, incidents, state)
+        asked = Asked(name, span, partition, incidents, live.incidents.verdicts, state)
         return answers.json(await self._service.ask(self._service.history.series, asked))
 
     async def incidents(self, request: web.Request) -> web.Response:

@@ -93,11 +93,6 @@ class Guard:
         self._hosts = hosts
         self._is_secure = is_secure
 
-    @property
-    def needs_login(self) -> bool:
-        """Whether who asks needs a token."""
-        return bool(self._tokens)
-
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Around every request."""
