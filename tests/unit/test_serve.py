@@ -766,3 +766,15 @@ def test_a_dead_viewer_is_let_go(monkeypatch):
             await asyncio.sleep(0.05)
 
     play(scene)
+
+
+def test_viewers_are_told_when_the_server_ends():
+    async def run() -> None:
+        system = System()
+        async with client_of(system) as client:
+            socket = await watching(system, client, "pump")
+            await client.server.close()
+            message = await socket.receive(timeout=30)
+            assert (message.type, message.data) == (WSMsgType.CLOSE, 1001)
+
+    asyncio.run(run())

@@ -289,6 +289,7 @@ def application(service: Service, guard: Guard) -> web.Application:
     """The whole server."""
     app = web.Application(middlewares=[guard.middleware, _errors], client_max_size=64 * 1024)
     app.cleanup_ctx.append(service.running)
+    app.on_shutdown.append(service.hub.end)
     files = Files()
     app.add_routes([*Routes(service, guard).table(), web.get("/", files.index), web.get("/page/{name:.+}", files.file)])
     return app
