@@ -13,16 +13,16 @@ from random import Random
 from typing import Any
 
 import pytest
+import socketio
 from aiohttp import ClientSession, web
 
-import socketio
 from oda.collect.walk import Walk
 from oda.errors import UserError
 from oda.naive.server import Server
 from oda.naive.watcher import Average, Strange, Watcher, watch
 from support import HANG_SECONDS, free_port
 
-LISTEN = Path(__file__).parent.parent / "socketio/listen.mjs"
+LISTEN = Path(__file__).parent.parent / "javascript/listen.mjs"
 
 WALK = [step.step() for step in [Walk(Random(1))] for _ in range(1000)]
 

@@ -24,6 +24,7 @@ _MODULES = {
     "collect": "collect",
     "watch": "watch",
     "serve": "serve",
+    "notify": "notify",
     "why": "why",
     "verify": "verify",
     "export": "export",

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import socketio  # type: ignore[import-untyped]
+
 from oda.collect.intake import Intake, say
 from oda.collect.spool import SpoolError
 from oda.collect.stopping import until_stopped

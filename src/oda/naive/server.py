@@ -6,9 +6,9 @@ import asyncio
 from random import Random
 from typing import Any
 
+import socketio  # type: ignore[import-untyped]
 from aiohttp import web
 
-import socketio  # type: ignore[import-untyped]
 from oda.collect.stopping import until_stopped
 from oda.collect.walk import Walk
 from oda.errors import UserError
