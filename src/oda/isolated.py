@@ -17,7 +17,9 @@ def isolated(config: Path, env: str, folder: Path, **options: object) -> Path:
     name = "t" + secrets.token_hex(4)
     content = json.loads(config.read_text())
     chosen = {"oda." + option.replace("__", "."): value for option, value in options.items()}
-    source = {"oda.kafka.group": name, "oda.kafka.readings": f"{name}.readings", "oda.kafka.rules": f"{name}.rules"}
+    source = {"oda.kafka.group": name} | {
+        f"oda.kafka.{topic}": f"{name}.{topic}" for topic in ("readings", "rules", "verdicts", "audits")
+    }
     content["envs"][env]["options"] |= source | own_stores(name) | chosen
     path = folder / f"{name}.json"
     path.write_text(json.dumps(content))

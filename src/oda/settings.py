@@ -91,16 +91,21 @@ class Kafka(Section):
     rejected: Name = "readings.rejected"
     rules: Name = "oda.rules"
     """What `oda rules apply` has applied, kept for ever: only who may change rules may write it."""
+    verdicts: Name = "oda.verdicts"
+    """What people say of incidents, kept for ever: `oda serve` writes it."""
+    audits: Name = "oda.audits"
+    """What `oda verify --every` found; the newest is kept."""
     partitions: Positive = 4
     replication: Positive = 1
 
     @model_validator(mode="after")
     def _different(self) -> Kafka:
         # What is rejected would be read again, and rejected again. Kafka takes a.b and a_b for the same, too.
-        topics = [*self.topics, self.rules]
+        topics = [*self.topics, self.rules, self.verdicts, self.audits]
         if len({name.replace(".", "_") for name in topics}) < len(topics):
             raise ValueError(
-                "readings, windows, anomalies, incidents, bands, rejected and rules must be different topics"
+                "readings, windows, anomalies, incidents, bands, rejected, rules, verdicts and audits "
+                "must be different topics"
             )
         return self
 

@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 
 import pytest
 import requests
+import socketio
 from aiohttp import web
 from kafka import KafkaAdminClient
 
-import socketio
 from oda.collect.delivered import HEADER, delivered, mark
 from oda.collect.producer import Producer
 from oda.collect.spool import Spool

@@ -19,7 +19,7 @@ from oda.audit.audit import Auditor
 from oda.audit.compare import EXAMPLES, Archived, Comparison, compare
 from oda.audit.expected import Expected
 from oda.audit.message import CLOCK_KEY
-from oda.audit.sources import Log, Positions, is_beyond
+from oda.audit.sources import Log, Positions, is_elsewhere
 from oda.core.clock import encode as encode_clock
 from oda.core.kinds import ANOMALIES, WINDOWS, Document
 from oda.core.reading import Reading, encode
@@ -344,12 +344,12 @@ def test_a_rejected_message_may_be_cut_if_it_says_so_and_is_a_beginning() -> Non
     ],
 )
 def test_windows_beyond_the_committed_position(row: Document, beyond: bool) -> None:
-    assert is_beyond({"partition": 3, **row}, WINDOWS, {3: 5}) is beyond
+    assert is_elsewhere({"partition": 3, **row}, WINDOWS, {3: 5}, {}) is beyond
 
 
 def test_anomalies_beyond_the_committed_position() -> None:
-    assert is_beyond({"partition": 3, "found_at": 5}, ANOMALIES, {3: 5})
-    assert not is_beyond({"partition": 3, "found_at": 4}, ANOMALIES, {3: 5})
+    assert is_elsewhere({"partition": 3, "found_at": 5}, ANOMALIES, {3: 5}, {})
+    assert not is_elsewhere({"partition": 3, "found_at": 4}, ANOMALIES, {3: 5}, {})
 
 
 def test_how_far_behind() -> None:

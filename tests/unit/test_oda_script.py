@@ -49,7 +49,7 @@ class Clone:
         self.home.mkdir()
         self.bin = folder / "bin"
         self.bin.mkdir()
-        for name in ("mvn", "lein", "setpriv"):
+        for name in ("mvn", "lein", "setpriv", "chromium"):
             (self.bin / name).symlink_to("/bin/true")
         (self.bin / "python3.11").symlink_to(Path(sys.executable).resolve())
         shutil.copy(ROOT / "oda", self.root)

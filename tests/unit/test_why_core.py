@@ -20,7 +20,9 @@ from oda.core.rules.match import Rules, of_options
 from oda.core.rules.parse import parse
 from oda.core.windows import PartitionWindows
 from oda.errors import UserError
+from oda.query import why as read
 from oda.shown import time_text
+from oda.stores.archive import Columns
 from oda.why import Archived, explain, needs_all
 
 BEGIN = 1_700_000_000_000
@@ -119,10 +121,11 @@ class Store:
                 if kind is WINDOWS:
                     yield kind.document("readings", 2, msgspec.structs.replace(row, mean=0.0))
 
-    def archived(self, series: str, partition: int, since: int, until: int) -> Iterator[tuple[int, int, float]]:
+    def archived(self, series: str, partition: int, since: int, until: int) -> Iterator[Columns]:
         assert partition == 3
-        rows = zip(*(column.tolist() for column in self._readings[2:]), strict=True)
-        return (row for row in rows if series == "a" and since <= row[1] < until)
+        assert series == "a"
+        times = self._readings.times
+        yield Columns(*(column[(since <= times) & (times < until)] for column in self._readings[2:]))
 
     def close(self) -> None:
         pass
@@ -149,7 +152,7 @@ def test_the_command_shows_the_anomaly_its_readings_and_that_both_are_equal(monk
     rules = rules_of(detector) if detector else of_options(settings())
     anomalies, archived = found_in(rules)
     monkeypatch.setattr(cli, "CassandraStore", lambda _: Store(anomalies, archived))
-    monkeypatch.setattr(cli, "RulesTopic", lambda _: Topic(rules))
+    monkeypatch.setattr(read, "RulesTopic", lambda _: Topic(rules))
     for anomaly in (anomalies[0], anomalies[-1]):
         result = CliRunner().invoke(app, ["why", "a", time_text(anomaly.time)])
         assert result.exit_code == 0, result.output

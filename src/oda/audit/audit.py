@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from time import monotonic, sleep
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 
 from oda.audit.compare import Archived, Comparison, compare, compare_readings
 from oda.audit.expected import Accepted, Expected
-from oda.audit.sources import Log, Positions, is_beyond
+from oda.audit.reference import Reference
+from oda.audit.sources import Log, Positions, is_elsewhere
 from oda.core.kinds import KINDS, REJECTED, Document, Kind
 from oda.errors import UserError
 from oda.kafka.problems import made_anew
@@ -19,7 +22,7 @@ from oda.settings import Settings
 from oda.stores.archive import Packed, unpack
 from oda.stores.cassandra import CassandraStore
 from oda.stores.catalogue import STORES
-from oda.stores.contract import Archive, Store
+from oda.stores.contract import Archive, Part, Store
 
 T = TypeVar("T")
 
@@ -37,12 +40,14 @@ class Report(NamedTuple):
     """What an audit found.
 
     Attributes:
-        positions: the part of the log that it covers.
+        starts: from where in the log it went, by partition; the beginning where there is none.
+        positions: up to where.
         accepted, rejected: how many messages of it are readings, or none.
         scattered: series that are in several partitions.
         comparisons: of each store.
     """
 
+    starts: Mapping[int, int]
     positions: Positions
     accepted: int
     rejected: int
@@ -81,27 +86,52 @@ def wait_until_drained(settings: Settings, seconds: float, show: Callable[[int, 
         return behind
 
 
-def audit(settings: Settings, track: Track) -> Report:
-    """Compare all stores with what the committed part of the log gives.
+@dataclass
+class Known:
+    """What is known where an audit ended, so that the next one goes on there.
+
+    Attributes:
+        positions: up to where the log was read, by partition.
+        references: by partition.
+    """
+
+    positions: dict[int, int] = field(default_factory=dict)
+    references: dict[int, Reference] = field(default_factory=dict)
+
+
+def audit(settings: Settings, track: Track, known: Known | None = None) -> Report:
+    """Compare all stores with what the committed part of the log gives: from its beginning, or where another ended.
+
+    Args:
+        settings: of the topology.
+        track: shows progress.
+        known: where another one ended; brought forward. Of the stores only what came of the log since is looked at.
 
     Raises:
         UserError: a store can't be reached, or the log's beginning is gone, or it is not the one that was read.
     """
+    starts = {} if known is None else dict(known.positions)
     with closing(Log(settings.kafka)) as log, ExitStack() as stack:
+        if starts and starts == (positions := log.positions()).committed:
+            return Report(starts, positions, 0, 0, [], [])
         stores = {store: stack.enter_context(closing(store.open(settings))) for store in STORES}
         with closing(CassandraStore(settings)) as online:
             _require_same_log(settings, log, online)
         positions = log.positions()
-        expected = _read_log(settings, log, positions.committed, track)
-        auditor = Auditor(expected, positions.committed, track)
+        expected = Expected(settings, log.rules(), None if known is None else known.references)
+        came = _read_log(settings, log, starts, positions.committed, expected, track)
+        since = Since(starts, expected.part(came)) if starts else Since()
+        auditor = Auditor(expected, positions.committed, track, since)
         comparisons = [
             auditor.compared(stream, description.title, store)
             for stream in ("readings", *KINDS)
             for description, store in stores.items()
             if stream in description.streams
         ]
+    if known is not None:
+        known.positions |= positions.committed
     accepted = sum(len(readings.offsets) for readings in expected.readings.values())
-    return Report(positions, accepted, len(expected.rejected), expected.scattered(), comparisons)
+    return Report(starts, positions, accepted, len(expected.rejected), expected.scattered(), comparisons)
 
 
 def _require_same_log(settings: Settings, log: Log, online: CassandraStore) -> None:
@@ -111,36 +141,70 @@ def _require_same_log(settings: Settings, log: Log, online: CassandraStore) -> N
         raise UserError(made_anew(settings.kafka.readings, was, now))
 
 
-def _read_log(settings: Settings, log: Log, committed: Mapping[int, int], track: Track) -> Expected:
-    expected = Expected(settings, log.rules())
+def _read_log(
+    settings: Settings,
+    log: Log,
+    starts: Mapping[int, int],
+    committed: Mapping[int, int],
+    expected: Expected,
+    track: Track,
+) -> int:
+    """Returns when the first of the records came, epoch ms; 0 if that can't be known."""
+    came: list[int] = []
+
+    def first(records: Iterable[Any]) -> Iterator[Any]:
+        for number, record in enumerate(records):
+            if not number:
+                came.append(record.timestamp if record.timestamp_type == 1 else 0)
+            yield record
+
     for partition, end in committed.items():
-        records = track(log.records(partition, end), f"Kafka {settings.kafka.readings}, partition {partition}", end)
-        expected.read(partition, records)
-    return expected
+        start = starts.get(partition, 0)
+        records = log.records(partition, start, end)
+        what = f"Kafka {settings.kafka.readings}, partition {partition}"
+        expected.read(partition, track(first(records), what, end - start))
+    return min(came, default=0)
+
+
+class Since(NamedTuple):
+    """Where an audit goes on: in the log by partition, at the beginning where there is none; and in the stores."""
+
+    starts: Mapping[int, int] = MappingProxyType({})
+    part: Part | None = None
 
 
 class Auditor:
-    """Compares one store after the other; what lies beyond the committed positions is left out."""
+    """Compares one store after the other, by what comes of a part of the log; what comes of others is left out.
 
-    def __init__(self, expected: Expected, committed: Mapping[int, int], track: Track) -> None:
+    Args:
+        expected: what comes of it.
+        ends: of that part, by partition.
+        track: shows progress.
+        since: its beginning.
+    """
+
+    def __init__(self, expected: Expected, ends: Mapping[int, int], track: Track, since: Since = Since()) -> None:  # noqa: B008 - it does not change
         self._expected = expected
-        self._committed = committed
+        self._ends = ends
         self._track = track
+        self._starts, self._part = since
 
     def compared(self, stream: str, title: str, store: Store) -> Comparison:
         """What a store holds of one of the streams that it takes."""
         if stream == "readings":
-            return self.archive(title, cast(Archive, store).readings())
+            return self.archive(title, cast(Archive, store).readings(self._part))
         kind = KINDS[stream]
-        found = store.rows(kind)
+        found = store.rows(kind, self._part)
         return self.rejected(title, found) if kind is REJECTED else self.results(kind, title, found)
 
     def archive(self, store: str, rows: Iterable[Packed]) -> Comparison:
         """Packed readings, every one of every row."""
         result = Comparison(store, "readings")
         names = self._expected.names
-        partitions: dict[int, list[Archived]] = {partition: [] for partition in self._committed}
+        partitions: dict[int, list[Archived]] = {partition: [] for partition in self._ends}
         for row in self._track(rows, f"{store} readings", None):
+            if row.last_offset < self._starts.get(row.partition, 0):
+                continue
             place = f"{row.partition}:{row.first_offset}"
             if row.is_misplaced:
                 result.add("extra", 1, [f"{place}: the row of series {row.series} is not in its bucket"])
@@ -157,8 +221,8 @@ class Auditor:
             partitions.setdefault(row.partition, []).append(Archived(offsets, series, times, values, slots))
         for partition, parts in partitions.items():
             found = Archived.join(parts)
-            if partition in self._committed:
-                found = found.before(self._committed[partition])
+            if partition in self._ends:
+                found = found.within(self._starts.get(partition, 0), self._ends[partition])
             compare_readings(result, partition, self._expected.readings.get(partition, Accepted()), found, names)
         return result
 
@@ -169,7 +233,7 @@ class Auditor:
         audited = (
             (identity, row)
             for identity, row in self._track(found, f"{store} {kind.name}", None)
-            if not is_beyond(row, kind, self._committed)
+            if not is_elsewhere(row, kind, self._ends, self._starts)
         )
         compare(result, expected, audited, kind.later)
         return result
@@ -180,7 +244,7 @@ class Auditor:
         audited = (
             ((partition, offset), _whole(row, self._expected.rejected.get((partition, offset))))
             for (partition, offset), row in self._track(found, f"{store} rejected", None)
-            if partition not in self._committed or offset < self._committed[partition]
+            if partition not in self._ends or self._starts.get(partition, 0) <= offset < self._ends[partition]
         )
         compare(result, self._expected.rejected, audited)
         return result

@@ -117,9 +117,9 @@ class Archived(NamedTuple):
             return cls(*(np.empty(0, np.int64),) * 3, np.empty(0, np.float64), np.empty(0, np.int64))
         return cls._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
-    def before(self, position: int) -> Archived:
-        """The readings at offsets before `position`."""
-        there = self.offsets < position
+    def within(self, start: int, end: int) -> Archived:
+        """The readings at offsets from `start` on, before `end`."""
+        there = (start <= self.offsets) & (self.offsets < end)
         return Archived._make(column[there] for column in self)
 
 

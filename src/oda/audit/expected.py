@@ -16,9 +16,14 @@ from numpy.typing import NDArray
 
 from oda.audit.message import CLOCK_KEY, RULES_KEY, read_clock_record, read_message, read_rule_record
 from oda.audit.reference import Reference
-from oda.core.kinds import ANOMALIES, BANDS, INCIDENTS, WINDOWS, Document
+from oda.core.kinds import ANOMALIES, BANDS, INCIDENTS, OF_SERIES, WINDOWS, Document
 from oda.core.rules.parse import parsed
 from oda.settings import Settings
+from oda.stores.contract import Part
+from oda.stores.place import SLOT_MS
+
+_SKEW_MS = 3_600_000
+"""By how much a sink's clock may be behind the broker's."""
 
 
 class Record(Protocol):
@@ -81,9 +86,13 @@ class Expected:
 
     Args:
         rules: the text of each version of the rules.
+        references: by partition, what is known from a former pass, whose end the log is read from; none from its
+            beginning.
     """
 
-    def __init__(self, settings: Settings, rules: Mapping[int, str]) -> None:
+    def __init__(
+        self, settings: Settings, rules: Mapping[int, str], references: dict[int, Reference] | None = None
+    ) -> None:
         self.windows: list[Document] = []
         self.anomalies: list[Document] = []
         self.incidents: list[Document] = []
@@ -91,12 +100,13 @@ class Expected:
         self.readings: dict[int, Accepted] = {}
         self.rejected: dict[tuple[int, int], Document] = {}
         self.names = Names()
+        self.references = {} if references is None else references
         self._settings = settings
         self._rules = rules
 
     def read(self, partition: int, records: Iterable[Record]) -> None:
         """Add one partition: the records of its audited part, from the first one on."""
-        reference = Reference(self._settings)
+        reference = self.references.setdefault(partition, Reference(self._settings))
         accepted = self.readings[partition] = Accepted()
         for record in records:
             if record.key == RULES_KEY:
@@ -123,6 +133,7 @@ class Expected:
         self.anomalies += (ANOMALIES.document(topic, partition, row) for row in reference.anomalies)
         self.incidents += (INCIDENTS.document(topic, partition, row) for row in reference.incidents)
         self.bands += (BANDS.document(topic, partition, row) for row in reference.bands)
+        reference.forget()
 
     def _read_rules(self, partition: int, record: Record, reference: Reference) -> None:
         rules = read_rule_record(record.value)
@@ -133,6 +144,15 @@ class Expected:
             self.rejected[partition, record.offset] = _rejected(record)
         elif rules.version > reference.version:
             reference.read_rules(record.offset, parsed(text, self._settings, rules.version))
+
+    def part(self, came: int) -> Part:
+        """Where in the stores that has to be: by its times, and by when the first record came, epoch ms."""
+        slots: set[int] = set()
+        for accepted in self.readings.values():
+            slots.update(np.unique(accepted.columns()[2] // SLOT_MS).tolist())
+        for kind in OF_SERIES:
+            slots.update(row[kind.time] // SLOT_MS for row in getattr(self, kind.name))
+        return Part(frozenset(slots), max(0, came - _SKEW_MS))
 
     def scattered(self) -> list[str]:
         """Series that are in several partitions, each with windows of its own there, in the order of the audit."""

@@ -73,6 +73,10 @@ class Reference:
         """Whether a window has not closed."""
         return any(series.open for series in self._series.values())
 
+    def forget(self) -> None:
+        """What was found so far; what follows is found as if it were still there."""
+        self.windows, self.anomalies, self.incidents, self.bands = [], [], [], []
+
     @property
     def version(self) -> int:
         """Of the rules."""

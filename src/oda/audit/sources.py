@@ -92,16 +92,16 @@ class Log:
             raise UserError(found.metadata)
         return int(found.offset)
 
-    def records(self, partition: int, end: int) -> Iterator[Any]:
-        """The records of one partition of the readings' topic before offset `end`.
+    def records(self, partition: int, start: int, end: int) -> Iterator[Any]:
+        """The records of one partition of the readings' topic from offset `start` on, before `end`.
 
         Raises:
-            UserError: the beginning of the log is gone.
+            UserError: retention has taken the first of them.
         """
         with self._errors():
             part = TopicPartition(self._settings.readings, partition)
-            require_beginning(self._consumer, part)
-            yield from read(self._consumer, part, 0, end)
+            require_beginning(self._consumer, part, start)
+            yield from read(self._consumer, part, start, end)
 
     def rules(self) -> dict[int, str]:
         """The text of each version of the rules: the offset after its record in the topic of rules."""
@@ -117,9 +117,10 @@ class Log:
         return client.explained(self._settings)
 
 
-def is_beyond(row: Document, kind: Kind[Any], committed: Mapping[int, int]) -> bool:
-    """Whether a row that a store holds is beyond the audited part, which ends at the committed positions."""
+def is_elsewhere(row: Document, kind: Kind[Any], ends: Mapping[int, int], starts: Mapping[int, int]) -> bool:
+    """Whether a row that a store holds is of another part of the log than the audited one."""
     try:
-        return bool(row[kind.made_at] >= committed[row["partition"]])
+        partition = row["partition"]
+        return not starts.get(partition, 0) <= row[kind.made_at] < ends[partition]
     except (KeyError, TypeError):  # no such row is right, so it must be compared
         return False

@@ -18,7 +18,14 @@ from oda.storm.topologies import Storm
 
 @contextmanager
 def own_stream(context: Context, **options: object) -> Iterator[tuple[Storm, Settings]]:
-    """The Storm cluster, and settings for topics, tables and indices that nobody else uses.
+    """The Storm cluster, and settings for topics, tables and indices that nobody else uses; see `own_context`."""
+    with own_context(context, **options) as own:
+        yield Storm(own.config, own.env), own.settings()
+
+
+@contextmanager
+def own_context(context: Context, **options: object) -> Iterator[Context]:
+    """The same servers with topics, tables and indices that nobody else uses.
 
     Options as in `isolated`; a topic that is named there is somebody else's, and stays.
     """
@@ -31,7 +38,7 @@ def own_stream(context: Context, **options: object) -> Iterator[tuple[Storm, Set
             for description in STORES:
                 with closing(description.open(settings)) as store:
                     store.migrate()
-            yield Storm(own.config, own.env), settings
+            yield own
         except BaseException:
             with suppress(Exception):  # a server that is down must not hide what went wrong
                 _drop(settings)

@@ -101,5 +101,5 @@ def count_in_log(settings: Settings) -> int:
     """How many messages the topic of readings holds, without the records of clock and rules."""
     with closing(Log(settings.kafka)) as log:
         ends = log.positions().ends
-        records = (record for partition, end in ends.items() for record in log.records(partition, end))
+        records = (record for partition, end in ends.items() for record in log.records(partition, 0, end))
         return sum(record.key not in (clock.KEY, rulemark.KEY) for record in records)

@@ -20,6 +20,7 @@ from oda.collect import csvfile
 from oda.collect.check import Check
 from oda.collect.endpoint import serve
 from oda.collect.intake import Intake, intake, say
+from oda.collect.kinds import readings as of_each_kind
 from oda.collect.late import Late
 from oda.collect.lines import collect_lines
 from oda.collect.lines import stdin as read_stdin
@@ -96,6 +97,23 @@ def walk(
         began = _now() if rate else max(0, _now() - (math.ceil(count * interval) if count else DAY_MS))
     readings = Walks(series, began, interval, seed, spikes).readings()
     collect(((float(reading.time), reading) for reading in islice(readings, count)), producer, seconds)
+
+
+@app.command("demo")
+def kinds(
+    ctx: typer.Context,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Stop after this time.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same readings.")] = None,
+) -> None:
+    """The five series of `oda demo`, each with a trouble of its own; until Ctrl-C unless told when to stop.
+
+    Spikes in a walk, a day without its noon, a sensor that repeats itself, one that
+    is silent, a level that drifts; docs/demo.yaml has rules for them.
+
+    Example: oda collect demo
+    """
+    producer = _producer(ctx)
+    collect(((float(reading.time), reading) for reading in of_each_kind(_now(), seed)), producer, seconds)
 
 
 @app.command("csv")

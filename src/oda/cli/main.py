@@ -23,6 +23,8 @@ _MODULES = {
     "consume": "topics",
     "collect": "collect",
     "watch": "watch",
+    "serve": "serve",
+    "notify": "notify",
     "why": "why",
     "verify": "verify",
     "export": "export",

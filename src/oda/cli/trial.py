@@ -29,6 +29,8 @@ from oda.trial.guess import Given
 from oda.trial.page import page
 from oda.trial.run import Trial
 from oda.trial.source import Source, opened
+from oda.trial.verdicts import Scored, score
+from oda.verdicts import Verdict, newest
 
 _SERVERS = {
     "oda.kafka.brokers": "127.0.0.1:9092",
@@ -57,6 +59,10 @@ def try_(
     until: Annotated[str, typer.Option(metavar="now|TIME", help="Of either, where to end.")] = "now",
     rules: Annotated[Path | None, typer.Option(help="A file of rules.", show_default="the topology's options")] = None,
     against: Annotated[Path | None, typer.Option(help="Other rules: what do they find that these do not?")] = None,
+    verdicts: Annotated[
+        Path | None,
+        typer.Option(help="What people said of incidents, as `oda consume --topic oda.verdicts` prints it."),
+    ] = None,
     page_: Annotated[Path | None, typer.Option("--page", help="Write a page with charts: one HTML file.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
     time_column: Annotated[str | None, typer.Option(help="Of the times.", show_default="guessed")] = None,
@@ -91,6 +97,8 @@ def try_(
 
         oda try pumps.csv --rules new.yaml --against rules.yaml
 
+        oda try pumps.csv --rules new.yaml --against rules.yaml --verdicts verdicts.jsonl
+
         zcat pumps.csv.gz | oda try - --json | jq .incidents
 
         oda try --topic --from 2026-11-25T00:00:00Z --series "pump-*" --rules new.yaml
@@ -104,6 +112,7 @@ def try_(
     chosen = [from_file(rules, settings) if rules else of_options(settings)]
     if against:
         chosen.append(from_file(against, settings))
+    said = _said(verdicts) if verdicts else []
     keep = page_ is not None
     if file is None:
         title = f"topic {settings.kafka.readings}" if topic else "the archive"
@@ -125,12 +134,14 @@ def try_(
     if not found.series:
         raise UserError(f"{title}: there is no reading in it")
     differences = compare(found, others[0]) if others else None
+    scores = [score(one, rules_, said) for one, rules_ in zip([found, *others], chosen, strict=True)] if said else []
     if page_ is not None:
         _write(page_, page(title, found, chosen[0], bad.count, bad.shown, differences))
     if json_:
-        print(msgspec.json.encode(_document(found, bad, differences)).decode())
+        print(msgspec.json.encode(_document(found, bad, differences, scores)).decode())
     else:
         tried.show(title, found, chosen[0], bad.count, differences, Console())
+        tried.scored(scores, Console())
     if page_ is not None:
         say(f"{page_} has the charts")
     if bad.count:
@@ -172,7 +183,21 @@ def _write(path: Path, text: str) -> None:
         raise UserError(f"--page {path}: {error.strerror}") from None
 
 
-def _document(found: Found, bad: BadRows, differences: Differences | None) -> dict[str, Any]:
+def _said(path: Path) -> list[Verdict]:
+    """Of each incident the newest. Raises UserError: there is none in the file."""
+    try:
+        found = newest(path.read_bytes().splitlines())
+    except OSError as error:
+        raise UserError(f"--verdicts {path}: {error.strerror}") from None
+    if not found:
+        raise UserError(
+            f"--verdicts {path}: there is no verdict in it; "
+            "`oda consume --topic oda.verdicts --from-beginning` prints those that people gave on the page"
+        )
+    return list(found.values())
+
+
+def _document(found: Found, bad: BadRows, differences: Differences | None, scores: Sequence[Scored]) -> dict[str, Any]:
     document: dict[str, Any] = {
         "incidents": list(map(msgspec.structs.asdict, found.incidents)),
         "anomalies": list(map(msgspec.structs.asdict, found.anomalies)),
@@ -184,4 +209,6 @@ def _document(found: Found, bad: BadRows, differences: Differences | None) -> di
             kind: {which: list(map(msgspec.structs.asdict, rows)) for which, rows in compared._asdict().items()}
             for kind, compared in differences._asdict().items()
         }
+    if scores:
+        document["verdicts"] = [one._asdict() for one in scores]
     return document

@@ -15,6 +15,7 @@ from oda.trial import words
 from oda.trial.compare import Compared, Differences
 from oda.trial.found import Found
 from oda.trial.hints import hints
+from oda.trial.verdicts import Scored
 from oda.trial.words import Grid
 
 T = TypeVar("T")
@@ -37,6 +38,23 @@ def show(
         compared("Incidents", differences.incidents, words.incidents, console)
         compared("Anomalies", differences.anomalies, words.anomalies, console)
     table("Series", words.series(found, SHOWN), console)
+
+
+def scored(scores: Sequence[Scored], console: Console) -> None:
+    """What became of what people said of incidents: of the rules, and of those that they are held against."""
+    for rules, one in zip(("--rules", "--against"), scores, strict=False):
+        true, false = len(one.found) + len(one.missed), len(one.raised) + len(one.spared)
+        console.print(
+            Text(
+                f"Verdicts, {rules}: {len(one.found):,} of {true:,} true incidents are found, "
+                f"{len(one.raised):,} of {false:,} false alarms are raised again"
+                + (f"; {one.elsewhere:,} are of other series or times" if one.elsewhere else ""),
+                "bold",
+            ),
+            soft_wrap=True,
+        )
+        table(f"True incidents that {rules} misses", words.verdicts(one.missed, SHOWN), console)
+        table(f"False alarms that {rules} raises", words.verdicts(one.raised, SHOWN), console)
 
 
 def compared(what: str, rows: Compared[T], grid: Callable[[Sequence[T], int], Grid], console: Console) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -10,12 +14,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from oda.audit.audit import Report, audit, wait_until_drained
+from oda.audit.service import Auditing
 from oda.cli.context import Context
-from oda.errors import shorten
+from oda.core.duration import milliseconds
+from oda.errors import UserError, shorten
 from oda.kafka.problems import held_up
 from oda.settings import Settings
+from oda.shown import time_text
 
 T = TypeVar("T")
 
@@ -30,6 +38,12 @@ def register(app: typer.Typer) -> None:
 def verify(
     ctx: typer.Context,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until all that is in the log is done.")] = 60.0,
+    every: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Audit what is new again and again; such as 10m.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Where --every keeps how far it is.", show_default=".oda/audit/GROUP")
+    ] = None,
 ) -> None:
     """Compare what the stores hold with what one pass over the log gives.
 
@@ -39,13 +53,62 @@ def verify(
     last bit; also for each reading in the archive and for each rejected message.
     Works on a live system: what lies beyond the committed offsets is left out.
 
+    With --every it is a service, until Ctrl-C: each audit goes on where the one
+    before ended, by a checkpoint of its own, so it costs what is new, and works
+    when retention has taken what is audited. It does not wait until all is done.
+    What the newest found is in the topic oda.audits, and on the page.
+
     Exit code 0: everything is there, once and right.
     1: something is wrong, or was not done within --wait.
 
-    Example: [bold]oda verify --wait 120[/bold]
+    Examples:
+
+        oda verify --wait 120
+
+        oda verify --every 10m
     """
     context: Context = ctx.obj
-    raise typer.Exit(0 if is_sound(context.settings(), wait, Console()) else 1)
+    settings = context.settings()
+    if every is None:
+        raise typer.Exit(0 if is_sound(settings, wait, Console()) else 1)
+    path = checkpoint or Path(".oda") / "audit" / settings.kafka.group
+    _serve(Auditing(settings, path), _seconds(every), Console())
+
+
+def _seconds(every: str) -> float:
+    try:
+        found = milliseconds(every) / 1000
+    except ValueError:
+        found = 0
+    if found < 1:
+        raise UserError(f"--every {every}: must be a length of time from 1s on, such as 10m")
+    return float(found)
+
+
+def _serve(auditing: Auditing, seconds: float, console: Console) -> None:
+    """Does not return; what goes wrong is told, and tried again."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    while True:
+        began = time.monotonic()
+        try:
+            report, record = auditing.step(lambda items, what, total: items)  # noqa: ARG005 - shows no progress
+        except UserError as error:
+            console.print(Text(f"{_now()}  not audited: {error}", "yellow"), soft_wrap=True)
+            with suppress(UserError):
+                auditing.tell(str(error))
+        else:
+            new = sum(record.offsets.values()) - sum(record.since.values())
+            told = (
+                f"{_now()}  audited to offset {sum(record.offsets.values())}, {new} of them new, in {record.seconds} s"
+            )
+            console.print(Text(f"{told}: {report.faults} differences, {record.differences} in all"), soft_wrap=True)
+            for line in record.examples:
+                console.print(Text(f"  {line}", "red"), soft_wrap=True)
+        time.sleep(max(0.0, began + seconds - time.monotonic()))
+
+
+def _now() -> str:
+    return time_text(int(time.time() * 1000)).partition(".")[0]
 
 
 def is_sound(settings: Settings, wait: float, console: Console) -> bool:

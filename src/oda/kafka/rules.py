@@ -78,6 +78,10 @@ class RulesTopic:
             self._catch_up()
         return self._versions[version].text
 
+    def time(self, version: int) -> int:
+        """When a version was written, epoch ms. Raises LookupError if there is none."""
+        return self._versions[version].time
+
     def newest(self) -> Version | None:
         """The newest version of all; None if there is none."""
         return max(self.history(), default=None)

@@ -53,7 +53,7 @@ def create_topic(settings: Kafka, name: str, partitions: int, replication: int) 
 def create_topics(settings: Kafka) -> None:
     """Make those of ODA's topics that don't exist; leave the others as they are.
 
-    Retention is the broker's, but of the rules. Raises UserError as `create_topic` does.
+    Retention is the broker's, but of rules and verdicts. Raises UserError as `create_topic` does.
     """
     topics = {name: _new(settings.partitions, settings.replication) for name in settings.topics}
     # When it came, by one clock: a producer's may be wrong, or lie.
@@ -61,10 +61,13 @@ def create_topics(settings: Kafka) -> None:
     # The broker unpacks what producers compress, and refuses what is too large then.
     topics[settings.readings]["configs"]["compression.type"] = "uncompressed"
     topics[settings.rejected]["configs"]["max.message.bytes"] = str(REJECTED_BYTES)
-    topics[settings.rules] = _new(1, settings.replication)
-    # The log names versions of the rules for as long as there is a log.
-    topics[settings.rules]["configs"] = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-    topics[settings.rules]["configs"]["message.timestamp.type"] = "LogAppendTime"
+    # The log names versions of the rules for as long as there is a log; what people said nobody can say again.
+    for name in (settings.rules, settings.verdicts):
+        topics[name] = _new(1, settings.replication)
+        topics[name]["configs"] = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+        topics[name]["configs"]["message.timestamp.type"] = "LogAppendTime"
+    topics[settings.audits] = _new(1, settings.replication)
+    topics[settings.audits]["configs"]["cleanup.policy"] = "compact"
     with client.explained(settings), closing(client.admin(settings)) as admin:
         existing = set(admin.list_topics())
         missing = {name: topic for name, topic in topics.items() if name not in existing}

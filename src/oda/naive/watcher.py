@@ -9,6 +9,7 @@ from math import sqrt
 from typing import Any, NamedTuple
 
 import socketio  # type: ignore[import-untyped]
+
 from oda.collect.stopping import until_stopped
 from oda.errors import UserError
 from oda.naive.server import EVENT

@@ -132,8 +132,8 @@ def unpack(first_offset: int, data: bytes) -> Columns:
     )
 
 
-def readings(rows: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, int, float]]:
-    """Each reading of one series, slot and partition once: `(offset, time in epoch ms, value)`, in log order.
+def columns(rows: Iterable[tuple[int, bytes]]) -> Iterator[Columns]:
+    """The readings of one series, slot and partition, each once, in log order.
 
     A row has every reading of its series and slot between its first and last offset. So what a row
     shares with those before it is what is not beyond their last offset.
@@ -146,7 +146,13 @@ def readings(rows: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, int, floa
     """
     seen = -1
     for first_offset, data in rows:
-        columns = unpack(first_offset, data)
-        new = slice(int(np.searchsorted(columns.offsets, seen, side="right")), None)
-        yield from zip(*(column[new].tolist() for column in columns), strict=True)
-        seen = max(seen, int(columns.offsets[-1]))
+        found = unpack(first_offset, data)
+        new = slice(int(np.searchsorted(found.offsets, seen, side="right")), None)
+        yield Columns._make(column[new] for column in found)
+        seen = max(seen, int(found.offsets[-1]))
+
+
+def readings(rows: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, int, float]]:
+    """As `columns`, reading by reading: `(offset, time in epoch ms, value)`."""
+    for found in columns(rows):
+        yield from zip(*(column.tolist() for column in found), strict=True)

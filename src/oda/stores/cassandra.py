@@ -32,9 +32,9 @@ from oda.core.kinds import Document, Kind, Meaning
 from oda.errors import Refused, UserError
 from oda.settings import Settings
 from oda.stores import archive, keyspace
-from oda.stores.archive import Packed
+from oda.stores.archive import Columns, Packed
 from oda.stores.cells import PACK, Pack, bigint, bound, int_, user_type
-from oda.stores.contract import Found, Item, Rows
+from oda.stores.contract import Found, Item, Part, Rows
 from oda.stores.place import bucket_of, slot_of
 from oda.stores.session import open_session
 
@@ -47,6 +47,9 @@ _PLACES = 64
 
 _READINGS = ("bucket", "slot", "series", "partition", "first_offset", "last_offset", "data")
 
+
+_MOST_SLOTS = 1_000
+"""Slots that are asked for one by one, in each bucket."""
 
 _Partitions = defaultdict[tuple[str, int, int], list[BoundStatement]]
 """Rows by table, bucket and slot."""
@@ -73,10 +76,12 @@ class CassandraStore:
         self.notes: Sequence[str] = ()
         self._settings = settings.cassandra
         self._topic = settings.kafka.readings
+        self._group = settings.kafka.group
         with self._explained():
             self._session = open_session(settings.cassandra)
         self._inserts: dict[str, _Insert] = {}
         self._insert_readings: PreparedStatement | None = None
+        self._selects: dict[str, PreparedStatement] = {}
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -165,9 +170,10 @@ class CassandraStore:
 
     # -- reading --------------------------------------------------------------------------------
 
-    def rows(self, kind: Kind[Any]) -> Found:
-        """All rows of the table of a kind."""
-        for bucket, slot, *values in self._select(f"SELECT bucket, slot, {_columns(kind)} FROM {self._table(kind)}"):
+    def rows(self, kind: Kind[Any], part: Part | None = None) -> Found:
+        """All rows of the table of a kind, or those in some slots."""
+        select = f"SELECT bucket, slot, {_columns(kind)} FROM {self._table(kind)}"
+        for bucket, slot, *values in self._select(select, part):
             row = self._document(kind, values)
             place = kind.place(row)
             is_there = (bucket, slot) == (bucket_of(row["series"], self._settings.buckets), slot_of(row[kind.time]))
@@ -177,7 +183,7 @@ class CassandraStore:
         """One series' rows with `since <= time < until` (epoch ms), by time. Asks all slots side by side."""
         with self._explained():
             keyspace.check(self._session, self._settings)
-            select = self._session.prepare(
+            select = self._prepared(
                 f"SELECT {_columns(kind)} FROM {self._table(kind)} WHERE bucket = ? AND slot = ? AND series = ? "
                 f'AND "{kind.time}" >= ? AND "{kind.time}" < ?'
             )
@@ -187,28 +193,41 @@ class CassandraStore:
             for _, answer in execute_concurrent_with_args(self._session, select, questions, raise_on_first_error=True):
                 yield from (self._document(kind, row) for row in answer)
 
-    def readings(self) -> Iterator[Packed]:
-        """All rows of the archive."""
+    def readings(self, part: Part | None = None) -> Iterator[Packed]:
+        """All rows of the archive, or those in some slots."""
         columns = "series, slot, partition, first_offset, last_offset, data"
-        for row in self._select(f"SELECT bucket, {columns} FROM {self._settings.keyspace}.readings"):
+        for row in self._select(f"SELECT bucket, {columns} FROM {self._settings.keyspace}.readings", part):
             is_misplaced = row.bucket != bucket_of(row.series, self._settings.buckets)
             yield Packed._make((*row[1:], is_misplaced))
 
-    def archived(self, series: str, partition: int, since: int, until: int) -> Iterator[tuple[int, int, float]]:
-        """One series' archived readings with `since <= time < until` (epoch ms), each once: offset, time, value.
+    def archived(self, series: str, partition: int, since: int, until: int) -> Iterator[Columns]:
+        """One series' archived readings with `since <= time < until` (epoch ms), each once.
 
         By slot of time, and there in the order of the log.
         """
         with self._explained():
             keyspace.check(self._session, self._settings)
-            select = self._session.prepare(
+            select = self._prepared(
                 f"SELECT first_offset, data FROM {self._settings.keyspace}.readings "
                 "WHERE bucket = ? AND slot = ? AND series = ? AND partition = ?"
             )
             bucket = bucket_of(series, self._settings.buckets)
             questions = [(bucket, slot, series, partition) for slot in range(slot_of(since), slot_of(until - 1) + 1)]
             for _, answer in execute_concurrent_with_args(self._session, select, questions, raise_on_first_error=True):
-                yield from (one for one in archive.readings(answer) if since <= one[1] < until)
+                for found in archive.columns(answer):
+                    there = (since <= found.times) & (found.times < until)
+                    yield Columns._make(column[there] for column in found)
+
+    def snapshots(self) -> dict[int, int]:
+        """By partition, when the older one of its machines' newest snapshots was written, epoch ms."""
+        found: dict[int, int] = {}
+        with self._explained():
+            for heads, _ in keyspace.SNAPSHOT_TABLES.values():
+                select = f'SELECT "group", topic, partition, WRITETIME(version) FROM {self._settings.keyspace}.{heads}'
+                for group, topic, partition, written in self._session.execute(select):
+                    if (group, topic) == (self._group, self._topic) and written is not None:
+                        found[partition] = min(written // 1000, found.get(partition, written))
+        return found
 
     def log_id(self) -> UUID | None:
         """Kafka's id of the topic that the rows are of; None if there was none noted yet."""
@@ -244,16 +263,33 @@ class CassandraStore:
             keyspace.check(self._session, self._settings)
             there = self._session.execute(f"SELECT DISTINCT bucket, slot FROM {name}")
             places = sorted((slot, bucket) for bucket, slot in there if slot in slots)
-            select = self._session.prepare(f"SELECT {columns} FROM {name} WHERE slot = ? AND bucket = ?")
-            for begin in range(0, len(places), _PLACES):
-                some = places[begin : begin + _PLACES]
-                for _, answer in execute_concurrent_with_args(self._session, select, some, raise_on_first_error=True):
-                    yield answer
+            yield from self._at(f"SELECT {columns} FROM {name}", places)
 
-    def _select(self, statement: str) -> Iterator[Any]:
+    def _at(self, statement: str, places: Sequence[tuple[int, int]]) -> Iterator[Any]:
+        """What a statement finds in each partition: by slot and bucket, some of them side by side."""
+        select = self._prepared(f"{statement} WHERE slot = ? AND bucket = ?")
+        for begin in range(0, len(places), _PLACES):
+            some = places[begin : begin + _PLACES]
+            for _, answer in execute_concurrent_with_args(self._session, select, some, raise_on_first_error=True):
+                yield answer
+
+    def _select(self, statement: str, part: Part | None) -> Iterator[Any]:
+        """All that a statement finds, or what it finds in some slots, unless there are so many that all is cheaper."""
         with self._explained():
             keyspace.check(self._session, self._settings)
-            yield from self._session.execute(statement)
+            if part is None or len(part.slots) > _MOST_SLOTS:
+                yield from self._session.execute(statement)
+                return
+            places = [(slot, bucket) for slot in sorted(part.slots) for bucket in range(self._settings.buckets)]
+            for answer in self._at(statement, places):
+                yield from answer
+
+    def _prepared(self, statement: str) -> PreparedStatement:
+        """Prepared once: each time costs a way to every node."""
+        found = self._selects.get(statement)
+        if found is None:
+            found = self._selects[statement] = self._session.prepare(statement)
+        return found
 
     def _table(self, kind: Kind[Any]) -> str:
         return f"{self._settings.keyspace}.{kind.name}"

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from oda.core.batch import Batch
 from oda.core.kinds import Document, Kind
 from oda.stores.archive import Packed
+from oda.stores.place import SLOT_MS
 
 
 class Rows(NamedTuple):
@@ -25,6 +26,34 @@ class Rows(NamedTuple):
 
 Item = Rows | Batch
 """What a sink writes: rows, or a whole batch of readings."""
+
+
+class Part(NamedTuple):
+    """A part of what a store holds, for an audit that goes on where another ended.
+
+    Attributes:
+        slots: of the rows' times (see `oda.stores.place`).
+        written: when they were written at the earliest, epoch ms.
+    """
+
+    slots: frozenset[int]
+    written: int
+
+    def spans(self) -> list[tuple[int, int]]:
+        """The times that are meant, epoch ms: `since <= time < until`, ascending, as few as can be.
+
+        >>> Part(frozenset({0, 1, 3}), 0).spans()
+        [(0, 1200000), (1800000, 2400000)]
+        """
+        spans: list[tuple[int, int]] = []
+        for slot in sorted(self.slots):
+            since, until = slot * SLOT_MS, (slot + 1) * SLOT_MS
+            if spans and spans[-1][1] == since:
+                spans[-1] = spans[-1][0], until
+            else:
+                spans.append((since, until))
+        return spans
+
 
 Found = Iterator[tuple[Hashable, Document]]
 """Rows with their identities."""
@@ -59,8 +88,8 @@ class Store(Protocol):
             Exception: anything else may pass: the call is repeated.
         """
 
-    def rows(self, kind: Kind[Any]) -> Found:
-        """All that it holds of one topic's rows, for the audit.
+    def rows(self, kind: Kind[Any], part: Part | None = None) -> Found:
+        """All that it holds of one topic's rows, for the audit; of a part that at least, if it is quicker.
 
         The identity of a row is `kind.place(row)` if it stands where a reader looks for it, and anything else if not.
         """
@@ -78,5 +107,5 @@ class Store(Protocol):
 class Archive(Store, Protocol):
     """A store that also takes whole batches of readings."""
 
-    def readings(self) -> Iterator[Packed]:
-        """All packed rows that it holds, for the audit."""
+    def readings(self, part: Part | None = None) -> Iterator[Packed]:
+        """All packed rows that it holds, for the audit; of a part that at least."""

@@ -18,7 +18,7 @@ from elasticsearch.helpers import ScanError, scan, streaming_bulk
 from oda import settings
 from oda.core.kinds import FINDINGS, Document, Kind
 from oda.errors import Refused, UserError
-from oda.stores.contract import Found, Item, Rows
+from oda.stores.contract import Found, Item, Part, Rows
 from oda.stores.indices import address, mapping, templates
 
 _STALE = 409  # a newer version is there
@@ -26,6 +26,9 @@ _BUSY = (408, 429)
 """Answers of 4xx that pass by themselves."""
 
 _PAGE = 5_000
+
+_MOST_SPANS = 500
+"""Of times, in one question."""
 
 _ANSWER = "errors,items.index.status,items.index.error"
 """What is looked at of the answer to a bulk request."""
@@ -150,11 +153,15 @@ class ElasticsearchStore:
 
     # -- reading --------------------------------------------------------------------------------
 
-    def rows(self, kind: Kind[Any]) -> Found:
-        """All documents of one topic; none if there is no index."""
+    def rows(self, kind: Kind[Any], part: Part | None = None) -> Found:
+        """All documents of one topic, or those of some times; none if there is no index."""
+        terms: list[dict[str, Any]] = [{"term": {"topic": self._topic}}]
+        if part is not None and len(spans := part.spans()) <= _MOST_SPANS:
+            ranges = [{"range": {kind.time: {"gte": since, "lt": until}}} for since, until in spans]
+            terms.append({"bool": {"should": ranges, "minimum_should_match": 1}})
         with self._explained():
             self._client.indices.refresh(index=self._pattern(kind))
-            query = {"query": {"term": {"topic": self._topic}}}
+            query = {"query": {"bool": {"filter": terms}}}
             for hit in scan(self._client, index=self._pattern(kind), query=query, size=_PAGE):
                 row = hit["_source"]
                 where = {"_index": hit["_index"], "_id": hit["_id"]}

@@ -5,7 +5,7 @@ Results are JSON, at least once: a replay repeats a row as it was, and its place
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ from oda.kafka import client
 from oda.kafka.reader import read_to_end
 from oda.kafka.topics import Topic, check_topics, find_topics
 from oda.settings import Settings
-from oda.stores.contract import Found, Item, Rows
+from oda.stores.contract import Found, Item, Part, Rows
 
 _MAX_REQUEST_BYTES = 4 * 1024 * 1024  # a rejected original of the broker's 1 MiB, and its headers
 
@@ -149,8 +149,10 @@ class KafkaStore:
 
     # -- reading --------------------------------------------------------------------------------
 
-    def rows(self, kind: Kind[Any]) -> Found:
-        """Rows of the topic of a kind; those of other readings' topics are left out.
+    def rows(self, kind: Kind[Any], part: Part | None = None) -> Found:
+        """Rows of the topic of a kind, or those that were written from some time on.
+
+        Those of other readings' topics are left out.
 
         Of a rejected message: key, value, whether it has a reason, and whether that says that the copy is cut.
 
@@ -158,9 +160,12 @@ class KafkaStore:
             UserError: the beginning of the topic is gone, or there is no such topic.
         """
         with self._reader(kind) as (consumer, parts):
-            for part, end in consumer.end_offsets(parts).items():
-                require_beginning(consumer, part)
-                for record in read(consumer, part, 0, end):
+            ends = consumer.end_offsets(parts)
+            starts = dict.fromkeys(parts, 0) if part is None else _written(consumer, ends, part.written)
+            for there, end in ends.items():
+                if part is None:
+                    require_beginning(consumer, there)
+                for record in read(consumer, there, starts[there], end):
                     yield from self._rejected(record) if kind is REJECTED else self._row(kind, record)
 
     def recent(self, kind: Kind[Any], series: str, since: int, until: int) -> list[Document]:
@@ -216,12 +221,13 @@ def partitions_of(consumer: Any, topic: str) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 
-def require_beginning(consumer: Any, part: TopicPartition) -> None:
-    """Raises UserError when retention has taken the beginning of a partition."""
-    if consumer.beginning_offsets([part])[part] > 0:
+def require_beginning(consumer: Any, part: TopicPartition, start: int = 0) -> None:
+    """Raises UserError if retention has taken what is at offset `start` of a partition."""
+    if consumer.beginning_offsets([part])[part] > start:
         raise UserError(
             f"the beginning of topic {part.topic}, partition {part.partition}, is gone (retention deletes old "
-            "records): what it gave can't be audited. Audit a topic with retention.ms=-1, under its own group."
+            f"records){f' up to beyond offset {start}' if start else ''}: what it gave can't be audited. Audit a topic "
+            "with retention.ms=-1, under its own group, or begin `oda verify --every` before retention does."
         )
 
 
@@ -231,6 +237,12 @@ def read(consumer: Any, part: TopicPartition, start: int, end: int) -> Iterator[
     consumer.seek(part, start)
     for _, records in read_to_end(consumer, {part: end}):
         yield from records
+
+
+def _written(consumer: Any, ends: Mapping[TopicPartition, int], since: int) -> dict[TopicPartition, int]:
+    """Where in each partition the first record is that was written at `since`, epoch ms, or later."""
+    found = consumer.offsets_for_times(dict.fromkeys(ends, since))
+    return {part: ends[part] if found.get(part) is None else found[part].offset for part in ends}
 
 
 def _fitted(message: Rejected, room: int) -> tuple[bytes | None, bytes | None, bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from oda.core.kinds import Anomaly, Incident
@@ -46,25 +46,35 @@ def _anomalies(found: Found, other: Found) -> Compared[Anomaly]:
 
 
 def _incidents(found: Found, other: Found) -> Compared[Incident]:
-    mine, theirs = _Spans(found.incidents), _Spans(other.incidents)
+    mine, theirs = Spans.of(found.incidents), Spans.of(other.incidents)
     return Compared(
-        [one for one in found.incidents if not theirs.meet(one)],
-        [one for one in other.incidents if not mine.meet(one)],
-        [one for one in found.incidents if theirs.meet(one)],
+        [one for one in found.incidents if not _is_in(theirs, one)],
+        [one for one in other.incidents if not _is_in(mine, one)],
+        [one for one in found.incidents if _is_in(theirs, one)],
     )
 
 
-class _Spans:
-    """The times of incidents, by series: their beginnings, and the latest end of any that began until then."""
+def _is_in(spans: Spans, one: Incident) -> bool:
+    return spans.meet(one.series, one.time, one.last_time)
 
-    def __init__(self, found: Sequence[Incident]) -> None:
+
+class Spans:
+    """Times from first to last, by series: their beginnings, and the latest end of any that began until then."""
+
+    def __init__(self, found: Iterable[tuple[str, int, int]]) -> None:
         self._begins: dict[str, list[int]] = {}
         self._ends: dict[str, list[int]] = {}
-        for one in sorted(found, key=lambda one: one.time):
-            ends = self._ends.setdefault(one.series, [])
-            ends.append(max([one.last_time, *ends[-1:]]))
-            self._begins.setdefault(one.series, []).append(one.time)
+        for series, first, last in sorted(found):
+            ends = self._ends.setdefault(series, [])
+            ends.append(max([last, *ends[-1:]]))
+            self._begins.setdefault(series, []).append(first)
 
-    def meet(self, one: Incident) -> bool:
-        before = bisect_right(self._begins.get(one.series, []), one.last_time)
-        return before > 0 and self._ends[one.series][before - 1] >= one.time
+    @classmethod
+    def of(cls, incidents: Sequence[Incident]) -> Spans:
+        """From their first anomalies to their last."""
+        return cls((one.series, one.time, one.last_time) for one in incidents)
+
+    def meet(self, series: str, first: int, last: int) -> bool:
+        """Whether any of the series has some time in common with these."""
+        before = bisect_right(self._begins.get(series, []), last)
+        return before > 0 and self._ends[series][before - 1] >= first

@@ -5,8 +5,10 @@ const LEFT = 64, RIGHT = 10, TOP = 8, BOTTOM = 24;
 const charts = [];
 let span = null; // what part of the time is shown; null: all
 
-function color(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+function color(name) { // as a canvas takes it
+  const probe = document.documentElement;
+  probe.style.setProperty("outline-color", "var(--" + name + ")");
+  return getComputedStyle(probe).outlineColor;
 }
 
 function element(tag, className, text) {

@@ -53,7 +53,8 @@ def page(
     """
     names = _drawn(found)
     incidents, anomalies = _tables(found, differences)
-    style, script = _file("page.css"), _file("page.js")
+    colors = (files("oda.serve") / "page" / "colors.css").read_text("utf-8")
+    style, script = colors + _file("page.css"), _file("page.js")
     return _filled(
         _file("page.html"),
         csp=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; "

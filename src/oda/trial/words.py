@@ -11,6 +11,7 @@ from oda.core.kinds import Anomaly, Incident
 from oda.core.rules.file import SEVERITIES
 from oda.shown import plain, time_text
 from oda.trial.found import Found
+from oda.verdicts import Verdict
 
 NUMBERS = frozenset(
     ["anomalies", "count", "score", "value", "worst", "readings", "windows", "late", "ahead", "incidents"]
@@ -63,6 +64,25 @@ def anomalies(found: Sequence[Anomaly], most: int) -> Grid:
                 plain(one.detector),
             )
             for one in nlargest(most, found, lambda one: one.score)
+        ],
+        len(found),
+    )
+
+
+def verdicts(found: Sequence[Verdict], most: int) -> Grid:
+    """The newest first."""
+    return Grid(
+        ("series", "since", "for", "detector", "by", "comment"),
+        [
+            (
+                plain(one.series),
+                when(one.time),
+                rounded(one.last_time - one.time),
+                plain(one.detector),
+                plain(one.by),
+                plain(one.comment),
+            )
+            for one in nlargest(most, found, lambda one: one.time)
         ],
         len(found),
     )
