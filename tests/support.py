@@ -2,9 +2,10 @@
 
 import functools
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +67,17 @@ class Cluster:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def wait_until(true, message: str):
-    """Poll until a function returns something true, and return that."""
+def wait_until(true, message: str | Callable[[], str]):
+    """Poll until a function returns something true, and return that; a message may be one of then."""
     deadline = time.monotonic() + HANG_SECONDS
     while time.monotonic() < deadline:
         if found := true():
             return found
         time.sleep(0.2)
-    return pytest.fail(message)
+    return pytest.fail(message if isinstance(message, str) else message())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

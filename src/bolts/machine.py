@@ -9,7 +9,7 @@ from streamparse import Bolt
 from oda.core import snapshot
 from oda.core.batch import Batch
 from oda.core.machine import Machine
-from oda.core.partition import Ack, Action, Emit, Fail, Load, Partition, Save, Skip
+from oda.core.partition import Ack, Action, Emit, Fail, Load, Partition, Save, Skip, Tell
 from oda.errors import UserError
 from oda.settings import Settings
 from oda.stores.background import BackgroundWriter, FatalError
@@ -85,6 +85,8 @@ class MachineBolt(Bolt, ABC, Generic[M]):
                     (self.ack if isinstance(action, Ack) else self.fail)(tup_id)
             elif isinstance(action, Load | Save):
                 self.requests.put(Request(number, action))
+            elif isinstance(action, Tell):
+                self._tell(f"partition {number}: {action.problem}")
             elif isinstance(action, Skip):
                 self.logger.warning("partition %d: no snapshot, %d offsets skipped", number, action.offsets)
             else:

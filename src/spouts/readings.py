@@ -103,11 +103,11 @@ class ReadingsSpout(Spout):
         if stream == "clock":
             self.clocks.discard(int(partition))
             return
-        failed = self.partitions[int(partition)].fail(int(number), stream, int(seq), self.world.monotonic())
-        if failed == [int(number)]:
-            self.pace.failed()
-        self.replayed += len(failed)
-        for again in failed:
+        replay = self.partitions[int(partition)].fail(int(number), stream, int(seq), self.world.monotonic())
+        if replay.timed_out:
+            self.pace.timed_out()
+        self.replayed += len(replay.batches)
+        for again in replay.batches:
             self._emit(int(partition), again, stream)
 
     def _stand_still(self, problem: str, now: float) -> None:
@@ -167,7 +167,10 @@ class ReadingsSpout(Spout):
                 self.partitions[partition].committed = offset
 
     def _tick(self) -> None:
-        for partition, start in self.source.new_partitions(set(self.partitions)).items():
+        starts = self.source.new_partitions(set(self.partitions))
+        if starts:
+            self.rules.repeat(starts)
+        for partition, start in starts.items():
             self.logger.info("partition %d from offset %d", partition, start)
             self.partitions[partition] = Progress(start, self.timeout)
         if self.replayed:

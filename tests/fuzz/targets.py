@@ -489,6 +489,7 @@ def _results() -> list[bytes]:
         "low": -1e100,
         "high": 0.1,
         "found_at": 9,
+        "since": 9,
         "rules": 0,
     }
     row |= {"number": 1, "change": "escalated", "cause": "rules", "severity": "\n", "changed": MAX_TIME, "labels": "{}"}

@@ -23,7 +23,7 @@ from oda.collect.spool import Spool
 from oda.kafka.reader import read_to_end, reader
 from oda.kafka.topics import create_topics, list_topics
 from oda.paths import BIN
-from support import ENV, HANG_SECONDS, Cluster, wait_until
+from support import ENV, HANG_SECONDS, Cluster, free_port, wait_until
 
 
 def reading(number: int, series: str = "pump") -> dict:
@@ -43,12 +43,6 @@ def in_kafka(cluster: Cluster) -> list[dict]:
             assert all(record.key.decode() == json.loads(record.value)["series"] for record in records)
             found += [json.loads(record.value) for record in records]
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

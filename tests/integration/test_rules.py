@@ -14,6 +14,7 @@ from oda.kafka.reader import read_to_end, reader
 from oda.kafka.records import lean
 from oda.kafka.rules import RulesTopic
 from oda.settings import Settings
+from support import wait_until
 
 ONE = 'rules: [{series: "pump-*", detectors: [{use: sigma, sigmas: 3}]}]\n'
 OTHER = "rules: []  # none\n"
@@ -112,6 +113,18 @@ def test_a_partition_that_is_new_is_behind_until_rules_are_applied_again(isolate
     assert {number: [mark.version for mark in found] for number, found in marks(isolated.settings).items()} == {
         number: [1, 1] if number < 4 else [1] for number in range(5)
     }
+
+
+def test_a_partition_that_is_new_to_the_topology_follows_the_newest_rules_by_itself(stream, file):
+    stream.oda("rules", "apply", file(ONE))
+    kafka = stream.settings.kafka
+    with closing(KafkaAdminClient(bootstrap_servers=kafka.brokers)) as admin:
+        admin.create_partitions({kafka.readings: NewPartitions(total_count=5)})
+    wait_until(lambda: marks(stream.settings).get(4), "partition 4 follows no rules")
+    assert {mark.version for mark in marks(stream.settings)[4]} == {1}
+    wait_until(lambda: stream.oda("rules", "check", check=False).returncode == 0, "that is not reported")
+    stream.oda("collect", "walk", "--series", 20, "--rate", 400, "--count", 2000)
+    stream.verify()
 
 
 def test_rules_belong_to_a_group(cluster, isolated, tmp_path, file):

@@ -102,6 +102,10 @@ MUTATIONS = {
              "                self._machine._apply_clock(ClockMark(self.position - 1, *mark))\n"
              "        return actions\n\n    def _silence"),
     ],
+    "the judge is not told how late it is by the clock": [Edit(WINDOWS, "if rule.quiets:", "if False:")],
+    "silence ends what is found by it": [
+        Edit("oda/core/incidents.py", "if event.anomalies or incident.by_clock:", "if event.anomalies:")
+    ],
     "who was overtaken goes on": [
         Edit(PARTITION, "if not self._is_new:", "if False:"),
         Edit(PARTITION, "if self._committed > self._committed_before:", "if False:"),
@@ -117,8 +121,9 @@ MUTATIONS = {
     ],
     "a batch is done when it is on one stream": [Edit(PROGRESS, "if sent.waiting:", "if False:")],
     "a batch that fails is not emitted again": [
-        Edit(PROGRESS, "return [number]", "return []"),
-        Edit(PROGRESS, "return [other for other, sent in self._sent.items() if stream in sent.waiting]", "return []"),
+        Edit(PROGRESS, "return Replay([number], timed_out)", "return _NOTHING"),
+        Edit(PROGRESS, "return Replay([other for other, sent in self._sent.items() if stream in sent.waiting],",
+             "return Replay([],"),
     ],
     "a sink acknowledges what it has not written": [
         Edit("bolts/sink.py", '"""Queue a tuple."""', "self.ack(tup)"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
 
@@ -19,7 +18,7 @@ from sim.graph import components
 from sim.rules import changed, some_rules
 from sim.stores import BrokenPromiseError, Client, Heads, Kept, Snapshots
 from sim.storm import Process, Topology
-from sim.topic import ClockWriter, Source, Topic
+from sim.topic import ClockWriter, Rules, Source, Topic
 
 PEACE = 400.0
 """Seconds until which all must be done when nothing fails any more."""
@@ -73,7 +72,7 @@ class Simulation:
         if kind == "ReadingsSpout":
             most = self.events.random.choice((2, 20))
             code.open_source = lambda _settings, task, tasks, _log: Source(self.topic, task, tasks, most)
-            code.open_rules = lambda *_: SimpleNamespace(read=self.topic.rules.__getitem__)
+            code.open_rules = lambda *_: Rules(self.topic, self.settings)
         elif kind in ("WindowBolt", "AnomalyBolt"):
             code.open_snapshots = lambda _, machine: Snapshots(self.heads, machine)
             code.open_clock = lambda _: ClockWriter(self.topic, self.settings)

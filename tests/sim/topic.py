@@ -6,11 +6,12 @@ Records are bytes, as collectors make them, with what is no reading among them, 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import NamedTuple
 
-from oda.core import clock
+from oda.core import clock, rulemark
+from oda.core.rules.match import digest
 from oda.kafka.source import _task_of
 from oda.settings import Settings
 from sim.events import START, Events
@@ -121,6 +122,23 @@ class Source:
         self._topic.committing(offsets)
         self._topic.committed |= offsets
         return not events.chance(0.1)
+
+
+class Rules:
+    """What the spout asks instead of `oda.kafka.rules.PatientRules`; it begins when Kafka answers, not before."""
+
+    def __init__(self, topic: Topic, settings: Settings) -> None:
+        self._topic, self._group = topic, settings.kafka.group
+
+    def read(self, version: int) -> str:
+        return self._topic.rules[version]
+
+    def repeat(self, partitions: Iterable[int]) -> None:
+        rules = self._topic.rules
+        for partition in partitions if rules else ():
+            version = max(rules)
+            value = rulemark.encode(self._group, version, digest(rules[version]))
+            self._topic.append(partition, rulemark.KEY, value)
 
 
 class ClockWriter:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from oda.cluster.artifacts import Store, pinned, read_lock
+from oda.cluster.artifacts import ArtifactCache, pinned, read_lock
 from oda.cluster.layout import CLUSTER
 from oda.errors import UserError
 
@@ -17,48 +17,51 @@ def never(_done: int, _total: int) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def cache(tmp_path: Path) -> ArtifactCache:
     lock = tmp_path / "artifacts.lock"
     lock.write_text(f"# kafka\n{HELLO}  org/a.jar\n{HELLO}  org/b.jar\n")
     (tmp_path / "maven/org").mkdir(parents=True)
     for name in ("a.jar", "b.jar"):
         (tmp_path / "maven/org" / name).write_bytes(b"hello")
-    return Store(tmp_path, lock)
+    return ArtifactCache(tmp_path, lock)
 
 
-def test_files_come_in_class_path_order(store: Store) -> None:
-    assert [file.name for file in store.files("kafka")] == ["a.jar", "b.jar"]
+def test_files_come_in_class_path_order(cache: ArtifactCache) -> None:
+    assert [file.name for file in cache.files("kafka")] == ["a.jar", "b.jar"]
 
 
-def test_what_is_there_and_right_is_not_fetched(store: Store) -> None:
-    store.ensure(never)
+def test_what_is_there_and_right_is_not_fetched(cache: ArtifactCache) -> None:
+    cache.ensure(never)
 
 
-def test_another_file_than_the_pinned_one_is_refused(store: Store) -> None:
-    store.files("kafka")[1].write_bytes(b"hell0")
+def test_another_file_than_the_pinned_one_is_refused(cache: ArtifactCache) -> None:
+    cache.files("kafka")[1].write_bytes(b"hell0")
     with pytest.raises(UserError, match=r"b\.jar is not what artifacts\.lock pins"):
-        store.ensure(never)
+        cache.ensure(never)
 
 
-def test_a_file_that_changed_after_it_was_checked_is_refused(store: Store) -> None:
-    store.ensure(never)
-    store.files("kafka")[0].write_bytes(b"hell0")
+def test_a_file_that_changed_after_it_was_checked_is_refused(cache: ArtifactCache) -> None:
+    cache.ensure(never)
+    cache.files("kafka")[0].write_bytes(b"hell0")
     with pytest.raises(UserError, match=r"a\.jar is not what"):
-        store.ensure(never)
+        cache.ensure(never)
 
 
-def test_no_maven_is_said_in_a_line(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.files("kafka")[0].unlink()
+def test_no_maven_is_said_in_a_line(cache: ArtifactCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.files("kafka")[0].unlink()
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("oda.cluster.artifacts.find_jdk", lambda: Path("/jdk"))
     with pytest.raises(UserError, match="apt-get install maven"):
-        store.ensure(never)
+        cache.ensure(never)
 
 
 @pytest.mark.parametrize("folder", ["/dev/null/oda", "/proc/oda"])
 def test_a_cache_that_can_not_be_written_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
     monkeypatch.setenv("ODA_CACHE", folder)
-    with pytest.raises(UserError, match=rf"^the servers are kept in {folder}, .* Set ODA_CACHE .*$"), Store().locked():
+    with (
+        pytest.raises(UserError, match=rf"^the servers are kept in {folder}, .* Set ODA_CACHE .*$"),
+        ArtifactCache().locked(),
+    ):
         pass
 
 
@@ -67,13 +70,13 @@ def test_who_has_no_home_is_told_of_oda_cache(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # KeyError: no such user
     with pytest.raises(UserError, match=r"^there is no home folder to keep the servers in\. Set ODA_CACHE .*$"):
-        Store()
+        ArtifactCache()
 
 
 def test_a_cache_that_java_would_misread_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ODA_CACHE", "/tmp/a:b")
     with pytest.raises(UserError, match="ODA_CACHE is '/tmp/a:b'"):
-        Store()
+        ArtifactCache()
 
 
 def test_the_lock_pins_every_module() -> None:

@@ -21,6 +21,7 @@ from oda.collect.intake import Intake
 from oda.collect.late import Late
 from oda.collect.lines import collect_lines, lists_of_lines
 from oda.collect.spool import Spool, SpoolError
+from oda.collect.subscriber import Subscriber
 from oda.collect.timeunit import TimeUnit
 from oda.collect.together import Together
 from oda.core.reading import MAX_TIME, MAX_VALUE, MIN_NUMBER, RejectedError
@@ -326,3 +327,27 @@ def test_time_is_checked_against_the_clock(intake):
     ahead = int(time.time() * 1000) + DAY
     assert post(intake, {**READING, "time": ahead - 60_000})[0] == 200
     assert post(intake, {**READING, "time": ahead + 60_000})[0] == 400
+
+
+@pytest.mark.parametrize("unit", [None, TimeUnit.S])
+def test_a_bare_number_is_a_reading_of_the_series_that_was_named_at_the_time_when_it_came(tmp_path, unit):
+    numbers = [1.5, -3, 10**200, True, float("nan"), "4", None]
+
+    async def received(intake: Intake, series: str | None) -> dict:
+        subscriber = Subscriber(intake, "http://localhost:5000", "walk", series)
+        return await subscriber._received(0.5, [*numbers, READING])
+
+    with Spool(tmp_path / "spool", "readings", 4 * 2**20) as spool:
+        intake = Intake(spool, SimpleNamespace(away=""), Check(DAY, unit))
+        began = int(time.time() * 1000)
+        answer = asyncio.run(received(intake, "walk"))
+        assert [one["number"] for one in answer["rejected"]] == [4, 5, 6, 7, 8] + [9] * (unit is TimeUnit.S)
+        *bare, last = held(intake)[: answer["accepted"]]
+        if unit is None:
+            assert last == READING
+        else:
+            bare.append(last)  # READING's time counts milliseconds
+        assert [(one["series"], one["value"]) for one in bare] == [("walk", 0.5), ("walk", 1.5), ("walk", -3)]
+        assert all(began <= one["time"] <= time.time() * 1000 for one in bare)
+        answer = asyncio.run(received(intake, None))
+        assert [one["number"] for one in answer["rejected"]][:8] == [1, 2, 3, 4, 5, 6, 7, 8]

@@ -40,6 +40,15 @@ def all_of(detector, windows):
     return [say(state, one) for one in windows]
 
 
+@pytest.mark.parametrize("freedom", [1, 2, 9, 10_000])
+def test_whatever_sigmas_a_rule_may_have_there_is_a_threshold(freedom):
+    most = detectors.load("student").Parameters(sigmas=37).sigmas
+    assert limit(8.0, freedom) < limit(most, freedom) < inf
+    for name in ("student", "robust", "seasonal", "level", "rate"):
+        with pytest.raises(ValueError, match="at most 37"):
+            make(name, sigmas=37.1)
+
+
 def is_anomaly(band, value):
     return value - band.expected > band.above or band.expected - value > band.below
 

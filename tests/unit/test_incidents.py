@@ -102,7 +102,26 @@ def test_none_opens_in_the_rest_of_the_one_before(policy: Policy, second: int) -
     assert changes[0].offset == second  # what was found in the rest is of no incident
 
 
-def test_a_series_that_falls_silent_is_resolved_by_the_clock() -> None:
+def test_a_series_that_falls_silent_is_resolved_when_it_has_been_quiet_by_the_clock() -> None:
+    policy = Policy(quiet_ms=MINUTE)
+    events = [at(0, 0, 50.0), at(1, 500, 50.0), at(2, 900)]
+    silent = [Event(3, None, [], 500 + MINUTE - 1), Event(4, None, [], 500 + MINUTE), Event(5, None, [], 9 * MINUTE)]
+    changes = run(policy, *events, *silent)
+    assert told(changes) == [("opened", 0), ("resolved", 4)]
+    assert (changes[1].cause, changes[1].changed, changes[1].last_time) == ("clock", 900, 500)
+
+
+def test_what_is_wrong_with_a_silent_series_is_not_over_while_it_is_silent() -> None:
+    policy = Policy(quiet_ms=MINUTE)
+    silence = [Event(1, None, [anomaly(0, 0)], 1000), Event(2, None, [], 9 * MINUTE)]
+    assert told(run(policy, *silence)) == [("opened", 1)]
+    assert told(run(policy, *silence, at(3, 500), Event(4, None, [], 10 * MINUTE))) == [("opened", 1)]
+    assert told(run(policy, *silence, at(3, 9 * MINUTE))) == [("opened", 1), ("resolved", 3)]
+    again = [*silence, at(3, 500, 50.0), Event(4, None, [], 500 + MINUTE)]
+    assert told(run(policy, *again)) == [("opened", 1), ("resolved", 4)]
+
+
+def test_a_series_that_ends_is_resolved_by_the_clock() -> None:
     state = Tracked()
     run(Policy(), at(0, 0, 50.0), at(1, 500), at(2, 400), state=state)
     (resolved,) = resolve(state, 9, "clock", version=8)
@@ -142,7 +161,7 @@ def test_a_series_without_anomalies_has_no_state() -> None:
 
 
 class Silence(NamedTuple):
-    """The series is silent, or has other rules."""
+    """The series ended, or has other rules."""
 
     offset: int
     cause: Literal["clock", "rules"]
@@ -167,9 +186,9 @@ def logs(draw: st.DrawFn) -> list[Happening]:
     now = 0
     for offset in range(10, 10 + draw(st.integers(0, 30))):
         now += draw(st.sampled_from([0, 1, 1, 5, 25]))
-        what = draw(st.sampled_from(["reading"] * 8 + ["window"] * 2 + ["silent", "rules"]))
-        if what in ("silent", "rules"):
-            found.append(Silence(offset, "clock" if what == "silent" else "rules"))
+        what = draw(st.sampled_from(["reading"] * 8 + ["clock"] * 3 + ["ended", "rules"]))
+        if what in ("ended", "rules"):
+            found.append(Silence(offset, "clock" if what == "ended" else "rules"))
             continue
         time = max(0, now - draw(st.sampled_from([0, 0, 0, 2, 30])))
         lags = draw(st.lists(st.sampled_from([0, 0, 4, 15]), max_size=draw(st.sampled_from([0, 1, 1, 3]))))
@@ -182,8 +201,8 @@ def logs(draw: st.DrawFn) -> list[Happening]:
             )
             for number, lag in enumerate(lags)
         ]
-        if what == "reading" or anomalies:
-            found.append(Event(offset, time if what == "reading" else None, anomalies))
+        until = time + draw(st.sampled_from([0, 1, 20, 100]))
+        found.append(Event(offset, time, anomalies) if what == "reading" else Event(offset, None, anomalies, until))
     return found
 
 
@@ -217,7 +236,7 @@ def test_the_twin_says_the_same(policy: Policy, log: list[Happening]) -> None:
         if isinstance(one, Silence):
             other.end(one.offset, one.cause)
         elif one.time is None:
-            other.read_clock(one.offset, list(one.anomalies))
+            other.read_clock(one.offset, one.silent_until, list(one.anomalies))
         else:
             other.read(one.offset, one.time, list(one.anomalies))
     assert by_core(policy, log) == other.changes

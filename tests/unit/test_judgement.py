@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from made import settings
+from oda.core import snapshot
 from oda.core.batch import Batch, Closings, Ended, Held, Readings, RuleMark
 from oda.core.judgement import Judgement
 from oda.core.kinds import ClosedWindow
 from oda.core.machine import OvertakenError
 from oda.core.reading import Reading
+from oda.settings import Judge
 
 
 def closed(closed_at: int, mean: float = 5.0, start: int = 0) -> ClosedWindow:
@@ -67,3 +69,38 @@ def test_what_is_held_as_an_outlier_of_time_takes_no_part_in_incidents() -> None
 
     assert changes(4) == [("opened", 3)]
     assert changes() == [("opened", 3), ("resolved", 4), ("opened", 4)]
+
+
+OPENS = RuleMark(0, 1, 'rules: [{series: "*", incident: {quiet: 1h}}]')
+"""By the detector of the options."""
+
+
+def with_an_incident() -> Judgement:
+    judgement = Judgement(settings())
+    given = batch(1, [5.0, 50.0], Closings(0, [closed(2)]))._replace(start=0, rules=[OPENS])
+    judgement.apply(given)
+    assert [row.change for row in judgement.outputs(given)["incidents"]] == ["opened"]
+    return judgement
+
+
+@pytest.mark.parametrize("other", [Judge(sigmas=5), Judge(min_count=3), Judge(min_stddev=0.5)])
+def test_options_that_judge_otherwise_are_refused_as_no_record_says_where_they_changed(other: Judge) -> None:
+    data = snapshot.encode(with_an_incident())
+    with pytest.raises(snapshot.SnapshotError, match=r"oda\.judge\..* is .*, but the snapshot was made with"):
+        snapshot.decode([data], Judgement(settings(judge=other)))
+
+
+def test_a_snapshot_of_a_version_that_noted_no_options_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(Judgement, "conditions", lambda _: {})
+        data = snapshot.encode(with_an_incident())
+    assert snapshot.decode([data], Judgement(settings())).position == 3
+
+
+def test_the_incident_of_a_detector_that_is_taken_for_another_one_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = snapshot.encode(with_an_incident())
+    monkeypatch.setattr("oda.core.judged.number_of", lambda _: 7)
+    restored = snapshot.decode([data], Judgement(settings()))
+    quiet = Batch(0, 1, 0, 3, 4, 0, 0, Readings.of([3], [Reading("a", 3_600_100, 5.0)]), closings=Closings(3, []))
+    restored.apply(quiet)
+    assert [(row.change, row.count) for row in restored.outputs(quiet)["incidents"]] == [("resolved", 1)]

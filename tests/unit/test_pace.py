@@ -14,9 +14,9 @@ def test_it_starts_with_the_least_and_falls_back_to_it_when_nothing_is_acknowled
     assert pace.limit(11) == 10
 
 
-def test_after_a_failure_only_what_is_acknowledged_counts():
+def test_after_a_time_out_only_what_is_acknowledged_counts():
     pace = Pace(least=10, most=100, seconds=10)
-    pace.failed()
+    pace.timed_out()
     assert pace.limit(0) == 1
     pace.acked(5, 1)
     assert pace.limit(2) == 5

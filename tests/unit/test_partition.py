@@ -3,10 +3,11 @@
 import pytest
 
 from made import settings
-from oda.core import snapshot
-from oda.core.batch import Batch, Readings
+from oda.core import detectors, snapshot
+from oda.core.batch import Batch, Readings, RuleMark
+from oda.core.detectors.student import Student
 from oda.core.machine import Gap, OvertakenError
-from oda.core.partition import Ack, Action, Emit, Fail, Load, Save, Skip
+from oda.core.partition import Ack, Action, Emit, Fail, Load, Save, Skip, Tell
 from oda.core.reading import Reading
 from oda.core.window_partition import Mark, WindowPartition
 from oda.core.windows import PartitionWindows
@@ -359,3 +360,27 @@ def test_a_snapshot_has_a_bounded_number_of_parts_however_little_changes():
         partition.receive(batch(2000 + number, [number]), number)
     parts = "".join("W" if save.is_whole else "c" for save in partition.saves)
     assert parts.startswith("W" + "c" * 64 + "W" + "c" * 64 + "W")
+
+
+def test_rules_that_name_a_detector_that_is_not_installed_wait_until_it_is(monkeypatch):
+    partition = fresh()
+    partition.receive(batch(0, [0, 500]), "before")
+    rules = RuleMark(3, 1, 'rules: [{series: a, window: {size: 5s}, detectors: [{use: "own/1"}]}]')
+    actions = partition.receive(batch(2, [900, 1100])._replace(rules=[rules]), "changes")
+    assert [action.problem for action in actions if isinstance(action, Tell)]
+    assert "no detector is called 'own/1'" in actions[-1].problem
+    assert partition.windows.position == 2, "nothing of it is applied"
+    partition.now += 5.0
+    assert partition.receive(batch(4, [1200]), "after") == [], "nor asked for again: nothing is missing"
+    assert failed(partition.receive(batch(2, [900, 1100])._replace(rules=[rules], seq=1), "again")) == ["changes"]
+    partition.now += 5.0
+    assert [type(action) for action in partition.tick()] == [Tell]
+    monkeypatch.setitem(detectors._OWN, "own/1", f"{__name__}:Own")
+    assert emits(partition.tick()) == []
+    partition.now += 10.0
+    assert [emit.handle for emit in emits(partition.tick())] == ["again", "after"]
+    assert partition.windows.rules.version == 1
+
+
+class Own(Student):
+    name = "own/1"

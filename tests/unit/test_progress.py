@@ -4,7 +4,7 @@ import pytest
 
 from oda.core.batch import Batch, Readings
 from oda.core.kinds import Rejected
-from oda.core.progress import Progress
+from oda.core.progress import Progress, Replay
 from oda.core.reading import Reading
 
 TIMEOUT = 30.0
@@ -45,7 +45,7 @@ def test_a_second_acknowledgement_changes_nothing():
     progress.ack(number, "readings")
     progress.ack(number, "readings")
     assert progress.unacked == 0
-    assert progress.fail(number, "readings", -1, 0.0) == []
+    assert progress.fail(number, "readings", -1, 0.0).batches == []
 
 
 def test_rejected_messages_count_as_unacknowledged_too():
@@ -68,25 +68,27 @@ def emitted(*streams: str) -> Progress:
 
 
 def test_what_storm_has_given_up_is_emitted_again_and_nothing_else():
-    assert emitted("readings").fail(1, "readings", 1, TIMEOUT) == [1]
+    assert emitted("readings").fail(1, "readings", 1, TIMEOUT) == Replay([1], timed_out=True)
 
 
 def test_what_a_bolt_has_failed_lacks_something_before_it_so_all_are_emitted_again_in_order():
     progress = emitted("readings")
-    assert progress.fail(1, "readings", 1, 2.0) == [0, 1, 2]
+    assert progress.fail(1, "readings", 1, 2.0) == Replay([0, 1, 2], timed_out=False)
     progress.ack(0, "readings")
-    assert progress.fail(2, "readings", 2, 2.0) == [1, 2]
+    assert progress.fail(2, "readings", 2, 2.0) == Replay([1, 2], timed_out=False)
+    progress.ack(1, "readings")
+    assert progress.fail(2, "readings", 2, 2.0) == Replay([2], timed_out=False), "a single one is no time-out either"
 
 
 def test_an_attempt_that_fails_when_another_one_is_under_way_changes_nothing():
     progress = emitted("readings")
     progress.emit(1, "readings", 7, 2.0)
-    assert progress.fail(1, "readings", 1, TIMEOUT) == []
-    assert progress.fail(1, "readings", 7, 2.0 + TIMEOUT) == [1]
+    assert progress.fail(1, "readings", 1, TIMEOUT).batches == []
+    assert progress.fail(1, "readings", 7, 2.0 + TIMEOUT).batches == [1]
 
 
 def test_rejected_messages_have_no_order():
     progress = emitted("readings", "rejected")
-    assert progress.fail(1, "rejected", 1, 2.0) == [1]
+    assert progress.fail(1, "rejected", 1, 2.0).batches == [1]
     progress.ack(1, "readings")
-    assert progress.fail(2, "readings", 2, 2.0) == [0, 2]
+    assert progress.fail(2, "readings", 2, 2.0).batches == [0, 2]

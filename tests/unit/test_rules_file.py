@@ -241,6 +241,7 @@ def test_all_that_is_wrong_is_told_at_once_by_line_and_column() -> None:
         ("rules: [{series: a, detectors: [{use: sigma/99}]}]", "no detector is called 'sigma/99'"),
         ("rules: [{series: a, detectors: [{use: sigma, sigmas: -1}]}]", "1:46: .*greater than 0"),
         ("rules: [{series: a, detectors: [{use: sigma, sigmas: .inf}]}]", "finite"),
+        ("rules: [{series: a, detectors: [{use: student, sigmas: 38}]}]", r"1:48: .*at most 37: .*no threshold"),
         ("rules: [{series: a, least: {absolute: .nan}}]", r"rules\[0\]\.least\.absolute"),
         ("rules: [{series: a, lead: true}]", "must be a length of time"),
         ("rules: [{series: a, lead: 99999999d}]", "less than"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from kafka import TopicPartition
-from kafka.errors import KafkaConnectionError
+from kafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 
 from oda.core.rulemark import KEY, decode
 from oda.core.rules.match import digest
@@ -197,3 +197,42 @@ def test_the_spout_waits_for_a_kafka_that_does_not_answer(broker: Broker) -> Non
     assert patient.read(1) == broker.text(1)
     with pytest.raises(LookupError):
         patient.read(99)
+
+
+def repeated(log: logging.Logger | None = None) -> None:
+    PatientRules(SETTINGS, log or logging.getLogger("spout")).repeat([0, 2])
+
+
+def test_the_spout_repeats_the_newest_rules_and_reports_where_they_were_not_yet(broker: Broker) -> None:
+    repeated()
+    assert broker.rules_of(0) == [], "there are none"
+    apply(SETTINGS, "rules: [1]")
+    newest = apply(SETTINGS, "rules: [2]").version
+    broker.add_partition(2)
+    apply(Kafka(brokers="a:1", group="other"), "rules: [3]")
+    broker.logs[TopicPartition(SETTINGS.readings, 0)].clear()  # retention took all of them
+    repeated()
+    assert broker.rules_of(0) == [newest], "of our group"
+    assert broker.rules_of(2)[-1] == newest
+    assert RulesTopic(SETTINGS).marks()[newest] == {0: 1, 1: 1, 2: 1}, "the first report of a partition counts"
+    assert RulesTopic(SETTINGS).behind() == []
+
+
+def test_the_spout_waits_until_the_newest_rules_are_repeated(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply(SETTINGS, "rules: []")
+    broker.add_partition(2)
+    monkeypatch.setattr(rules.client, "producer", lambda _: Producer(broker, attempts.pop()))
+    attempts = [9, 1, 0]
+    repeated()
+    assert (attempts, broker.rules_of(0), broker.rules_of(2)) == ([], [1, 1, 1], [1])
+
+
+def test_a_spout_that_may_not_write_goes_on_and_says_so(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    apply(SETTINGS, "rules: []")
+    refused = Producer(broker, 0)
+    monkeypatch.setattr(refused, "send", lambda *_, **__: (_ for _ in ()).throw(TopicAuthorizationFailedError()))
+    monkeypatch.setattr(rules.client, "producer", lambda _: refused)
+    repeated()
+    assert "say `oda rules apply`" in caplog.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from made import settings
-from oda.core.batch import Batch, ClockMark, Readings
+from oda.core.batch import Batch, ClockMark, Readings, RuleMark
 from oda.core.reading import Reading
 from oda.core.silence import Silence
 from oda.core.windows import PartitionWindows
@@ -72,3 +72,55 @@ def test_a_series_ends_when_it_has_been_silent_for_very_long_and_nothing_of_it_i
     assert silence.due(22_000, windows) == ({}, ["a"])
     assert silence.due(23_500, windows) == ({}, []), "it is told once"
     assert silence.due(25_000, windows) == ({}, ["b"])
+
+
+QUIET = """
+rules:
+  - {series: a, incident: {quiet: 3s}, detectors: [{use: sigma}, {use: student, incident: {quiet: 10s}}]}
+  - {series: b, window: each, incident: {quiet: 3s}}
+"""
+
+
+def quiet() -> PartitionWindows:
+    """Of `applied`, with incidents and all windows closed."""
+    windows = applied()
+    rules, closing = RuleMark(2, 1, QUIET), ClockMark(3, 3, {"a": 0, "b": 2000})
+    windows.apply(Batch(0, 1, 0, 2, 4, 0, 0, Readings.of([], []), [closing], [rules]))
+    assert not windows.open
+    return windows
+
+
+def test_a_series_with_incidents_is_over_up_to_where_it_has_been_quiet_for_each_length_once() -> None:
+    """Its time is 500, and then by the clock 3,500 and 10,500: until the windows that these are in are over."""
+    silence, windows = Silence(0), quiet()
+    silence.heard(1000, OPEN)
+    assert over(silence, 4599, windows) == {}
+    assert over(silence, 4600, windows) == {"a": 3000}
+    assert over(silence, 11_599, windows) == {}
+    assert over(silence, 11_600, windows) == {"a": 10_000}
+    assert over(silence, 19_000, windows) == {}
+    silence.heard(19_000, ["a"])
+    assert over(silence, 22_600, windows) == {"a": 3000}
+
+
+def test_quiet_counts_from_the_last_reading_and_anew_when_the_rules_are_others() -> None:
+    silence, windows = Silence(0), quiet()
+    for clock in range(0, 9000, 1000):
+        silence.heard(clock, ["a"])
+        assert over(silence, clock, windows) == {}
+    assert over(silence, 11_599, windows) == {}
+    other = RuleMark(4, 2, "rules: [{series: a, incident: {quiet: 1s}}]")
+    windows.apply(Batch(0, 1, 0, 4, 5, 0, 0, Readings.of([], []), [], [other]))
+    assert over(silence, 11_599, windows) == {"a": 1000}
+
+
+def test_a_series_that_has_ended_is_looked_at_no_more_until_it_comes_again() -> None:
+    silence, windows = Silence(0), quiet()
+    silence.heard(1000, OPEN)
+    del windows.series["a"]
+    assert over(silence, 5000, windows) == {}
+    silence.heard(6000, ["a"])
+    again = Readings.of([4], [Reading("a", 7500, 1.0)])
+    windows.apply(Batch(0, 1, 0, 4, 5, 0, 0, again))
+    assert over(silence, 6600, windows) == {"a": 7000}
+    assert over(silence, 9600, windows) == {"a": 10_000}

@@ -144,3 +144,19 @@ def test_when_the_machines_clock_is_set_the_clock_of_a_run_goes_on_as_it_was():
     elapsed[0] += 0.25
     wall[0] += 3_600
     assert spout._now() == 1_732_300_000_250
+
+
+def test_partitions_that_are_taken_on_get_the_newest_rules_each_once():
+    there = {0: 7, 2: 0}
+    source = SimpleNamespace(
+        new_partitions=lambda known: {number: start for number, start in there.items() if number not in known},
+        ends=dict,
+    )
+    spout, repeated = new_spout(source), []
+    spout.rules = SimpleNamespace(repeat=lambda partitions: repeated.append(list(partitions)))
+    spout._tick()
+    there[3] = 0
+    spout._tick()
+    spout._tick()
+    assert repeated == [[0, 2], [3]]
+    assert {number: progress.position for number, progress in spout.partitions.items()} == there

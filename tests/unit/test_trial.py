@@ -16,8 +16,9 @@ from oda.core.rules.match import Rules, of_options
 from oda.core.rules.parse import parse
 from oda.trial.clock import FileClock
 from oda.trial.compare import compare
+from oda.trial.found import Found
 from oda.trial.hints import hints
-from oda.trial.run import Found, Trial, run
+from oda.trial.run import Trial, run
 
 BEGIN = 1_700_000_000_000
 
@@ -112,11 +113,16 @@ def test_series_one_behind_the_other_are_no_silence() -> None:
 
 
 def test_an_incident_is_resolved_by_the_clock_and_open_at_the_end_of_the_file() -> None:
-    rules = parse(f"rules: [{{series: '*', {WINDOWS}, incident: {{}}}}]", settings())
     spike = of(*[1.0, 2.0] * 20, 50.0, series="a")
-    alone, [resolved] = found_in(spike, rules), found_in(spike + of(*[1.0] * 100, series="b"), rules).incidents
-    assert [one.change for one in alone.incidents] == ["opened"]
-    assert (resolved.change, resolved.cause) == ("resolved", "clock")
+    both = sorted(spike + of(*[1.0] * 200, series="b"), key=lambda reading: reading.time)
+
+    def newest(found: Sequence[Reading], quiet: str) -> list[tuple[str, str]]:
+        rules = parse(f"rules: [{{series: '*', {WINDOWS}, incident: {{quiet: {quiet}}}}}]", settings())
+        return [(one.change, one.cause) for one in found_in(found, rules).incidents]
+
+    assert newest(spike, "3s") == [("opened", "data")]
+    assert newest(both, "3s") == [("resolved", "clock")]
+    assert newest(both, "1h") == [("opened", "data")], "its window is closed, but it has not been quiet for so long"
 
 
 def test_late_readings_and_outliers_of_time_are_counted() -> None:

@@ -17,7 +17,8 @@ from oda.core.detectors.contract import Band, BandDetector, WindowDetector
 from oda.core.kinds import ClosedWindow
 from oda.core.rules.rule import Watch
 
-SIGMAS = st.sampled_from([4.0, 3.0, 0.5, 1e-9, 8.5, 37.0, 60.0, 1e300]) | st.floats(0.1, 10)
+TAIL_SIGMAS = st.sampled_from([4.0, 3.0, 0.5, 1e-9, 8.5, 37.0]) | st.floats(0.1, 10)
+SIGMAS = st.sampled_from([60.0, 1e300]) | TAIL_SIGMAS
 SCALES = st.sampled_from([1.0, 5e-324, 1e-170, 1e-30, 0.1, 1e6, 1e99])
 
 
@@ -87,13 +88,15 @@ def test_sigma(chosen, windows):
     agree("sigma/1", chosen, windows)
 
 
-@given(parameters("student/1", sigmas=SIGMAS, min_count=st.integers(2, 9)), histories())
+@given(parameters("student/1", sigmas=TAIL_SIGMAS, min_count=st.integers(2, 9)), histories())
 def test_student(chosen, windows):
     agree("student/1", chosen, windows)
 
 
 @given(
-    parameters("robust/1", sigmas=SIGMAS, windows=st.integers(3, 25), min_windows=st.integers(3, 9), outlier=SIGMAS),
+    parameters(
+        "robust/1", sigmas=TAIL_SIGMAS, windows=st.integers(3, 25), min_windows=st.integers(3, 9), outlier=SIGMAS
+    ),
     histories(),
 )
 def test_robust(chosen, windows):
@@ -109,7 +112,7 @@ def test_robust_at_its_limit(count):
 @given(
     parameters(
         "seasonal/1",
-        sigmas=SIGMAS,
+        sigmas=TAIL_SIGMAS,
         period=st.sampled_from([1, 100, 86_400_000]),
         phases=st.integers(1, 60),
         min_periods=st.integers(1, 3),
@@ -131,7 +134,12 @@ def test_silent(windows):
     agree("silent/1", load("silent/1").Parameters(), windows)
 
 
-LEVEL = {"sigmas": SIGMAS, "recent": st.integers(2, 9), "before": st.integers(2, 40), "min_before": st.integers(2, 12)}
+LEVEL = {
+    "sigmas": TAIL_SIGMAS,
+    "recent": st.integers(2, 9),
+    "before": st.integers(2, 40),
+    "min_before": st.integers(2, 12),
+}
 
 
 @given(parameters("level/1", **LEVEL), histories())
@@ -141,7 +149,9 @@ def test_level(chosen, windows):
 
 
 @given(
-    parameters("rate/1", sigmas=SIGMAS, windows=st.integers(2, 70), min_windows=st.integers(2, 12), min_stddev=LEAST),
+    parameters(
+        "rate/1", sigmas=TAIL_SIGMAS, windows=st.integers(2, 70), min_windows=st.integers(2, 12), min_stddev=LEAST
+    ),
     histories(),
 )
 def test_rate(chosen, windows):

@@ -14,7 +14,7 @@ from oda.verdicts import Verdict, decode
 
 RULES = "rules:\n  - series: '*'\n    window: {size: 10m}\n    detectors: [{use: student, incident: {}}]\n"
 NO_INCIDENTS = RULES.replace(", incident: {}", "")
-BLIND = RULES.replace("use: student", "use: student, sigmas: 1000")
+BLIND = RULES.replace("use: student", "use: student, sigmas: 37")
 BEGIN = 1_700_000_000
 
 
@@ -86,6 +86,19 @@ def test_a_verdict_may_come_before_its_incident_and_the_newest_counts():
     assert said == {"verdict": "false alarm", "acknowledged": True, "comment": "a test", "by": "ann", "at": 6}
     book.take(change(number=1, what="resolved"))
     assert book.get(place_of(change())).verdict.at == 6
+
+
+def test_what_is_found_is_of_now():
+    book = Incidents()
+    assert book.find("all", "", "", "") == []
+    book.take(change())
+    assert len(book.find("all", "", "", "")) == 1
+    book.say(verdict(acknowledged=True))
+    assert book.find("all", "", "", "")[0].verdict.acknowledged
+    assert book.find("all", "", "", "") is book.find("all", "", "", "")
+    for number in range(1_000):
+        book.find("all", str(number), "", "")
+    assert len(book._found) <= 100
 
 
 def test_no_more_are_known_than_the_bounds_say():

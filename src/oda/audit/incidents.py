@@ -42,6 +42,7 @@ class Incidents:
         """What its changes say."""
         self._latest = 0
         self._quiet_since = 0
+        self._is_silence = False
         self._readings_of_rest = 0
         self._end_of_rest = 0
 
@@ -55,20 +56,27 @@ class Incidents:
             self._resolved(offset, time, "data")
         self._found(offset, time, "data", anomalies)
 
-    def read_clock(self, offset: int, anomalies: list[Anomaly]) -> None:
-        """A record that is no reading, and closed windows in which these anomalies are."""
+    def read_clock(self, offset: int, time: int, anomalies: list[Anomaly]) -> None:
+        """A clock record: no reading came before `time` (epoch ms); in windows that it has closed are these anomalies.
+
+        If they are what is wrong, as a series is that fell silent, then silence does not mend it.
+        """
         for anomaly in anomalies:
             self._latest = max(self._latest, anomaly.time)
+        is_quiet = time - self._quiet_since >= self.policy.quiet_ms
+        if self._mine and is_quiet and not anomalies and not self._is_silence:
+            self._resolved(offset, self._latest, "clock")
         self._found(offset, self._latest, "clock", anomalies)
 
     def end(self, offset: int, cause: Literal["clock", "rules"]) -> None:
-        """The series fell silent, or ended, or gets other rules: what is open is resolved."""
+        """The series ended, or gets other rules: what is open is resolved."""
         if self._mine:
             self._resolved(offset, self._latest, cause)
             self._begin_anew_if_nothing_is_left()
 
     def _found(self, offset: int, time: int, cause: str, anomalies: list[Anomaly]) -> None:
         for anomaly in anomalies:
+            self._is_silence = cause == "clock"
             if self._mine:
                 self._mine.append(anomaly)
                 self._quiet_since = max(self._quiet_since, anomaly.time, time)

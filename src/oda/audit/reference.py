@@ -124,16 +124,14 @@ class Reference:
         """
         for name, start in record.through.items():
             series = self._series.get(name)
-            if series is None or series.latest_offset >= record.position or not series.open:
-                continue
             window = self._rules.of(name).window
-            assert window is not None
+            if series is None or series.latest_offset >= record.position or window is None:
+                continue
             due = [number for number in series.open if number <= start // window.size_ms]
-            if due:
-                found = self._close(name, series, window, max(due), offset, "clock")
-                for watched in series.watched.values():
-                    watched.fell_silent(offset, found.get(watched.watch.name, []))
-                self._collect(series)
+            found = self._close(name, series, window, max(due), offset, "clock") if due else {}
+            for watched in series.watched.values():
+                watched.fell_silent(offset, start + window.size_ms, found.get(watched.watch.name, []))
+            self._collect(series)
         for name in record.ended:
             series = self._series.get(name)
             if series is not None and series.latest_offset < record.position and not series.open:

@@ -91,13 +91,11 @@ class Watched:
             self._incidents.read(offset, time, anomalies)
             self._take_changes()
 
-    def fell_silent(self, offset: int, anomalies: list[Anomaly]) -> None:
-        """The clock has closed windows, and these are wrong: without any, what is open is over."""
-        if self._incidents is not None and anomalies:
-            self._incidents.read_clock(offset, anomalies)
+    def fell_silent(self, offset: int, time: int, anomalies: list[Anomaly]) -> None:
+        """By the clock it is `time` (epoch ms) without a reading, and these windows are wrong that it has closed."""
+        if self._incidents is not None:
+            self._incidents.read_clock(offset, time, anomalies)
             self._take_changes()
-        else:
-            self.end(offset, "clock")
 
     def end(self, offset: int, cause: Literal["clock", "rules"]) -> None:
         """Nothing is watched any more."""

@@ -17,7 +17,7 @@ from rich.markdown import Markdown
 from rich.status import Status
 from rich.table import Table
 
-from oda.bench import compare, cost, flame, latency, outage, report, serving, soak, throughput, workers
+from oda.bench import compare, cost, flame, latency, notifying, outage, report, serving, soak, throughput, workers
 from oda.bench.engines import BENCHMARKS, ENGINES
 from oda.bench.own import own_context, own_stream
 from oda.bench.recorder import Sample
@@ -49,6 +49,10 @@ _RATES = [100, 1_000, 10_000]
 _MANY_SERIES = [10, 100, 1_000, 10_000, 100_000]
 _LEAST_A_SERIES = 10
 """Readings, so that its state is whole."""
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="bench")
 
 
 class Order(StrEnum):
@@ -121,6 +125,32 @@ def measure_serve(
         f"{found.mib:.0f} MiB, {found.idle_mib:.0f} before they came. Ready {found.ready:.1f} s after its start, "
         f"with {series:,} series; the first answer of /api/series took {1000 * found.first:.0f} ms, others "
         f"{1000 * found.again:.0f} ms.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command("notify")
+def measure_notify(
+    ctx: typer.Context,
+    rate: Annotated[int, typer.Option(min=100, help="Readings a second.")] = 10_000,
+    incidents: Annotated[int, typer.Option(min=1, help="Incidents a second that open, in the second part.")] = 20,
+    before: Annotated[int, typer.Option(min=0, help="Changes of incidents that the topic has before.")] = 100_000,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to measure, each of two parts.")] = 30.0,
+) -> None:
+    """What `oda notify` costs, and how soon a webhook is told; needs no topology.
+
+    Example: oda bench notify --rate 10000
+    """
+    with console.status("") as status, own_context(ctx.obj) as own:
+        asked = notifying.Asked(rate, incidents, before, seconds)
+        found = notifying.measure(own.config, own.env, asked, lambda what: _tell(status, what))
+    p50, p99 = np.percentile(found.latency, [50, 99])
+    console.print(
+        f"{rate:,} readings a second: {100 * found.idle:.1f} % of a core; with {incidents} incidents a second besides "
+        f"{100 * found.busy:.1f} %. From writing an incident to the webhook's having it, in ms as p50 / p99 / max: "
+        f"{p50:.0f} / {p99:.0f} / {found.latency.max():.0f}. {found.mib:.0f} MiB. "
+        f"The first notification {found.ready:.1f} s after its start, with {before:,} changes in the topic.",
         highlight=False,
         soft_wrap=True,
     )

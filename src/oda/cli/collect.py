@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, TextIO
-from urllib.parse import urlsplit
 
 import typer
 
@@ -30,12 +29,14 @@ from oda.collect.run import collect
 from oda.collect.subscriber import subscribe
 from oda.collect.times import Replay, parse_time
 from oda.collect.timeunit import TimeUnit
+from oda.collect.urls import require_url
 from oda.collect.walk import Walks
 from oda.core.reading import MAX_TIME, Reading, RejectedError, epoch_ms
 from oda.errors import UserError
 from oda.kafka.topics import create_topics
 
 app = typer.Typer(help="Collect readings from a source into Kafka.", no_args_is_help=True)
+
 
 HISTORY_MS = 10.0
 """From one reading of a series to its next in a walk without a rate, ms."""
@@ -56,6 +57,10 @@ Unit = Annotated[
     TimeUnit | None,
     typer.Option("--time-unit", help="What a time that is a number counts.", show_default="ms, none before 1980"),
 ]
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="collect")
 
 
 @app.command()
@@ -234,6 +239,9 @@ def socketio(
     ctx: typer.Context,
     url: Annotated[str, typer.Argument(help="The Socket.IO server, such as http://localhost:5000")],
     event: Annotated[str, typer.Option(help="The event whose payload is a reading, or a list of them.")] = "reading",
+    series: Annotated[
+        str | None, typer.Option(help="Take bare numbers too: of this series, of when they come.", show_default=False)
+    ] = None,
     spool: SpoolFolder = None,
     spool_max_mb: SpoolMaxMb = 1024,
     time_unit: Unit = None,
@@ -248,20 +256,13 @@ def socketio(
         oda collect socketio http://localhost:5000
 
         oda collect socketio https://example.org --event temperature
+
+        oda collect socketio http://localhost:5000 --event walk --series walk
     """
-    if not _is_url(url):
-        raise UserError(f"{url!r} is no URL of a Socket.IO server, such as http://localhost:5000")
+    require_url(url)
     with _intake(ctx, "socketio", spool, spool_max_mb, time_unit) as taken:
-        asyncio.run(subscribe(taken, url, event))
+        asyncio.run(subscribe(taken, url, event, series))
         raise KeyboardInterrupt
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _intake(

@@ -1,56 +1,68 @@
-"""The `oda` command: gathers the commands, and turns errors into one line and an exit code."""
+"""The `oda` command: finds the commands, and turns errors into one line and an exit code."""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from oda.cli import (
-    bench,
-    chaos,
-    collect,
-    demo,
-    plan,
-    rules,
-    serve,
-    servers,
-    shadow,
-    test,
-    topics,
-    trial,
-    verify,
-    watch,
-    why,
-)
 from oda.cli.context import Context
 from oda.errors import UserError
 
+_MODULES = {
+    "try": "trial",
+    "up": "servers",
+    "down": "servers",
+    "status": "servers",
+    "topics": "topics",
+    "produce": "topics",
+    "consume": "topics",
+    "collect": "collect",
+    "watch": "watch",
+    "serve": "serve",
+    "notify": "notify",
+    "why": "why",
+    "verify": "verify",
+    "export": "export",
+    "rules": "rules",
+    "shadow": "shadow",
+    "demo": "demo",
+    "naive": "naive",
+    "chaos": "chaos",
+    "bench": "bench",
+    "plan": "plan",
+    "test": "test",
+}
+"""Of `oda.cli`, by command; each has `register`, which adds its commands to an application."""
+
+
+class Commands(TyperGroup):
+    """Imports a command when it is asked for: all of them together take a second."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_MODULES)
+
+    def get_command(self, ctx: Any, name: str) -> Any:  # noqa: ARG002 - click's signature
+        if name not in _MODULES:
+            return None
+        found = typer.Typer(rich_markup_mode="rich")
+        import_module(f"oda.cli.{_MODULES[name]}").register(found)
+        return typer.main.get_group(found).commands[name]
+
+
 app = typer.Typer(
     name="oda",
+    cls=Commands,
     help="Online Data Analytics: anomalies and incidents in live series, on Kafka and Storm.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-trial.register(app)
-servers.register(app)
-topics.register(app)
-app.add_typer(collect.app, name="collect")
-watch.register(app)
-serve.register(app)
-why.register(app)
-verify.register(app)
-app.add_typer(rules.app, name="rules")
-shadow.register(app)
-demo.register(app)
-chaos.register(app)
-app.add_typer(bench.app, name="bench")
-plan.register(app)
-test.register(app)
 
 
 @app.callback()

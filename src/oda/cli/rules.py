@@ -14,12 +14,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from oda.cli.checked import problems_of, text_of
 from oda.cli.context import Context
 from oda.core.rules.file import schema
 from oda.core.rules.match import Rules, digest, of_options
 from oda.core.rules.parse import parse
 from oda.core.rules.pattern import Pattern
-from oda.core.rules.problem import RulesError
 from oda.core.rules.shown import as_yaml, described, shown
 from oda.errors import UserError
 from oda.kafka import client
@@ -33,6 +33,10 @@ app = typer.Typer(
 )
 
 File = Annotated[Path, typer.Argument(help="A file of rules.", show_default=False)]
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="rules")
 
 
 @app.command()
@@ -208,23 +212,13 @@ def _either(name: str, settings: Settings) -> Rules:
 
 def from_file(file: Path, settings: Settings) -> Rules:
     """The rules of a file; ends the program with a line for each problem when they are none. Raises UserError."""
-    try:
-        text = file.read_text("utf-8")
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file}: not UTF-8: {error}") from None
-    return _parsed(str(file), text, settings)
+    return _parsed(str(file), text_of(file), settings)
 
 
 def _parsed(name: str, text: str, settings: Settings, version: int = 0) -> Rules:
     """The rules; ends the program with a line for each problem when they are none."""
-    try:
+    with problems_of(name):
         return parse(text, settings, version)
-    except RulesError as error:
-        for line in str(error).splitlines():
-            print(f"{name}:{line}")
-        raise typer.Exit(1) from None
 
 
 def _settings(ctx: typer.Context) -> Settings:

@@ -18,8 +18,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from oda.cli.context import Context
 from oda.cli.rules import from_file
 from oda.cli.shadowed import Report
+from oda.cli.spans import end_of, place
 from oda.collect.intake import say
-from oda.collect.times import parse_time
 from oda.core.kinds import ANOMALIES, INCIDENTS
 from oda.core.rules.match import Rules
 from oda.errors import UserError
@@ -111,30 +111,13 @@ def _report(
 def _begin(text: str | None) -> run.Place:
     if text is None:
         raise UserError("from where on? --from OFFSET|TIME; 0 is the beginning")
-    place = _time("--from", text)
-    if isinstance(place, int) and not 0 <= place < 2**63:
-        raise UserError(f"--from {text}: there is no such offset")
-    return place
+    return place("--from", text)
 
 
 def _until(text: str, follow: bool) -> datetime | None:
-    if text == "now":
-        return None
-    if follow:
+    if follow and text != "now":
         raise UserError("give either --until or --follow")
-    time = _time("--until", text)
-    if isinstance(time, int):
-        raise UserError(f"--until {text}: must be `now` or a time, such as 2026-11-25T12:00:00Z")
-    return time
-
-
-def _time(option: str, text: str) -> int | datetime:
-    try:
-        return parse_time(text)
-    except ValueError:
-        raise UserError(
-            f"{option} {text!r}: must be an offset, or a time such as 2026-11-25T12:00:00Z or 2026-11-25 12:00:00"
-        ) from None
+    return end_of(text)
 
 
 @contextmanager

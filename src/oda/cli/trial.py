@@ -24,9 +24,10 @@ from oda.errors import UserError
 from oda.settings import Settings
 from oda.shown import plain
 from oda.trial.compare import Differences, compare
+from oda.trial.found import Found
 from oda.trial.guess import Given
 from oda.trial.page import page
-from oda.trial.run import Found, Trial
+from oda.trial.run import Trial
 from oda.trial.source import Source, opened
 from oda.trial.verdicts import Scored, score
 from oda.verdicts import Verdict, newest
@@ -45,7 +46,17 @@ def register(app: typer.Typer) -> None:
 
 def try_(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(help="CSV with a header row, JSON lines, or Parquet; - is stdin.")],
+    file: Annotated[
+        str | None,
+        typer.Argument(help="CSV with a header row, JSON lines, or Parquet; - is stdin.", show_default=False),
+    ] = None,
+    topic: Annotated[bool, typer.Option("--topic", help="Not a file: what the topic of readings has.")] = False,
+    archive: Annotated[bool, typer.Option("--archive", help="Not a file: what Cassandra has archived.")] = False,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="OFFSET|TIME", help="Of either, where to begin.", show_default=False),
+    ] = None,
+    until: Annotated[str, typer.Option(metavar="now|TIME", help="Of either, where to end.")] = "now",
     rules: Annotated[Path | None, typer.Option(help="A file of rules.", show_default="the topology's options")] = None,
     against: Annotated[Path | None, typer.Option(help="Other rules: what do they find that these do not?")] = None,
     verdicts: Annotated[
@@ -56,7 +67,10 @@ def try_(
     json_: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
     time_column: Annotated[str | None, typer.Option(help="Of the times.", show_default="guessed")] = None,
     value_column: Annotated[str | None, typer.Option(help="Of the numbers.", show_default="guessed")] = None,
-    series: Annotated[str | None, typer.Option(help="The series' name.", show_default="the file's name")] = None,
+    series: Annotated[
+        str | None,
+        typer.Option(help="The series' name; of topic or archive a glob.", show_default="the file's name, or all"),
+    ] = None,
     series_column: Annotated[
         str | None, typer.Option(help="The column that names each row's series.", show_default="guessed")
     ] = None,
@@ -70,7 +84,9 @@ def try_(
     """Shows what would be found in the readings of a file: no servers, no set-up.
 
     The same core runs over them as in the topology, in the order of the file. Its
-    clock is the largest time so far.
+    clock is the largest time so far. With --topic or --archive it runs over what
+    the running system has, which notices nothing of it. Of the topic --from and
+    --until are when readings came (or an offset), of the archive their own times.
 
     Exit code 0: done, whatever was found. 1: some rows are no readings, or the
     rules are wrong.
@@ -84,24 +100,37 @@ def try_(
         oda try pumps.csv --rules new.yaml --against rules.yaml --verdicts verdicts.jsonl
 
         zcat pumps.csv.gz | oda try - --json | jq .incidents
+
+        oda try --topic --from 2026-11-25T00:00:00Z --series "pump-*" --rules new.yaml
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if series is not None and series_column is not None:
         raise UserError("give either --series or --series-column")
+    if [file is not None, topic, archive].count(True) != 1:
+        raise UserError("give one of FILE, --topic and --archive")
     settings = _settings(ctx.obj)
     chosen = [from_file(rules, settings) if rules else of_options(settings)]
     if against:
         chosen.append(from_file(against, settings))
     said = _said(verdicts) if verdicts else []
-    path = None if file == "-" else Path(file)
-    name = series or (path.stem if path else "stdin")
-    delimiter = delimiter and character(delimiter)
-    given = Given(name, time_column, value_column, series_column, series is None, delimiter, time_unit)
-    title = plain(path.name if path else "stdin")
-    bad = BadRows(title)
-    trials = [Trial(settings, one, keep=page_ is not None) for one in chosen]
-    _run(trials, path, given, bad, title)
-    found, *others = [trial.end() for trial in trials]
+    keep = page_ is not None
+    if file is None:
+        title = f"topic {settings.kafka.readings}" if topic else "the archive"
+        bad = BadRows(title)
+        from oda.cli.trial_of_system import over_archive, over_topic  # files need no clients of servers
+
+        over = over_topic if topic else over_archive
+        found, *others = over(settings, chosen, from_, until, series or "*", keep)
+    else:
+        path = None if file == "-" else Path(file)
+        name = series or (path.stem if path else "stdin")
+        delimiter = delimiter and character(delimiter)
+        given = Given(name, time_column, value_column, series_column, series is None, delimiter, time_unit)
+        title = plain(path.name if path else "stdin")
+        bad = BadRows(title)
+        trials = [Trial(settings, one, keep) for one in chosen]
+        _run(trials, path, given, bad, title)
+        found, *others = [trial.end() for trial in trials]
     if not found.series:
         raise UserError(f"{title}: there is no reading in it")
     differences = compare(found, others[0]) if others else None

@@ -13,8 +13,8 @@ from rich.text import Text
 from oda.core.rules.match import Rules
 from oda.trial import words
 from oda.trial.compare import Compared, Differences
+from oda.trial.found import Found
 from oda.trial.hints import hints
-from oda.trial.run import Found
 from oda.trial.verdicts import Scored
 from oda.trial.words import Grid
 

@@ -45,7 +45,7 @@ def read_lock(lock: Path = LOCK) -> dict[str, dict[str, str]]:
     return modules
 
 
-class Store:
+class ArtifactCache:
     """The cache of artifacts below one folder.
 
     Attributes:

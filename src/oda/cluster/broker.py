@@ -111,7 +111,7 @@ class Broker(Server):
             )
 
     def _java(self, *main: str) -> list[str]:
-        return self.java([*self.software.store.files("kafka")], *main)
+        return self.java([*self.software.cache.files("kafka")], *main)
 
 
 def _property(file: Path, name: str) -> str | None:

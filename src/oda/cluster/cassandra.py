@@ -15,11 +15,11 @@ class CassandraNode(Server):
 
     def values(self) -> dict[str, object]:
         """Cassandra measures its memtables with a Java agent."""
-        jamm = next(file for file in self.software.store.files("cassandra") if file.name.startswith("jamm-"))
+        jamm = next(file for file in self.software.cache.files("cassandra") if file.name.startswith("jamm-"))
         return super().values() | {"jamm": jamm}
 
     def command(self) -> list[str]:
-        jars = self.software.store.files("cassandra")
+        jars = self.software.cache.files("cassandra")
         return self.java([*jars], "org.apache.cassandra.service.CassandraDaemon")
 
     def probe(self) -> None:

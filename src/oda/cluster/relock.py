@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from oda.cluster.artifacts import LOCK, Store, digest_of, start_maven
+from oda.cluster.artifacts import LOCK, ArtifactCache, digest_of, start_maven
 
 
 def lock_lines(module: Path, repository: Path) -> list[str]:
@@ -16,13 +16,13 @@ def lock_lines(module: Path, repository: Path) -> list[str]:
 
 def main() -> None:
     """Resolve all modules, and write what came as what shall come."""
-    store = Store()
-    classpaths = store.folder / "classpaths"
-    maven = start_maven(store.maven, classpaths, sys.stdout.fileno())
+    cache = ArtifactCache()
+    classpaths = cache.folder / "classpaths"
+    maven = start_maven(cache.maven, classpaths, sys.stdout.fileno())
     if maven.wait():
         sys.exit(maven.returncode)
     modules = [module for module in sorted(classpaths.iterdir()) if module.read_text()]
-    lines = [line for module in modules for line in lock_lines(module, store.maven)]
+    lines = [line for module in modules for line in lock_lines(module, cache.maven)]
     LOCK.write_text("\n".join(lines) + "\n")
 
 

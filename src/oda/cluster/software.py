@@ -7,7 +7,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from oda.cluster.artifacts import Progress, Store, pinned
+from oda.cluster.artifacts import ArtifactCache, Progress, pinned
 from oda.cluster.java import find_jdk
 from oda.cluster.storm_home import storm_home
 
@@ -18,13 +18,13 @@ class Software:
 
     Attributes:
         jdk: home of the JDK.
-        store: the artifacts.
+        cache: the artifacts.
         storm: Storm's home.
         elasticsearch: Elasticsearch's home.
     """
 
     jdk: Path
-    store: Store
+    cache: ArtifactCache
     storm: Path
     elasticsearch: Path
 
@@ -35,17 +35,17 @@ def install(progress: Progress) -> Software:
     Raises:
         UserError: no JDK, no Maven, no network, or a file that is not the pinned one.
     """
-    jdk, store = find_jdk(), Store()
-    with store.locked():
-        store.ensure(progress)
-        return Software(jdk, store, storm_home(store), _elasticsearch_home(store))
+    jdk, cache = find_jdk(), ArtifactCache()
+    with cache.locked():
+        cache.ensure(progress)
+        return Software(jdk, cache, storm_home(cache), _elasticsearch_home(cache))
 
 
-def _elasticsearch_home(store: Store) -> Path:
-    home = store.folder / f"elasticsearch-{store.digest(Path(__file__), 'elasticsearch')}"
+def _elasticsearch_home(cache: ArtifactCache) -> Path:
+    home = cache.folder / f"elasticsearch-{cache.digest(Path(__file__), 'elasticsearch')}"
     if not home.exists():
-        with tempfile.TemporaryDirectory(dir=store.folder) as folder:
-            with zipfile.ZipFile(store.files("elasticsearch")[0]) as archive:
+        with tempfile.TemporaryDirectory(dir=cache.folder) as folder:
+            with zipfile.ZipFile(cache.files("elasticsearch")[0]) as archive:
                 archive.extractall(folder)
             unpacked = Path(folder) / f"elasticsearch-{pinned('elasticsearch')}"
             for script in (unpacked / "bin").iterdir():

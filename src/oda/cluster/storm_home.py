@@ -13,24 +13,24 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from oda.cluster.artifacts import Store, pinned
+from oda.cluster.artifacts import ArtifactCache, pinned
 from oda.cluster.java import find_jdk
 from oda.errors import UserError
 
 _LIBRARIES = {"lib": "storm", "lib-worker": "storm-worker", "lib-webapp": "storm-webapp"}
 
 
-def storm_home(store: Store) -> Path:
-    """The finished home; call inside `store.locked()`. Builds it once for each set of artifacts.
+def storm_home(cache: ArtifactCache) -> Path:
+    """The finished home; call inside `cache.locked()`. Builds it once for each set of artifacts.
 
     Raises:
         UserError: the compiler failed.
     """
-    home = store.folder / f"storm-{store.digest(Path(__file__), 'storm-source', *_LIBRARIES.values())}"
+    home = cache.folder / f"storm-{cache.digest(Path(__file__), 'storm-source', *_LIBRARIES.values())}"
     if not home.exists():
-        with tempfile.TemporaryDirectory(dir=store.folder) as folder:
+        with tempfile.TemporaryDirectory(dir=cache.folder) as folder:
             # Renamed when complete: a home that exists is whole.
-            _build(store, Path(folder)).rename(home)
+            _build(cache, Path(folder)).rename(home)
     return home
 
 
@@ -39,8 +39,8 @@ def flux_classes(home: Path) -> Path:
     return home / "flux"
 
 
-def _build(store: Store, folder: Path) -> Path:
-    with zipfile.ZipFile(store.files("storm-source")[0]) as archive:
+def _build(cache: ArtifactCache, folder: Path) -> Path:
+    with zipfile.ZipFile(cache.files("storm-source")[0]) as archive:
         archive.extractall(folder)
     source = folder / f"storm-{pinned('storm')}"
     home = folder / "home"
@@ -53,7 +53,7 @@ def _build(store: Store, folder: Path) -> Path:
     (home / "RELEASE").write_text(pinned("storm") + "\n")
     for name, module in _LIBRARIES.items():
         (home / name).mkdir()
-        for jar in store.files(module):
+        for jar in cache.files(module):
             (home / name / jar.name).symlink_to(jar)
     _webapp(source / "storm-webapp/src/main/java", home)
     flux = [source / "flux" / module / "src/main/java" for module in ("flux-core", "flux-wrappers")]

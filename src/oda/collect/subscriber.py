@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import socketio  # type: ignore[import-untyped]
@@ -32,14 +33,17 @@ RETRY = 0.5
 class Subscriber:
     """Stays connected to a server and takes what it emits as one event: a reading, or a list of them.
 
+    A bare number is a reading of `series`, if that is given, at the time when it came.
+
     Socket.IO has no way to slow a server down. So when the spool is full it disconnects; what had come by then
     is kept and appended, in order, before it connects again.
     """
 
-    def __init__(self, intake: Intake, url: str, event: str) -> None:
+    def __init__(self, intake: Intake, url: str, event: str, series: str | None = None) -> None:
         self._intake = intake
         self._url = url
         self._event = event
+        self._series = series
         self._together = Together(self._append)
         self._has_room = asyncio.Event()
         self._has_room.set()
@@ -77,13 +81,20 @@ class Subscriber:
     async def _received(self, *payload: Any) -> dict[str, Any]:
         """Called for each event; what it returns is the acknowledgement."""
         elements = [element for part in payload for element in (part if isinstance(part, list) else [part])]
-        checked = self._intake.check(enumerate(map(_encoded, elements), 1))
+        checked = self._intake.check(enumerate(map(self._encoded, elements), 1))
         for rejection in checked.rejected:
             say(f"event {self._event}, element {rejection.number}: rejected: {rejection.reason}")
         if checked.readings:
             await self._together.append(checked.messages)
         rejected = [rejection._asdict() for rejection in checked.rejected]
         return {"accepted": len(checked.readings), "rejected": rejected}
+
+    def _encoded(self, element: Any) -> bytes:
+        """The element's JSON; of what has none, such as bytes, a text, which is no reading."""
+        if self._series is not None and isinstance(element, int | float) and not isinstance(element, bool):
+            # As RFC 3339, which means the same whatever unit times that are numbers have.
+            element = {"series": self._series, "time": datetime.now(UTC).isoformat(), "value": element}
+        return json.dumps(element, default=repr).encode()
 
     async def _append(self, messages: Sequence[bytes]) -> None:
         while True:
@@ -100,14 +111,9 @@ class Subscriber:
                 return
 
 
-def _encoded(element: Any) -> bytes:
-    """The element's JSON; of what has none, such as bytes, a text, which is no reading."""
-    return json.dumps(element, default=repr).encode()
-
-
-async def subscribe(intake: Intake, url: str, event: str) -> None:
-    """Take what a server emits, until Ctrl-C or SIGTERM."""
-    subscriber = Subscriber(intake, url, event)
+async def subscribe(intake: Intake, url: str, event: str, series: str | None = None) -> None:
+    """Take what a server emits, until Ctrl-C or SIGTERM; for arguments see `Subscriber`."""
+    subscriber = Subscriber(intake, url, event, series)
     running = asyncio.create_task(subscriber.run())
     stopped = asyncio.create_task(until_stopped())
     await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)

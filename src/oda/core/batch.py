@@ -120,8 +120,18 @@ class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offset: int
 
 
+class Silent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A series with incidents of which a clock record says that by the clock it is so late, epoch ms, or later."""
+
+    offset: int
+    series: str
+    time: int
+
+
 class Closings(NamedTuple):
     """What the window bolt tells of a batch: windows that closed along it, series that ended, readings that are held.
+
+    And which series are silent.
 
     Each as the log has it. Nothing of what lies before `since` is known to it any more.
     """
@@ -130,11 +140,12 @@ class Closings(NamedTuple):
     windows: Sequence[ClosedWindow] = ()
     ended: Sequence[Ended] = ()
     held: Sequence[Held] = ()
+    silent: Sequence[Silent] = ()
 
     @classmethod
     def of(cls, since: int, outputs: Mapping[str, Sequence[Any]]) -> Closings:
         """Of what the windows of a partition put out."""
-        return cls(since, outputs["closed"], outputs["ended"], outputs["held"])
+        return cls(since, outputs["closed"], outputs["ended"], outputs["held"], outputs["silent"])
 
     def to_text(self) -> str:
         """The payload of a Storm tuple."""

@@ -42,12 +42,13 @@ class Policy:
 class Event(NamedTuple):
     """A record of the log, and the anomalies that it brought about.
 
-    `time` is the reading's, epoch ms; None of a record that is no reading and closed a window.
+    `time` is the reading's, epoch ms; None of a clock record, which says that it is `silent_until` and no reading came.
     """
 
     offset: int
     time: int | None
     anomalies: Sequence[Anomaly]
+    silent_until: int = 0
 
 
 class Open(msgspec.Struct, array_like=True):
@@ -58,6 +59,7 @@ class Open(msgspec.Struct, array_like=True):
         last_time: the largest time of an anomaly, epoch ms.
         quiet_since: the largest time of an anomaly, or of a reading that brought one about, epoch ms.
         number: of its newest change.
+        by_clock: whether a clock record brought its newest anomaly about: its silence is what is wrong.
     """
 
     first: Anomaly
@@ -68,6 +70,7 @@ class Open(msgspec.Struct, array_like=True):
     last_time: int
     quiet_since: int
     number: int = 0
+    by_clock: bool = False
 
 
 class Tracked(msgspec.Struct, array_like=True):
@@ -118,14 +121,14 @@ def advance(
         severity: of what opens now.
         labels: of what opens now, a JSON object.
         version: of the rules.
-        events: one for each reading of the series, and for each other record with anomalies, in the order of the log.
+        events: one for each reading of the series, and for each clock record that names it, in the order of the log.
     """
     changes: list[Incident] = []
     for event in events:
         if not event.anomalies and state == _NOTHING:
             continue
         place = _hear(state, event, version)
-        if state.incident and event.time is not None and event.time >= state.incident.quiet_since + policy.quiet_ms:
+        if state.incident and _is_over(state.incident, policy, event):
             changes.append(_resolve(state, state.incident, place))
         for anomaly in event.anomalies:
             if state.incident:
@@ -140,7 +143,7 @@ def advance(
 
 
 def resolve(state: Tracked, offset: int, cause: Literal["clock", "rules"], version: int) -> list[Incident]:
-    """End an open incident where no reading did: the series fell silent, or ended, or has other rules.
+    """End an open incident where no quiet did: the series ended, or has other rules.
 
     Args:
         state: changed in place.
@@ -156,6 +159,15 @@ def resolve(state: Tracked, offset: int, cause: Literal["clock", "rules"], versi
     change = _resolve(state, state.incident, _Place(offset, state.newest, cause, version))
     _forget(state, of=0)  # there are no candidates while one is open
     return [change]
+
+
+def _is_over(incident: Open, policy: Policy, event: Event) -> bool:
+    """Whether it has been quiet for long enough; silence is not quiet if it is what is wrong."""
+    if event.time is None:
+        if event.anomalies or incident.by_clock:
+            return False
+        return event.silent_until >= incident.quiet_since + policy.quiet_ms
+    return event.time >= incident.quiet_since + policy.quiet_ms
 
 
 def _hear(state: Tracked, event: Event, version: int) -> _Place:
@@ -190,6 +202,7 @@ def _open(state: Tracked, policy: Policy, severity: str, labels: str, place: _Pl
         count=len(anomalies),
         last_time=last,
         quiet_since=max(last, place.time),
+        by_clock=place.cause == "clock",
     )
 
 
@@ -198,6 +211,7 @@ def _add(incident: Open, anomaly: Anomaly, place: _Place) -> None:
     incident.last_time = max(incident.last_time, anomaly.time)
     incident.quiet_since = max(incident.quiet_since, anomaly.time, place.time)
     incident.worst = max(incident.worst, anomaly, key=_badness)
+    incident.by_clock = place.cause == "clock"
 
 
 def _badness(anomaly: Anomaly) -> tuple[float, float]:

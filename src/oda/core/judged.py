@@ -142,14 +142,14 @@ def forget_incident(state: Judged, watch: Watch) -> None:
 def restored(state: Judged, rule: Rule) -> None:
     """After a snapshot was decoded: give what was learned its detector's type.
 
-    A detector that the topology's options say is another by now begins anew.
+    A detector that this program takes for another one begins anew; what it has found is known all the same.
     """
     for watch in rule.detectors:
         found = state.watches.get(watch.name)
         if found is not None and found.detector == number_of(watch):
             found.learned = msgspec.convert(found.learned, watch.detector.State)
         elif found is not None:
-            del state.watches[watch.name]
+            found.detector, found.learned, found.band = number_of(watch), watch.detector.State(), None
 
 
 def _counts(finding: Finding, watch: Watch) -> bool:

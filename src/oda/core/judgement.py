@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from oda.core.bands import Detected, Now, Table, columns_of, judge
-from oda.core.batch import Batch, Ended, Readings, RuleMark
+from oda.core.batch import Batch, Ended, Readings, RuleMark, Silent
 from oda.core.incidents import Event, Tracked, advance, resolve
 from oda.core.judged import Judged, begin_anew, bounds, close, forget_incident, now, restored, watched
 from oda.core.kinds import Anomaly, Bounds, ClosedWindow, Incident
@@ -54,6 +54,15 @@ class Judgement(Machine[Judged]):
         self._held: set[int] = set()  # offsets in a batch of readings of which nobody knows the time
         self._followed: set[str] = set()  # series with an incident, or with anomalies that may become one
 
+    def conditions(self) -> dict[str, int | float | str]:
+        """What is in no record of the log: the audit could not follow a change of it, nor an incident end by one."""
+        judge = self.settings.judge
+        return {
+            "oda.judge.sigmas": judge.sigmas,
+            "oda.judge.min_count": judge.min_count,
+            "oda.judge.min_stddev": judge.min_stddev,
+        }
+
     def advance(self, batch: Batch) -> None:
         """Apply what a batch, and what closed along it, has from `position` on.
 
@@ -66,23 +75,26 @@ class Judgement(Machine[Judged]):
         readings = batch.readings.since(self.position)
         windows = [window for window in batch.closings.windows if window.closed_at >= self.position]
         ended = [end for end in batch.closings.ended if end.offset >= self.position]
+        silent = [one for one in batch.closings.silent if one.offset >= self.position]
         self._held = {held.offset for held in batch.closings.held}
         # What such a record says holds behind what closes at it.
         marks: list[Ended | RuleMark] = sorted([*ended, *self.newer(batch)], key=attrgetter("offset"))
         for offset, at_once in groupby(marks, key=attrgetter("offset")):
             until = offset + 1
-            self._judge(readings.before(until), [window for window in windows if window.closed_at < until])
+            closed = [window for window in windows if window.closed_at < until]
+            self._judge(readings.before(until), closed, [one for one in silent if one.offset < until])
             readings = readings.since(until)
             windows = [window for window in windows if window.closed_at >= until]
+            silent = [one for one in silent if one.offset >= until]
             self.position = until
             for mark in at_once:
                 if isinstance(mark, Ended):
                     self._end(mark)
                 else:
                     self._change_rules(mark)
-        self._judge(readings, windows)
+        self._judge(readings, windows, silent)
 
-    def _judge(self, readings: Readings, windows: Sequence[ClosedWindow]) -> None:
+    def _judge(self, readings: Readings, windows: Sequence[ClosedWindow], silent: Sequence[Silent]) -> None:
         """A part of the log along which the rules stay, and no series ends."""
         table, version = self._table, self.rules.version
         places = table.places(readings.names)
@@ -98,7 +110,7 @@ class Judgement(Machine[Judged]):
             if one.rule.window is None:
                 found += each(readings, one, version)
         self._anomalies.add([anomaly for _, anomaly in found])
-        self._follow(readings, windows, found)
+        self._follow(readings, silent, found)
 
     def _close(self, windows: Sequence[ClosedWindow]) -> tuple[list[Now], list[Detected]]:
         """Of series whose windows closed: from which offset on what applies; and what was wrong with the windows."""
@@ -148,7 +160,7 @@ class Judgement(Machine[Judged]):
 
     # -- what becomes of anomalies
 
-    def _follow(self, readings: Readings, windows: Sequence[ClosedWindow], found: Sequence[Detected]) -> None:
+    def _follow(self, readings: Readings, silent: Sequence[Silent], found: Sequence[Detected]) -> None:
         """Advance the incidents of series that have anomalies now, or had some lately.
 
         What is held takes no part: an incident is a matter of time.
@@ -161,11 +173,10 @@ class Judgement(Machine[Judged]):
         if not self._followed:
             return
         codes = {name: code for code, name in enumerate(readings.names)}
-        silent: dict[str, list[int]] = {}
-        for window in windows:
-            if window.closed_by == "clock" and window.series in self._followed:
-                silent.setdefault(window.series, []).append(window.closed_at)
-        active = sorted(self._followed & (codes.keys() | silent.keys()))
+        by_series: dict[str, list[Silent]] = {}
+        for one in silent:
+            by_series.setdefault(one.series, []).append(one)
+        active = sorted(self._followed & (codes.keys() | by_series.keys()))
         rows = readings.rows() if active else []
         for name in active:
             rule, state = self.rules.of(name), self._state(name)
@@ -175,7 +186,7 @@ class Judgement(Machine[Judged]):
             for watch in rule.detectors:
                 if watch.incident is not None:
                     mine = anomalies.get((name, watch.name), [])
-                    self._take_on(state, rule, watch, events, mine, silent.get(name, []))
+                    self._take_on(state, rule, watch, events, mine, by_series.get(name, []))
             self.changed.add(name)
             if not state.is_followed:
                 self._followed.discard(name)
@@ -187,7 +198,7 @@ class Judgement(Machine[Judged]):
         watch: Watch,
         readings: Sequence[tuple[int, int]],
         found: Sequence[Anomaly],
-        silent: Sequence[int],
+        silent: Sequence[Silent],
     ) -> None:
         """Advance those of one series and watch.
 
@@ -197,19 +208,15 @@ class Judgement(Machine[Judged]):
             watch: one of the rule, with a policy.
             readings: of the series, by offset and time (epoch ms), in the order of the log.
             found: anomalies, by the watch.
-            silent: offsets of clock records that closed windows of the series.
+            silent: what clock records say of the series.
         """
         kept = watched(state, watch) if found else state.watches.get(watch.name)
         if kept is None or not (found or kept.tracked):
             return
         assert watch.incident is not None
         tracked, version = kept.tracked or Tracked(), self.rules.version
-        for event in _events(readings, found, silent):
-            if event.time is None and not event.anomalies:
-                changes = resolve(tracked, event.offset, "clock", version)
-            else:
-                changes = advance(tracked, watch.incident, watch.severity, rule.labels_text, version, [event])
-            self._incidents.add(changes)
+        events = _events(readings, found, silent)
+        self._incidents.add(advance(tracked, watch.incident, watch.severity, rule.labels_text, version, events))
         kept.tracked = tracked
         if tracked == Tracked():
             forget_incident(state, watch)
@@ -261,11 +268,11 @@ def _window_at(before: Mapping[str, Now], changes: Sequence[Now], series: str, o
     return before[series].window if series in before else None
 
 
-def _events(readings: Sequence[tuple[int, int]], found: Sequence[Anomaly], silent: Sequence[int]) -> list[Event]:
-    """In the order of the log: readings, by offset and time, and clock records that closed windows, by offset."""
+def _events(readings: Sequence[tuple[int, int]], found: Sequence[Anomaly], silent: Sequence[Silent]) -> list[Event]:
+    """In the order of the log: readings, by offset and time, and clock records."""
     anomalies: dict[int, list[Anomaly]] = {}
     for anomaly in found:
         anomalies.setdefault(anomaly.found_at, []).append(anomaly)
     events = [Event(offset, time, anomalies.get(offset, ())) for offset, time in readings]
-    events += [Event(offset, None, anomalies.get(offset, ())) for offset in dict.fromkeys(silent)]
+    events += [Event(one.offset, None, anomalies.get(one.offset, ()), one.time) for one in silent]
     return sorted(events, key=attrgetter("offset"))

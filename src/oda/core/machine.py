@@ -75,10 +75,14 @@ class Machine(ABC, Generic[State]):
 
         Raises:
             Gap: the batch starts beyond `position`.
+            RulesError: nothing was applied, as rules in it can't be followed here: perhaps they name a detector that is
+                not installed.
         """
         if batch.start > self.position:
             raise Gap(f"batch starts at {batch.start}, applied up to {self.position}")
         if batch.end > self.position:
+            for mark in self.newer(batch):
+                self.rules_of(mark)  # before anything changes
             self.advance(batch)
             self.position = batch.end
         self._forget(batch.committed)

@@ -28,8 +28,8 @@ class Pace:
         self._acked.append((now, readings))
         self._sum += readings
 
-    def failed(self) -> None:
-        """Something failed, most likely by time-out: `least` may be more than the stores take, and no longer holds."""
+    def timed_out(self) -> None:
+        """Something was not done in time: `least` may be more than the stores take, and no longer holds."""
         self._least = 1
 
     def limit(self, now: float) -> int:

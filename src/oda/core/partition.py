@@ -7,6 +7,7 @@ Pure: it is told what arrived and what became durable, and answers with what to 
   it has not got acknowledged, in order: it was lost with the process that was here before.
 - What a batch puts out is a function of the log, so it goes out at once: a replay repeats it, and so
   does any other process that works on the same partition.
+- So is one with rules that can't be followed here, as they name a detector that is not installed: until it is.
 - A batch is acknowledged only when a snapshot at or past its end is durable.
 - More than what was applied here can't be committed, unless another process has gone on with the
   partition, or its snapshot is lost: what is loaded anew tells which.
@@ -23,9 +24,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from oda.core import snapshot
 from oda.core.batch import Batch
 from oda.core.machine import Machine, OvertakenError
+from oda.core.rules.problem import RulesError
 
 _GAP_SECONDS = 1.0
 """How long a gap may stay, as replays come in any order, until what is missing is asked for, time and again."""
+
+_WAIT_SECONDS = 10.0
+"""How often rules that can't be followed are tried again: somebody has to install something first."""
 
 _SAVE_BYTES = 4 * 2**20
 """Of snapshots in a second, at most: what encodes and stores them takes a few hundredths of a core."""
@@ -80,13 +85,19 @@ class Save(NamedTuple):
     is_whole: bool
 
 
+class Tell(NamedTuple):
+    """Tell people what the partition waits for."""
+
+    problem: str
+
+
 class Skip(NamedTuple):
     """Tell that no snapshot reached the committed offset: so many offsets were skipped, and what was open is lost."""
 
     offsets: int
 
 
-Action = Emit | Ack | Fail | Load | Save | Skip
+Action = Emit | Ack | Fail | Load | Save | Tell | Skip
 
 
 class Partition(Generic[M]):
@@ -109,6 +120,7 @@ class Partition(Generic[M]):
         self._committed = self._committed_before = 0  # as told by now, and when the snapshot was asked for
         self._next_save = -inf
         self._next_recall: float | None = None
+        self._next_apply = -inf
         self._runs: list[int] = []  # by epoch, the one heard of last at the end
         self._parked: dict[Identity, tuple[Batch, Handle]] = {}
         self._unacked: dict[Identity, tuple[int, Handle]] = {}
@@ -134,7 +146,9 @@ class Partition(Generic[M]):
 
     def tick(self, now: float) -> list[Action]:
         """What is due even when no batch comes, as when the spout is held back."""
-        return [] if self._machine is None else self._recall(now) + self._save(now)
+        if self._machine is None:
+            return []
+        return self._apply(self._machine, now) + self._recall(self._machine, now) + self._save(now)
 
     def _save(self, now: float) -> list[Action]:
         if self._machine is None or self._is_saving or now < self._next_save or self.position <= self._durable:
@@ -175,9 +189,21 @@ class Partition(Generic[M]):
             # for a new group on an old topic; a loss of open windows if a snapshot has gone missing.
             machine = self._machine = self._fresh(self._committed)
             actions.append(Skip(self._committed - self._durable))
-        while (ready := self._next_ready(machine)) is not None:
-            actions += self._process(machine, *self._parked.pop(ready))
         return actions + self.tick(now)
+
+    def _apply(self, machine: M, now: float) -> list[Action]:
+        """All that is ready, up to rules that can't be followed."""
+        actions: list[Action] = []
+        while now >= self._next_apply and (ready := self._next_ready(machine)) is not None:
+            batch, handle = self._parked[ready]
+            try:
+                machine.apply(batch)
+            except RulesError as error:
+                self._next_apply = now + _WAIT_SECONDS
+                return [*actions, Tell(f"readings wait, as their rules can't be followed here: {error}")]
+            del self._parked[ready]
+            actions += self._put_out(machine, batch, handle)
+        return actions
 
     def _load(self) -> list[Action]:
         if self._is_loading:
@@ -208,9 +234,9 @@ class Partition(Generic[M]):
         ready = [key for key, (batch, _) in self._parked.items() if batch.start <= machine.position]
         return min(ready, key=lambda key: self._parked[key][0].start, default=None)
 
-    def _recall(self, now: float) -> list[Action]:
+    def _recall(self, machine: M, now: float) -> list[Action]:
         """Have the spout emit again what is missing before a batch that waits: now, not at Storm's time-out."""
-        if not self._parked:
+        if not self._parked or self._next_ready(machine) is not None:
             self._next_recall = None
         elif self._next_recall is None:
             self._next_recall = now + _GAP_SECONDS
@@ -219,9 +245,8 @@ class Partition(Generic[M]):
             return [Fail(self._parked.pop(next(iter(self._parked)))[1])]
         return []
 
-    def _process(self, machine: M, batch: Batch, handle: Handle) -> list[Action]:
+    def _put_out(self, machine: M, batch: Batch, handle: Handle) -> list[Action]:
         self._is_new = False
-        machine.apply(batch)
         actions: list[Action] = [Emit(handle, batch, machine.outputs(batch), machine.forgotten)]
         if batch.end <= self._durable:
             actions.append(Ack(handle))

@@ -27,6 +27,16 @@ class Attempt(NamedTuple):
 _NONE = Attempt(-1, 0.0)
 
 
+class Replay(NamedTuple):
+    """The batches to be emitted again, by number and in this order; whether it is since an attempt's time was out."""
+
+    batches: list[int]
+    timed_out: bool
+
+
+_NOTHING = Replay([], timed_out=False)
+
+
 @dataclass
 class Sent:
     """A batch that is not acknowledged on every stream yet; `waiting` has its newest attempt on each that is not."""
@@ -85,8 +95,8 @@ class Progress:
         sent.waiting[stream] = Attempt(seq, now)
         return sent
 
-    def fail(self, number: int, stream: str, seq: int, now: float) -> list[int]:
-        """Which batches have to be emitted again on that stream, in this order.
+    def fail(self, number: int, stream: str, seq: int, now: float) -> Replay:
+        """Which batches have to be emitted again on that stream.
 
         Just the one that failed, if its time was out. A bolt that fails one before that lacks what came before it,
         so all are emitted again, in order.
@@ -94,10 +104,11 @@ class Progress:
         sent = self._sent.get(number)
         attempt = sent.waiting.get(stream) if sent else None
         if attempt is None or attempt.seq != seq:  # done, or another attempt is under way
-            return []
-        if stream != "readings" or now >= attempt.time + self._timeout:
-            return [number]
-        return [other for other, sent in self._sent.items() if stream in sent.waiting]
+            return _NOTHING
+        timed_out = now >= attempt.time + self._timeout
+        if stream != "readings" or timed_out:
+            return Replay([number], timed_out)
+        return Replay([other for other, sent in self._sent.items() if stream in sent.waiting], timed_out=False)
 
     def ack(self, number: int, stream: str) -> int:
         """The tuple of a batch on one stream is done; returns how many readings that makes acknowledged."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from oda.core.quiet import Quiet
 from oda.core.windows import PartitionWindows
 
 _LOOKS = 20
@@ -34,6 +35,7 @@ class Silence:
         self._heard: dict[str, int] = {}
         self._asked: dict[str, int] = {}
         self._next_end = since
+        self._quiet = Quiet()
 
     def heard(self, clock: int, series: Iterable[str]) -> None:
         """Readings of these series came at a time of the run's clock (ms); a replay tells of no other time."""
@@ -43,23 +45,31 @@ class Silence:
         self._heard.update(dict.fromkeys(series, clock))
         for name in self._asked.keys() & series:
             del self._asked[name]
+        self._quiet.heard(clock, series)
 
     def due(self, clock: int, windows: PartitionWindows) -> tuple[dict[str, int], list[str]]:
         """By series the start of its last window that is over, epoch ms, and the series that end; each is told once.
 
         A window is over when `largest time + (clock - arrival of the last reading)` passes its end + lateness + idle.
+        Of a series with incidents so may be one that holds no readings (see `oda.core.quiet`).
 
         Args:
             clock: a time of the run's clock (ms) as of which the whole log had been read.
             windows: that log, applied.
         """
-        return self._over(clock, windows), self._ended(clock, windows)
+        through = self._quiet.due(clock, self._heard_at, windows)
+        for name, start in self._over(clock, windows).items():
+            through[name] = max(start, through.get(name, start))
+        return through, self._ended(clock, windows)
+
+    def _heard_at(self, name: str) -> int:
+        return self._heard.get(name, self._since)
 
     def _over(self, clock: int, windows: PartitionWindows) -> dict[str, int]:
         found = {}
         for name in windows.open:
             state, rule = windows.series[name], windows.window_of(name)
-            virtual_time = state.max_time + clock - self._heard.get(name, self._since)
+            virtual_time = state.max_time + clock - self._heard_at(name)
             grace = rule.size_ms + rule.lateness_ms + rule.idle_ms
             over = [n * rule.size_ms for n in state.open if virtual_time >= n * rule.size_ms + grace]
             if over and self._asked.get(name) != max(over):
@@ -77,7 +87,7 @@ class Silence:
         found = [
             name
             for name, state in windows.series.items()
-            if clock >= self._heard.get(name, self._since) + expire and not state.open and self._asked.get(name) != _END
+            if clock >= self._heard_at(name) + expire and not state.open and self._asked.get(name) != _END
         ]
         self._asked |= dict.fromkeys(found, _END)
         return found

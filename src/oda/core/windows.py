@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oda.core.aggregate import Sums, fold
-from oda.core.batch import Batch, ClockMark, Ended, Held, Readings, RuleMark
+from oda.core.batch import Batch, ClockMark, Ended, Held, Readings, RuleMark, Silent
 from oda.core.kinds import ClosedWindow
 from oda.core.lead import Lead
 from oda.core.ledger import Ledger
@@ -49,7 +49,8 @@ class Series(msgspec.Struct, array_like=True):
 
 
 class PartitionWindows(Machine[Series]):
-    """Open windows of one partition; its ledgers are those of `closed` windows, series that `ended`, readings `held`.
+    """Open windows of one partition; its ledgers are those of `closed` windows, series that `ended`, readings `held`,
+    and `silent` series.
 
     Attributes:
         open: the series that have open windows.
@@ -62,13 +63,16 @@ class PartitionWindows(Machine[Series]):
 
     name = "windows"
     state = Series
-    ledger_rows: ClassVar = {"closed": ClosedWindow, "ended": Ended, "held": Held}
+    ledger_rows: ClassVar = {"closed": ClosedWindow, "ended": Ended, "held": Held, "silent": Silent}
 
     def __init__(self, settings: Settings, position: int = 0) -> None:
         self._closed: Ledger[ClosedWindow] = Ledger("closed_at")
         self._ended: Ledger[Ended] = Ledger("offset")
         self._held: Ledger[Held] = Ledger("offset")
-        super().__init__(settings, position, {"closed": self._closed, "ended": self._ended, "held": self._held})
+        self._quiet: Ledger[Silent] = Ledger("offset")
+        ledgers: dict[str, Ledger[Any]] = {"closed": self._closed, "ended": self._ended}
+        ledgers |= {"held": self._held, "silent": self._quiet}
+        super().__init__(settings, position, ledgers)
         self.open: set[str] = set()
         self._lead = Lead()
 
@@ -216,9 +220,13 @@ class PartitionWindows(Machine[Series]):
 
     def _apply_clock(self, mark: ClockMark) -> None:
         for name, start in mark.through.items():
-            state = self._silent(name, mark)
-            if state and state.open:
-                size = self.window_of(name).size_ms
+            state, rule = self._silent(name, mark), self.rules.of(name)
+            if state is None or rule.window is None:
+                continue
+            size = rule.window.size_ms
+            if rule.quiets:
+                self._quiet.add([Silent(mark.offset, name, start + size)])
+            if state.open:
                 last = start // size
                 due = sorted(n for n in state.open if n <= last)
                 self._closed.add([self._close(state, n, size, mark.offset, "clock") for n in due])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from logging import Logger
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 import tenacity
 from kafka import TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from oda.core.rulemark import KEY, encode
 from oda.core.rules.match import digest
@@ -152,6 +153,7 @@ class PatientRules:
     """The rules as the spout asks for them: it must not pass over a rule record because Kafka does not answer."""
 
     def __init__(self, settings: Kafka, log: Logger) -> None:
+        self._settings, self._log = settings, log
         self._topic = RulesTopic(settings)
         self._again = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((KafkaError, UserError)),
@@ -162,6 +164,29 @@ class PatientRules:
     def read(self, version: int) -> str:
         """The text of a version, however long that takes. Raises LookupError if there is none."""
         return self._again(self._topic.read, version)
+
+    def repeat(self, partitions: Iterable[int]) -> None:
+        """Have partitions of the readings follow our group's newest rules, however long that takes.
+
+        They may be new, retention may have taken their rule record, or their snapshots are lost. Where they follow
+        these rules already, another rule record changes nothing.
+        """
+        self._again(self._repeat, list(partitions))
+
+    def _repeat(self, partitions: list[int]) -> None:
+        marks = self._topic.marks()
+        if not marks:
+            return
+        version = max(marks)
+        producer = client.producer(self._settings)
+        try:
+            offsets = _mark(producer, self._settings, version, self._topic.read(version), partitions)
+            if new := {number: offset for number, offset in offsets.items() if number not in marks[version]}:
+                _report(producer, self._settings, version, new)
+        except TopicAuthorizationFailedError as error:
+            self._log.warning("rules could not be repeated, or not reported: say `oda rules apply`: %r", error)
+        finally:
+            producer.close()
 
 
 def apply(settings: Kafka, text: str) -> Applied:
@@ -184,14 +209,8 @@ def apply(settings: Kafka, text: str) -> Applied:
             is_new = newest is None or _HEAD.sub("", newest.text) != _HEAD.sub("", text)
             if newest is None or is_new:
                 newest = _write(producer, settings, _headed(text))
-            value = encode(settings.group, newest.version, digest(newest.text))
-            sent = {
-                number: producer.send(settings.readings, value, key=KEY, partition=number)
-                for number in topic.partitions()
-            }
-            offsets = {number: int(future.get().offset) for number, future in sent.items()}
-            report = Report(settings.group, newest.version, offsets)
-            producer.send(settings.rules, msgspec.json.encode(report), key=_REPORT, partition=0).get()
+            offsets = _mark(producer, settings, newest.version, newest.text, topic.partitions())
+            _report(producer, settings, newest.version, offsets)
         return Applied(newest.version, is_new, offsets)
     finally:
         topic.close()
@@ -201,6 +220,18 @@ def apply(settings: Kafka, text: str) -> Applied:
 def _write(producer: Any, settings: Kafka, text: str) -> Version:
     written = producer.send(settings.rules, text.encode(), key=_RULES, partition=0).get()
     return Version(written.offset + 1, written.timestamp, text)
+
+
+def _mark(producer: Any, settings: Kafka, version: int, text: str, partitions: Iterable[int]) -> dict[int, int]:
+    """Write rule records; returns their offsets by partition."""
+    value = encode(settings.group, version, digest(text))
+    sent = {number: producer.send(settings.readings, value, key=KEY, partition=number) for number in partitions}
+    return {number: int(future.get().offset) for number, future in sent.items()}
+
+
+def _report(producer: Any, settings: Kafka, version: int, offsets: dict[int, int]) -> None:
+    report = msgspec.json.encode(Report(settings.group, version, offsets))
+    producer.send(settings.rules, report, key=_REPORT, partition=0).get()
 
 
 def _headed(text: str) -> str:

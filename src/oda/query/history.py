@@ -35,9 +35,12 @@ MOST_WINDOWS = 20_000
 MOST_ROWS = 2_000
 """Anomalies, and changes of incidents, of one answer; also late readings."""
 
-_BEFORE_MS = (SLOT_MS, 86_400_000)
+_BEFORE_MS = (SLOT_MS, 36 * SLOT_MS)
 """How far before a span the window is looked for by which its first readings were judged, ms: near, then farther."""
 
+
+_MOST_BEFORE_MS = 3 * 86_400_000
+"""Windows may be as long as anybody likes."""
 
 _KEPT_BEFORE = 10
 """Windows before a span that are looked at: by the newest of them that had closed its first readings were judged."""
@@ -96,7 +99,7 @@ class History:
         incidents = self._incidents(asked)
         rule = _newest(rules, asked.partition).of(name)
         is_too_long = rule.window is not None and span.until - span.since > MOST_WINDOWS * rule.window.size_ms
-        windows = [] if is_too_long or rule.window is None else self._windows(name, span)
+        windows = [] if is_too_long or rule.window is None else self._windows(name, span, rule.window.size_ms)
         bounds = self._bounds(name, span, windows)
         partitions = {found.partition for found in windows} | {found.partition for found in anomalies}
         partitions.add(self._partition(name) if asked.partition is None else asked.partition)
@@ -127,11 +130,12 @@ class History:
             "no_band": _no_band(rule, asked.state, is_too_long, bool(bands)),
         }
 
-    def _windows(self, name: str, span: Span) -> list[Located[ClosedWindow]]:
+    def _windows(self, name: str, span: Span, size_ms: int) -> list[Located[ClosedWindow]]:
         """Those of a span, and the newest before it: which of them had closed is a matter of the readings."""
         found: list[Located[ClosedWindow]] = []
+        sizes = min(3 * size_ms, _MOST_BEFORE_MS)
         for ms in _BEFORE_MS:
-            found = list(rows(self.store(), WINDOWS, name, max(0, span.since - ms), span.since))
+            found = list(rows(self.store(), WINDOWS, name, max(0, span.since - ms - sizes), span.since))
             if found:
                 break
         before: dict[int, list[Located[ClosedWindow]]] = {}

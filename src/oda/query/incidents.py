@@ -15,6 +15,8 @@ MOST_OPEN = 100_000
 
 MOST_RESOLVED = 20_000
 
+_MOST_FOUND = 100
+
 STATES = ("all", "open", "resolved")
 
 State = Literal["open", "resolved", "all"]
@@ -90,6 +92,8 @@ class Incidents:
         self._open: OrderedDict[str, Known] = OrderedDict()
         self._resolved: OrderedDict[str, Known] = OrderedDict()
         self._verdicts: dict[str, Verdict] = {}
+        self._found: dict[tuple[str, str, str, str], list[Known]] = {}
+        """What was asked for since the last change: all viewers ask the same after it."""
 
     def take(self, found: Located[Incident]) -> Known | None:
         """Take note of a change; None if a later one is known, or the same."""
@@ -100,6 +104,7 @@ class Incidents:
         opened = row.changed if row.number == 0 else former.opened if former else None
         known = Known(place, opened, row, self._verdicts.get(place))
         self._remove(place)
+        self._found.clear()
         is_open = row.change != "resolved"
         part = self._open if is_open else self._resolved
         part[place] = known
@@ -112,6 +117,7 @@ class Incidents:
     def say(self, verdict: Verdict) -> None:
         """Take note of a verdict, which may come before its incident."""
         self._verdicts[verdict.place] = verdict
+        self._found.clear()
         for part in (self._open, self._resolved):
             if verdict.place in part:
                 part[verdict.place] = part[verdict.place]._replace(verdict=verdict)
@@ -133,8 +139,14 @@ class Incidents:
             severity: empty for any.
             label: `name=value`, or a name; empty for any.
         """
-        found = [one for one in self._of(state) if _is_meant(one.newest, search.casefold(), severity, label)]
-        return sorted(found, key=lambda one: (one.newest.change == "resolved", -one.newest.time, one.place))
+        key = state, search, severity, label
+        if key not in self._found:
+            if len(self._found) >= _MOST_FOUND:
+                self._found.clear()
+            found = [one for one in self._of(state) if _is_meant(one.newest, search.casefold(), severity, label)]
+            found.sort(key=lambda one: (one.newest.change == "resolved", -one.newest.time, one.place))
+            self._found[key] = found
+        return self._found[key]
 
     def counts(self) -> dict[str, int]:
         """Of the open ones, how many have each severity."""

@@ -64,13 +64,19 @@ class RulesBook:
         self._lock = threading.Lock()
         self._parsed: dict[int, Rules] = {}
         self._read_at = float("-inf")
+        self._was_read = False
         self._known = RulesInLog(of_options(settings))
 
     def current(self) -> RulesInLog:
-        """The rules as of some seconds ago at most. Raises UserError: Kafka can't be reached."""
+        """As of some seconds ago; older, while Kafka is away. Raises UserError: it has been away all the time."""
         with self._lock:
             if time.monotonic() > self._read_at + _FRESH_SECONDS:
-                self._known = self._read()
+                try:
+                    self._known = self._read()
+                    self._was_read = True
+                except UserError:
+                    if not self._was_read:
+                        raise
                 self._read_at = time.monotonic()
             return self._known
 

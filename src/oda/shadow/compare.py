@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, Anomaly, Document, Incident, Kind
 from oda.stores.contract import Store
 from oda.trial.compare import Compared, Differences, compare
-from oda.trial.run import Found
+from oda.trial.found import Found
 
 Row = TypeVar("Row", Anomaly, Incident)
 

@@ -7,7 +7,7 @@ decided between two records. All is a function of the log and of where it begins
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +20,7 @@ from oda.core.judgement import Judgement
 from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, Kind, Meaning
 from oda.core.rules.match import Rules
 from oda.core.silence import Silence
-from oda.core.windows import PartitionWindows
+from oda.core.windows import PartitionWindows, Series
 from oda.settings import Settings
 
 _STRIDE = 2
@@ -41,14 +41,18 @@ class ShadowPartition:
         settings: the topology's options.
         rules: that hold all along.
         start: the offset from which on it is read.
+        wanted: what is true of the names of series that are judged; None if all are.
 
     Attributes:
         readings: how many there were.
     """
 
-    def __init__(self, settings: Settings, rules: Rules, start: int) -> None:
+    def __init__(
+        self, settings: Settings, rules: Rules, start: int, wanted: Callable[[str], object] | None = None
+    ) -> None:
         self.readings = 0
         self._settings = settings
+        self._wanted = wanted
         self._windows = PartitionWindows(settings, start * _STRIDE)
         self._judgement = Judgement(settings, start * _STRIDE)
         self._windows.rules = self._judgement.rules = rules
@@ -56,9 +60,24 @@ class ShadowPartition:
         self._clock = -1
         self._silence: Silence | None = None
 
+    @property
+    def series(self) -> Mapping[str, Series]:
+        """What is known of each that has not ended."""
+        return self._windows.series
+
     def take(self, records: Sequence[log.Record]) -> dict[Kind[Any], list[Any]]:
         """Go on with records that follow those of before, one at least; returns the rows that come of them."""
-        readings = log.read(records, self._settings.kafka.group, self._settings.readings.max_ahead_ms, _none).readings
+        return self.judge(records, self.read(records))
+
+    def read(self, records: Sequence[log.Record]) -> Readings:
+        """The readings among records."""
+        found = log.read(records, self._settings.kafka.group, self._settings.readings.max_ahead_ms, _none).readings
+        if self._wanted is None:
+            return found
+        return found.where(np.array([bool(self._wanted(name)) for name in found.names], np.bool_)[found.series])
+
+    def judge(self, records: Sequence[log.Record], readings: Readings) -> dict[Kind[Any], list[Any]]:
+        """As `take`, where the readings have been read."""
         self.readings += len(readings.offsets)
         readings = readings._replace(offsets=readings.offsets * _STRIDE + 1)
         places = np.array([record.offset for record in records]) * _STRIDE

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -40,6 +41,9 @@ from oda.stores.session import open_session
 _REQUEST_ROWS = 30
 _REQUEST_BYTES = 2**20
 """Where a request ends; Cassandra is set up to take 5 MiB (cluster/cassandra/cassandra.yaml)."""
+
+_PLACES = 64
+"""Partitions of Cassandra that are asked for side by side: of each the answer's first page is kept."""
 
 _READINGS = ("bucket", "slot", "series", "partition", "first_offset", "last_offset", "data")
 
@@ -233,6 +237,42 @@ class CassandraStore:
             return row.id if row else None
         return None
 
+    # -- of all series in a span of time: by ten minutes, and within them as they stand
+
+    def rows_between(self, kind: Kind[Any], since: int, until: int) -> Iterator[Document]:
+        """Rows with `since <= time < until` (epoch ms)."""
+        for answer in self._between(kind.name, _columns(kind), since, until):
+            for values in answer:
+                row = self._document(kind, values)
+                if since <= row[kind.time] < until:
+                    yield row
+
+    def readings_between(self, since: int, until: int) -> Iterator[tuple[str, int, list[tuple[int, int, float]]]]:
+        """Readings with `since <= time < until` (epoch ms): series, partition, and of these some of the readings."""
+        columns = "series, partition, first_offset, data"
+        for answer in self._between("readings", columns, since, until):
+            for (series, partition), rows in groupby(answer, key=attrgetter("series", "partition")):
+                found = archive.readings((row.first_offset, row.data) for row in rows)
+                yield series, partition, [one for one in found if since <= one[1] < until]
+
+    def _between(self, table: str, columns: str, since: int, until: int) -> Iterator[Any]:
+        """What each partition of a table has whose slot is of that time."""
+        name = f"{self._settings.keyspace}.{table}"
+        slots = range(slot_of(since), slot_of(until - 1) + 1)
+        with self._explained():
+            keyspace.check(self._session, self._settings)
+            there = self._session.execute(f"SELECT DISTINCT bucket, slot FROM {name}")
+            places = sorted((slot, bucket) for bucket, slot in there if slot in slots)
+            yield from self._at(f"SELECT {columns} FROM {name}", places)
+
+    def _at(self, statement: str, places: Sequence[tuple[int, int]]) -> Iterator[Any]:
+        """What a statement finds in each partition: by slot and bucket, some of them side by side."""
+        select = self._prepared(f"{statement} WHERE slot = ? AND bucket = ?")
+        for begin in range(0, len(places), _PLACES):
+            some = places[begin : begin + _PLACES]
+            for _, answer in execute_concurrent_with_args(self._session, select, some, raise_on_first_error=True):
+                yield answer
+
     def _select(self, statement: str, part: Part | None) -> Iterator[Any]:
         """All that a statement finds, or what it finds in some slots, unless there are so many that all is cheaper."""
         with self._explained():
@@ -240,13 +280,9 @@ class CassandraStore:
             if part is None or len(part.slots) > _MOST_SLOTS:
                 yield from self._session.execute(statement)
                 return
-            prepared = self._prepared(f"{statement} WHERE bucket = ? AND slot = ?")
-            for slot in sorted(part.slots):
-                places = [(bucket, slot) for bucket in range(self._settings.buckets)]
-                for _, answer in execute_concurrent_with_args(
-                    self._session, prepared, places, raise_on_first_error=True
-                ):
-                    yield from answer
+            places = [(slot, bucket) for slot in sorted(part.slots) for bucket in range(self._settings.buckets)]
+            for answer in self._at(statement, places):
+                yield from answer
 
     def _prepared(self, statement: str) -> PreparedStatement:
         """Prepared once: each time costs a way to every node."""

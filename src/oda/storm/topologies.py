@@ -40,10 +40,12 @@ class Storm:
     """The Storm cluster of one environment of a config.json.
 
     Attributes:
+        config: the config.json.
         api: the Storm UI's.
     """
 
     def __init__(self, config: Path, env: str) -> None:
+        self.config = config
         self._arguments = ["--config", str(config.resolve()), "-e", env]
         section = json.loads(config.read_text())["envs"][env]
         self.api = RestApi(section["nimbus"].partition(":")[0], section.get("ui.port", 8080))

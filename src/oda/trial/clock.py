@@ -25,18 +25,18 @@ Column = NDArray[np.int64]
 
 
 class _Last(NamedTuple):
-    """Of a series that was heard: its largest time, its window, and when the clock closes its first and last one."""
+    """Of a series that was heard: its largest time, its window, and when the clock has something to say of it."""
 
     newest: int
     window: int
-    dues: tuple[int, int]
+    dues: list[int]
 
 
 class FileClock:
     """Where the clock has something to say among readings.
 
     Not everywhere: the next reading of a series closes its windows as well. It makes a difference where that one is of
-    such a window, and where a detector judges windows, or incidents end when the clock closes one.
+    such a window, and where a detector judges windows, or incidents end as it has been quiet.
 
     Attributes:
         now: epoch ms; -1 before the first reading.
@@ -95,6 +95,10 @@ class FileClock:
         window = newest // size
         from_end = clock[order] - newest + lateness + idle
         dues = [from_end + ((newest - lateness) // size + 1) * size, from_end + (window + 1) * size]
+        dues += [
+            np.where(quiet < 0, dues[1], from_end - (-(newest + quiet) // size) * size)
+            for quiet in _quiets(rules)[:, codes]
+        ]
 
         # Of each reading the next one of its series; len(clock) if there is none.
         following = np.r_[order[1:], 0]
@@ -112,7 +116,7 @@ class FileClock:
             if last and (minds[start] or times[first] // size[start] <= last.window):
                 at = [place for place in np.searchsorted(clock, last.dues).tolist() if place <= first]
                 yield from at if minds[start] else [first] * bool(at)
-            self._last[name] = _Last(int(newest[end]), int(window[end]), (int(dues[0][end]), int(dues[1][end])))
+            self._last[name] = _Last(int(newest[end]), int(window[end]), [int(due[end]) for due in dues])
 
 
 def _minds(rule: Rule) -> bool:
@@ -123,3 +127,10 @@ def _minds(rule: Rule) -> bool:
 def _parameters(rule: Rule) -> tuple[int, int, int, bool]:
     window = rule.window
     return (1, 0, 0, False) if window is None else (window.size_ms, window.lateness_ms, window.idle_ms, _minds(rule))
+
+
+def _quiets(rules: list[Rule]) -> Column:
+    """For how long incidents are to be quiet: shape (k, rules), -1 where a rule has fewer."""
+    most = max((len(rule.quiets) for rule in rules), default=0)
+    rows = [rule.quiets + [-1] * (most - len(rule.quiets)) for rule in rules]
+    return np.array(rows, np.int64).reshape(len(rules), most).T

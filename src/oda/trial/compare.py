@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from oda.core.kinds import Anomaly, Incident
-from oda.trial.run import Found
+from oda.trial.found import Found
 
 Row = TypeVar("Row")
 

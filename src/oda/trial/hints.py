@@ -6,7 +6,7 @@ from oda.core.detectors.contract import BandDetector
 from oda.core.duration import written
 from oda.core.rules.match import Rules
 from oda.shown import plain
-from oda.trial.run import Counts, Found
+from oda.trial.found import Counts, Found
 from oda.trial.words import rounded
 
 _READINGS = 30

@@ -23,8 +23,8 @@ from oda.shown import plain
 from oda.trial import words
 from oda.trial.chart import chart
 from oda.trial.compare import Compared, Differences
+from oda.trial.found import Found
 from oda.trial.hints import hints
-from oda.trial.run import Found
 from oda.trial.traced import Series, traces
 from oda.trial.words import Grid
 

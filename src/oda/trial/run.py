@@ -5,63 +5,28 @@ The result does not depend on how the readings are cut into parts.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from oda.core.batch import Batch, ClockMark, Closings, Readings
+from oda.core.batch import Batch, ClockMark, Closings, Readings, Silent
 from oda.core.judgement import Judgement
-from oda.core.kinds import Anomaly, ClosedWindow, Incident
-from oda.core.reading import MAX_TIME
+from oda.core.kinds import ClosedWindow
 from oda.core.rules.match import Rules
 from oda.core.silence import Silence
 from oda.core.windows import PartitionWindows
 from oda.settings import Settings
 from oda.trial.clock import FileClock
+from oda.trial.found import Found, Gathered
 
 _STRIDE = 2
 """Offsets of a reading: one is for a clock record before it, so that a reading has the same one whatever the rules."""
 
 
-class Counts(NamedTuple):
-    """Of one series; `late` and `ahead` are readings that are in no window. Times in epoch ms."""
-
-    readings: int
-    first: int
-    last: int
-    windows: int
-    late: int
-    ahead: int
-    anomalies: int
-    incidents: int
-
-
 _AFTER_ALL = 2**62
 """A time by which every window is over, epoch ms."""
-
-
-@dataclass
-class Found:
-    """What was found.
-
-    Attributes:
-        anomalies: in the order of the log.
-        incidents: the newest change of each, in the order in which they opened.
-        series: by name.
-        readings: all of them, and
-        windows: those that closed, both in the order of the log; empty unless they were asked for.
-    """
-
-    anomalies: list[Anomaly] = field(default_factory=list)
-    incidents: list[Incident] = field(default_factory=list)
-    series: dict[str, Counts] = field(default_factory=dict)
-    readings: list[Readings] = field(default_factory=list)
-    windows: list[ClosedWindow] = field(default_factory=list)
 
 
 def run(parts: Iterable[Readings], settings: Settings, rules: Rules, keep: bool = False) -> Found:
@@ -87,11 +52,7 @@ class Trial:
         self._windows.rules = self._judgement.rules = rules
         self._clock = FileClock(rules)
         self._silence: Silence | None = None
-        self._keep = keep
-        self._found = Found()
-        self._times: dict[str, tuple[int, int, int]] = {}  # readings, first and last time, by series
-        self._closed: Counter[str] = Counter()
-        self._incidents: dict[tuple[int, str], Incident] = {}
+        self._gathered = Gathered(keep)
 
     def take(self, readings: Readings) -> None:
         """Readings that follow those of before, one at least."""
@@ -107,7 +68,6 @@ class Trial:
             begin = place
         self._apply(readings, clock, begin, count)
         self._judge(readings, start)
-        self._count(readings)
 
     def end(self) -> Found:
         """There are no more readings: windows that are still open are judged.
@@ -122,15 +82,7 @@ class Trial:
             start = self._windows.position
             self._ask(_AFTER_ALL)
             self._judge(_NONE, start, is_end=True)
-        found = self._found
-        found.incidents = list(self._incidents.values())
-        anomalies = Counter(anomaly.series for anomaly in found.anomalies)
-        incidents = Counter(incident.series for incident in found.incidents)
-        for name, state in self._windows.series.items():
-            found.series[name] = Counts(
-                *self._times[name], self._closed[name], state.late, state.ahead, anomalies[name], incidents[name]
-            )
-        return found
+        return self._gathered.end(self._windows.series)
 
     def _apply(self, readings: Readings, clock: NDArray[np.int64], begin: int, end: int) -> None:
         """Bring the windows forward over some of the readings, and note when their series were heard of."""
@@ -161,29 +113,18 @@ class Trial:
         batch = self._batch(start, self._windows.position, readings)
         of_windows = self._windows.outputs(batch)
         closed: list[ClosedWindow] = of_windows["closed"]
+        silent: dict[str, list[Silent]] = {}
         if is_end:
+            silent = {"silent": []}
             closed = [msgspec.structs.replace(window, closed_by="data") for window in closed]
-        batch = batch._replace(closings=Closings.of(self._windows.forgotten, of_windows | {"closed": closed}))
+        batch = batch._replace(closings=Closings.of(self._windows.forgotten, of_windows | {"closed": closed} | silent))
         self._judgement.apply(batch)
         outputs = self._judgement.outputs(batch)
-        self._found.anomalies += outputs["anomalies"]
-        for incident in outputs["incidents"]:
-            self._incidents[incident.offset, incident.detector] = incident
-        self._closed.update(window.series for window in closed)
-        if self._keep:
-            self._found.windows += closed
-            if readings.names:
-                self._found.readings.append(readings)
+        self._gathered.take(readings, closed, outputs["anomalies"], outputs["incidents"])
 
     def _batch(self, start: int, end: int, readings: Readings) -> Batch:
         """What lies before the part that is being taken will not be asked for again."""
         return Batch(0, 0, 0, start, end, self._judgement.position, 0, readings)
-
-    def _count(self, readings: Readings) -> None:
-        for name, at in zip(readings.names, readings.rows(), strict=True):
-            times = readings.times[at]
-            count, first, last = self._times.get(name, (0, MAX_TIME, 0))
-            self._times[name] = count + len(at), min(first, int(times.min())), max(last, int(times.max()))
 
 
 _NONE = Readings.of([], [])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from oda.core.rules.match import Rules
 from oda.trial.compare import Spans
-from oda.trial.run import Found
+from oda.trial.found import Found
 from oda.verdicts import Verdict
 
 

@@ -10,7 +10,7 @@ from oda.core.duration import written
 from oda.core.kinds import Anomaly, Incident
 from oda.core.rules.file import SEVERITIES
 from oda.shown import plain, time_text
-from oda.trial.run import Found
+from oda.trial.found import Found
 from oda.verdicts import Verdict
 
 NUMBERS = frozenset(

@@ -16,12 +16,31 @@ from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from oda.core.kinds import ClosedWindow
 
 Sigmas = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """How rare an anomaly is: as readings of normal noise beyond so many standard deviations, `2 * (1 - Phi(sigmas))`."""
+
+_MOST_SIGMAS = 37
+
+
+def _has_quantile(sigmas: float) -> float:
+    if sigmas > _MOST_SIGMAS:
+        raise ValueError(
+            f"must be at most {_MOST_SIGMAS}: what is rarer has a probability that no number of the machine can hold, "
+            "so no threshold follows from it"
+        )
+    return sigmas
+
+
+TailSigmas = Annotated[
+    Sigmas,
+    AfterValidator(_has_quantile),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": _MOST_SIGMAS}),
+]
+"""The same, where the threshold is the quantile of another distribution."""
 
 
 class Parameters(BaseModel):

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from pydantic import Field
 
-from oda.core.detectors.contract import Finding, Parameters, Sigmas, WindowDetector
+from oda.core.detectors.contract import Finding, Parameters, TailSigmas, WindowDetector
 from oda.core.detectors.tail import limit, score_of
 from oda.core.kinds import ClosedWindow
 
@@ -16,7 +16,7 @@ from oda.core.kinds import ClosedWindow
 class LevelParameters(Parameters):
     """How rare a change of level is, and which windows are compared."""
 
-    sigmas: Sigmas = Field(4.0, description="how rare a finding is, as standard deviations of normal noise")
+    sigmas: TailSigmas = Field(4.0, description="how rare a finding is, as standard deviations of normal noise")
     recent: Annotated[int, Field(ge=2, le=1000)] = Field(
         5, description="newest windows, which are compared with those before"
     )

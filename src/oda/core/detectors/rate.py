@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from pydantic import Field
 
-from oda.core.detectors.contract import Finding, Parameters, Sigmas, WindowDetector
+from oda.core.detectors.contract import Finding, Parameters, TailSigmas, WindowDetector
 from oda.core.detectors.student import prediction
 from oda.core.detectors.tail import score_of
 from oda.core.kinds import ClosedWindow
@@ -17,7 +17,7 @@ from oda.core.kinds import ClosedWindow
 class RateParameters(Parameters):
     """How rare a finding is, and which windows are compared."""
 
-    sigmas: Sigmas = Field(4.0, description="how rare a finding is, as standard deviations of normal noise")
+    sigmas: TailSigmas = Field(4.0, description="how rare a finding is, as standard deviations of normal noise")
     windows: Annotated[int, Field(ge=2, le=1000)] = Field(60, description="most windows of before that are remembered")
     min_windows: Annotated[int, Field(ge=2)] = Field(10, description="windows of before without which none is judged")
     min_stddev: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(

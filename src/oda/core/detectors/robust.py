@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from pydantic import Field
 
-from oda.core.detectors.contract import Band, BandDetector, Parameters, Sigmas
+from oda.core.detectors.contract import Band, BandDetector, Parameters, Sigmas, TailSigmas
 from oda.core.detectors.student import prediction
 from oda.core.detectors.tail import of_variance, tail
 from oda.core.kinds import ClosedWindow
@@ -21,7 +21,7 @@ _TO_DEVIATION = 1.4826
 class RobustParameters(Parameters):
     """How rare an anomaly is, and what the baseline is."""
 
-    sigmas: Sigmas = Field(4.0, description="how rare an anomaly is, as standard deviations of normal noise")
+    sigmas: TailSigmas = Field(4.0, description="how rare an anomaly is, as standard deviations of normal noise")
     windows: Annotated[int, Field(ge=3, le=1000)] = Field(20, description="closed windows that are remembered")
     min_windows: Annotated[int, Field(ge=3, le=1000)] = Field(10, description="windows before the first band")
     outlier: Sigmas = Field(

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from pydantic import Field
 
-from oda.core.detectors.contract import Band, BandDetector, Parameters, Sigmas
+from oda.core.detectors.contract import Band, BandDetector, Parameters, TailSigmas
 from oda.core.detectors.student import prediction
 from oda.core.duration import LongerThanNone
 from oda.core.kinds import ClosedWindow
@@ -17,7 +17,7 @@ from oda.core.kinds import ClosedWindow
 class SeasonalParameters(Parameters):
     """How rare an anomaly is, what recurs, and how long it is remembered."""
 
-    sigmas: Sigmas = Field(4.0, description="how rare an anomaly is, as standard deviations of normal noise")
+    sigmas: TailSigmas = Field(4.0, description="how rare an anomaly is, as standard deviations of normal noise")
     period: LongerThanNone = Field(86_400_000, description="what recurs, in ms or as 12h, 1d, 7d; by UTC")
     phases: Annotated[int, Field(ge=1, le=10_080)] = Field(
         48, description="equal parts of the period, each with a profile of its own; not shorter than a window"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from oda.core.detectors.contract import Band, BandDetector, Nothing, Parameters, Sigmas
+from oda.core.detectors.contract import Band, BandDetector, Nothing, Parameters, TailSigmas
 from oda.core.detectors.tail import limit
 from oda.core.kinds import ClosedWindow
 
@@ -15,7 +15,7 @@ from oda.core.kinds import ClosedWindow
 class StudentParameters(Parameters):
     """How rare an anomaly is, and when to judge."""
 
-    sigmas: Sigmas = Field(4.0, description="how rare an anomaly is, as standard deviations of normal noise")
+    sigmas: TailSigmas = Field(4.0, description="how rare an anomaly is, as standard deviations of normal noise")
     min_count: Annotated[int, Field(ge=2)] = Field(2, description="readings without which a window is no baseline")
 
 

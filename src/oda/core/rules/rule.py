@@ -87,6 +87,11 @@ class Rule:
         return None if self.window is None else self.window.cut
 
     @cached_property
+    def quiets(self) -> list[int]:
+        """How long its incidents are to be quiet, each length once, ms, ascending."""
+        return sorted({watch.incident.quiet_ms for watch in self.detectors if watch.incident})
+
+    @cached_property
     def labels_text(self) -> str:
         """The labels as a JSON object."""
         return json.dumps(dict(self.labels), ensure_ascii=False)
