@@ -39,7 +39,7 @@ RULES = ROOT / "docs" / "demo.yaml"
 _PAGE_SECONDS = 120.0
 """How long the page may take to answer."""
 
-_NEXT = {
+NEXT = {
     "demo/walk": "a spike, far from what the window before allows. Try `why` beside it on the page, or `oda why`",
     "demo/stuck": "a sensor that repeats itself. Try, on the page, Incidents: acknowledge it, or call it a false alarm",
     "demo/silent": "a sensor that is silent: the clock notices. Try the page's Pipeline: how far behind is each part?",
@@ -115,7 +115,7 @@ def _follow(settings: Settings, console: Console, seconds: float | None) -> None
             row = result.row
             if isinstance(row, Incident) and row.series not in told:
                 told.add(row.series)
-                console.print(f"  → {_NEXT[row.series]}", markup=False)
+                console.print(f"  → {NEXT[row.series]}", markup=False)
     finally:
         console.print(
             f"{watcher.counts.incidents} incidents. Try next: `oda verify`, which audits all that was stored; "
