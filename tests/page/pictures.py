@@ -1,6 +1,6 @@
 """Takes the pictures of docs/page.md, of a running `oda demo`; after two minutes there is something to see.
 
-.venv/bin/python tests/page/pictures.py http://127.0.0.1:8088/
+PYTHONPATH=tests .venv/bin/python tests/page/pictures.py http://127.0.0.1:8088/
 """
 
 import io
@@ -42,7 +42,7 @@ def picture(browser: Browser, url: str, ready: str, options: dict[str, Any]) -> 
     taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     context.close()
     small = io.BytesIO()
-    taken.quantize(64).save(small, "PNG", optimize=True)
+    taken.quantize(256).save(small, "PNG", optimize=True)
     return small.getvalue()
 
 
@@ -56,5 +56,4 @@ def main(address: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "tests"))  # for what `window` imports
     main(sys.argv[1])

@@ -11,6 +11,11 @@ export function plain(text) {
   });
 }
 
+// A text of several lines, as one.
+export function line(text) {
+  return plain(String(text).replace(/\s+/g, " "));
+}
+
 export function number(value, digits = 6) {
   if (value === null || value === undefined) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : value < 0 ? "−∞" : "–";

@@ -1,7 +1,7 @@
 // The pipeline's own health: what comes in, how far behind each part is, what was refused, what the last audit said.
 import { get } from "./api.js";
 import { button, fill, h, renew, table } from "./dom.js";
-import { ago, count, duration, number, plain, rate } from "./format.js";
+import { ago, count, duration, line, number, plain, rate } from "./format.js";
 import { loaded } from "./state.js";
 
 const FRESH = 2000; // ms
@@ -110,7 +110,7 @@ class Pipeline {
                     { class: "alarm" },
                     `▲ ${count(store.errors.length)} error${store.errors.length === 1 ? "" : "s"}`,
                   ),
-                  h("pre", { tabindex: 0 }, store.errors.map(plain).join("\n")),
+                  h("pre", { tabindex: 0 }, store.errors.map(line).join("\n")),
                 ]
               : h("span", { class: "good" }, "● no errors"),
           ),
@@ -190,7 +190,7 @@ class Pipeline {
           ["executed", (one) => count(one.executed), true],
           ["failed", (one) => flagged(count(one.failed), one.failed > 0), true],
           ["each", (one) => (one.process_ms === null ? "–" : `${number(one.process_ms, 3)} ms`), true],
-          ["last error", (one) => (one.last_error ? h("span", { class: "alarm" }, `▲ ${plain(one.last_error)}`) : "")],
+          ["last error", (one) => one.last_error && h("span", { class: "alarm" }, `▲ ${line(one.last_error)}`)],
         ],
         storm.components ?? [],
         "The topology does not run: ./oda demo submits it.",
