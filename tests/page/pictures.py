@@ -46,9 +46,11 @@ def picture(browser: Browser, url: str, ready: str, options: dict[str, Any]) -> 
     return small.getvalue()
 
 
-def main(address: str) -> None:
+def main(address: str, *wanted: str) -> None:
+    """Those that are named, or all."""
     with chromium() as browser:
-        for name, (view, ready, options) in PICTURES.items():
+        for name in wanted or PICTURES:
+            view, ready, options = PICTURES[name]
             found = picture(browser, f"{address.rstrip('/')}/#/{view}", ready, options)
             assert len(found) < MOST_BYTES, f"{name}: {len(found)} bytes"
             (ROOT / "docs" / f"page-{name}.png").write_bytes(found)
@@ -56,4 +58,4 @@ def main(address: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
