@@ -81,15 +81,16 @@ def address(stream: Cluster, start: int, tmp_path_factory: pytest.TempPathFactor
     rules.write_text(RULES)
     stream.oda("rules", "apply", rules)
     names = [name for name in HOSTILE if not any(ord(one) < 32 for one in name)]
-    send(stream, {name: readings(start) for name in names}, *(name.encode() for name in HOSTILE))
+    few = {name: readings(start, 50) for name in names}
+    send(stream, few | {NAME: readings(start, 600)}, *(name.encode() for name in HOSTILE))
     stream.verify()
     with served(stream) as found:
         yield found
 
 
-def readings(start: int) -> dict[int, float]:
-    """A minute of them, with one that should not be so near the end."""
-    return {start + at * STEP: 20.0 + at % 7 + (100 if at == 550 else 0) for at in range(600)}
+def readings(start: int, count: int) -> dict[int, float]:
+    """So many, with one that should not be so near the end."""
+    return {start + at * STEP: 20.0 + at % 7 + (100 if at == count - 5 else 0) for at in range(count)}
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Takes the pictures of docs/page.md, of a running `oda demo`; after two minutes there is something to see.
 
-.venv/bin/python tests/page/pictures.py http://127.0.0.1:8088/
+PYTHONPATH=tests .venv/bin/python tests/page/pictures.py http://127.0.0.1:8088/
 """
 
 import io
@@ -42,13 +42,15 @@ def picture(browser: Browser, url: str, ready: str, options: dict[str, Any]) -> 
     taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     context.close()
     small = io.BytesIO()
-    taken.quantize(64).save(small, "PNG", optimize=True)
+    taken.quantize(256).save(small, "PNG", optimize=True)
     return small.getvalue()
 
 
-def main(address: str) -> None:
+def main(address: str, *wanted: str) -> None:
+    """Those that are named, or all."""
     with chromium() as browser:
-        for name, (view, ready, options) in PICTURES.items():
+        for name in wanted or PICTURES:
+            view, ready, options = PICTURES[name]
             found = picture(browser, f"{address.rstrip('/')}/#/{view}", ready, options)
             assert len(found) < MOST_BYTES, f"{name}: {len(found)} bytes"
             (ROOT / "docs" / f"page-{name}.png").write_bytes(found)
@@ -56,5 +58,4 @@ def main(address: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "tests"))  # for what `window` imports
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -33,6 +33,14 @@ def test_text_never_becomes_markup():
     assert not re.search(r"<style|style=|<script(?! src=| type=\"module\" src=)|\son\w+=", index)
 
 
+def test_what_is_imported_is_used():
+    for file in PAGE.glob("*.js"):
+        code = file.read_text()
+        for names in re.findall(r"^import (?:\{([^}]*)\}|\* as (?:\w+)) from", code, re.MULTILINE):
+            for name in filter(None, re.split(r"[,\s]+", names)):
+                assert len(re.findall(rf"\b{name}\b", code)) > 1, f"{file.name}: {name}"
+
+
 def test_the_policy_holds(window: Window):
     page = window("/#/all", allowed=("Content Security Policy", "TrustedHTML", "This document requires"))
     assert "script-src 'self'" in HEADERS["Content-Security-Policy"]

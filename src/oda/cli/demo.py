@@ -9,7 +9,7 @@ import tempfile
 import time
 import webbrowser
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from math import inf
 from typing import Annotated
 from urllib.parse import urlencode
@@ -27,7 +27,9 @@ from oda.cli.watch import Watcher
 from oda.collect.kinds import SERIES
 from oda.core.kinds import INCIDENTS, Incident
 from oda.errors import UserError
+from oda.kafka import client
 from oda.kafka import rules as rules_topic
+from oda.kafka.group import Group
 from oda.kafka.topics import create_topics
 from oda.paths import BIN, ROOT
 from oda.results import Results
@@ -39,7 +41,10 @@ RULES = ROOT / "docs" / "demo.yaml"
 _PAGE_SECONDS = 120.0
 """How long the page may take to answer."""
 
-_NEXT = {
+_TOPOLOGY_SECONDS = 600.0
+"""How long the topology may take to work: much may be in the log, and the machine may be busy."""
+
+NEXT = {
     "demo/walk": "a spike, far from what the window before allows. Try `why` beside it on the page, or `oda why`",
     "demo/stuck": "a sensor that repeats itself. Try, on the page, Incidents: acknowledge it, or call it a false alarm",
     "demo/silent": "a sensor that is silent: the clock notices. Try the page's Pipeline: how far behind is each part?",
@@ -75,10 +80,11 @@ def demo(
     settings = context.settings()
     create_topics(settings.kafka)
     storm = Storm(context.config, context.env)
+    _apply_rules(settings, console)
     if storm.api.topology_id(TOPOLOGY) is None:
         with console.status("submitting the topology"):
             storm.submit(TOPOLOGY)
-    _apply_rules(settings, console)
+            _wait_for_topology(settings)
     with ExitStack() as started:
         with console.status("starting the page"):
             address = started.enter_context(_page(context))
@@ -95,6 +101,17 @@ def _apply_rules(settings: Settings, console: Console) -> None:
         rules_topic.apply(settings.kafka, from_file(RULES, settings).text)
     elif SERIES[0] not in newest.text:
         console.print(f"Rules are applied already, and stay; those of the demo's series are in {RULES}.", markup=False)
+
+
+def _wait_for_topology(settings: Settings) -> None:
+    """Until it has stored all that is in the log: it works, and the demo's rules hold."""
+    deadline = time.monotonic() + _TOPOLOGY_SECONDS
+    with closing(Group(settings.kafka)) as group, client.explained(settings.kafka):
+        ends = group.ends()
+        while any(offset < ends.get(part, 0) for part, offset in group.committed().items()):
+            if time.monotonic() > deadline:
+                raise UserError("the topology was submitted, but does not come forward; the Storm UI may say why")
+            time.sleep(0.5)
 
 
 def _tell(address: str, console: Console) -> None:
@@ -115,7 +132,7 @@ def _follow(settings: Settings, console: Console, seconds: float | None) -> None
             row = result.row
             if isinstance(row, Incident) and row.series not in told:
                 told.add(row.series)
-                console.print(f"  → {_NEXT[row.series]}", markup=False)
+                console.print(f"  → {NEXT[row.series]}", markup=False)
     finally:
         console.print(
             f"{watcher.counts.incidents} incidents. Try next: `oda verify`, which audits all that was stored; "

@@ -34,10 +34,16 @@ def _walk() -> Kind:
     return value
 
 
-def _season(random: Random, number: int) -> float:
-    """Days that are like each other; one in a week is without its noon."""
-    noon = max(0.0, sin(2 * pi * number / _DAY)) * 20
-    return 50 + (0.0 if number // _DAY % 7 == 4 else noon) + random.gauss(0, 0.5)
+def _season(start: int) -> Kind:
+    """Days that are like each other, whenever it starts; the fifth one of a week is without its noon."""
+    begun = start // INTERVAL_MS % _DAY
+
+    def value(random: Random, number: int) -> float:
+        day, hour = divmod(begun + number, _DAY)
+        noon = max(0.0, sin(2 * pi * hour / _DAY)) * 20
+        return 50 + (0.0 if day % 7 == 4 else noon) + random.gauss(0, 0.5)
+
+    return value
 
 
 def _stuck() -> Kind:
@@ -79,7 +85,7 @@ def readings(start: int, seed: int | None = None) -> Iterator[Reading]:
     [('demo/drift', 5), ('demo/walk', 105)]
     """
     random = Random(seed)
-    kinds = dict(zip(SERIES, (_walk(), _season, _stuck(), _silent, _drift), strict=True))
+    kinds = dict(zip(SERIES, (_walk(), _season(start), _stuck(), _silent, _drift), strict=True))
     number = 0
     while True:
         for name, kind in kinds.items():

@@ -3,7 +3,7 @@ import { get } from "./api.js";
 import { button, fill, h, named } from "./dom.js";
 import { ago, count, number, plain, rate } from "./format.js";
 import { go, href } from "./route.js";
-import { noSeries } from "./series.js";
+import { noSeries } from "./suggest.js";
 import { empty, failed } from "./state.js";
 import { VirtualTable } from "./virtual.js";
 
@@ -20,35 +20,98 @@ class All {
   constructor(place) {
     this.chosen = new Set();
     document.title = "All series – ODA";
-    this.search = h("input", { type: "search", placeholder: "Search (/)", "aria-label": "Search series", oninput: () => this.searched() });
+    this.search = h("input", {
+      type: "search",
+      placeholder: "Search (/)",
+      "aria-label": "Search series",
+      oninput: () => this.searched(),
+    });
     this.said = h("span", { class: "small", role: "status" });
     this.together = h("span", { class: "group" });
     this.problem = h("div", {});
     this.table = new VirtualTable({
-      label: "All series", columns: this.columns(), ask: (offset, limit) => this.ask(offset, limit),
-      sorted: (key) => this.sorted(key), opened: (row) => row && this.show([row.name]), toggled: (row) => this.toggle(row.name),
-      isChosen: (row) => this.chosen.has(row.name), shown: (total) => this.tell(total),
+      label: "All series",
+      columns: this.columns(),
+      ask: (offset, limit) => this.ask(offset, limit),
+      sorted: (key) => this.sorted(key),
+      opened: (row) => row && this.show([row.name]),
+      toggled: (row) => this.toggle(row.name),
+      isChosen: (row) => this.chosen.has(row.name),
+      shown: (total) => this.tell(total),
     });
     this.blank = h("div", {});
-    fill(place, h("h1", { class: "hidden" }, "All series"),
-      h("div", { class: "toolbar" }, this.search, this.said, this.together), this.problem, this.blank, this.table.root);
+    fill(
+      place,
+      h("h1", { class: "hidden" }, "All series"),
+      h("div", { class: "toolbar" }, this.search, this.said, this.together),
+      this.problem,
+      this.blank,
+      this.table.root,
+    );
     this.timer = setInterval(() => document.hidden || this.refresh(), FRESH);
     this.choose();
   }
 
   columns() {
     return [
-      { key: "box", title: h("span", { class: "hidden" }, "Chosen"), cell: (row) => h("input", { type: "checkbox", tabindex: -1,
-        "aria-label": `Choose ${plain(row.name)}`, checked: this.chosen.has(row.name), onchange: () => this.toggle(row.name) }) },
-      { key: "name", title: "Series", sort: "name", cell: (row) => h("a", { href: href("series", { name: row.name, live: 300000 }), tabindex: -1, title: plain(row.name) }, named(row.name)) },
-      { key: "state", title: "State", cell: (row) => row.state === "judged" ? h("span", { class: "good" }, "● judged") : h("span", { class: "soft" }, `○ ${row.state}`) },
-      { key: "open", title: "Open", isNumber: true, cell: (row) => row.open_incidents ? h("span", { class: "alarm", title: "open incidents" }, `▲ ${count(row.open_incidents)}`) : "" },
+      {
+        key: "box",
+        title: h("span", { class: "hidden" }, "Chosen"),
+        cell: (row) =>
+          h("input", {
+            type: "checkbox",
+            tabindex: -1,
+            "aria-label": `Choose ${plain(row.name)}`,
+            checked: this.chosen.has(row.name),
+            onchange: () => this.toggle(row.name),
+          }),
+      },
+      {
+        key: "name",
+        title: "Series",
+        sort: "name",
+        cell: (row) =>
+          h(
+            "a",
+            { href: href("series", { name: row.name, live: 300000 }), tabindex: -1, title: plain(row.name) },
+            named(row.name),
+          ),
+      },
+      {
+        key: "state",
+        title: "State",
+        cell: (row) =>
+          row.state === "judged"
+            ? h("span", { class: "good" }, "● judged")
+            : h("span", { class: "soft" }, `○ ${row.state}`),
+      },
+      {
+        key: "open",
+        title: "Open",
+        isNumber: true,
+        cell: (row) =>
+          row.open_incidents
+            ? h("span", { class: "alarm", title: "open incidents" }, `▲ ${count(row.open_incidents)}`)
+            : "",
+      },
       { key: "value", title: "Last value", isNumber: true, cell: (row) => number(row.last_value) },
       { key: "time", title: "Last reading", isNumber: true, cell: (row) => ago(row.last_time) },
       { key: "rate", title: "Rate", sort: "rate", isNumber: true, cell: (row) => rate(row.rate) },
       { key: "count", title: "Anomalies", isNumber: true, cell: (row) => count(row.anomalies) },
-      { key: "last", title: "Last anomaly", sort: "anomaly", isNumber: true, cell: (row) => row.last_anomaly ? ago(row.last_anomaly.time) : "" },
-      { key: "score", title: "Score", sort: "score", isNumber: true, cell: (row) => row.last_anomaly ? number(row.last_anomaly.score, 3) : "" },
+      {
+        key: "last",
+        title: "Last anomaly",
+        sort: "anomaly",
+        isNumber: true,
+        cell: (row) => (row.last_anomaly ? ago(row.last_anomaly.time) : ""),
+      },
+      {
+        key: "score",
+        title: "Score",
+        sort: "score",
+        isNumber: true,
+        cell: (row) => (row.last_anomaly ? number(row.last_anomaly.score, 3) : ""),
+      },
     ];
   }
 
@@ -67,19 +130,38 @@ class All {
   }
 
   refresh() {
-    return this.table.refresh().then(() => fill(this.problem), (error) => this.fail(error));
+    return this.table.refresh().then(
+      () => fill(this.problem),
+      (error) => this.fail(error),
+    );
   }
 
   fail(error) {
-    fill(this.problem, failed(error, () => this.refresh()));
+    fill(
+      this.problem,
+      failed(error, () => this.refresh()),
+    );
   }
 
   tell(total) {
     fill(this.problem);
     this.said.textContent = this.words ? `${count(total)} found` : `${count(total)} series`;
     this.table.root.hidden = total === 0;
-    fill(this.blank, total ? null : this.words
-      ? empty("No series has that in its name.", h("p", {}, button("Show all", () => this.go({ q: "" })))) : noSeries());
+    fill(
+      this.blank,
+      total
+        ? null
+        : this.words
+          ? empty(
+              "No series has that in its name.",
+              h(
+                "p",
+                {},
+                button("Show all", () => this.go({ q: "" })),
+              ),
+            )
+          : noSeries(),
+    );
   }
 
   searched() {
@@ -105,9 +187,21 @@ class All {
 
   choose() {
     const names = [...this.chosen];
-    fill(this.together, names.length ? [
-      button(names.length === 1 ? "Show 1 series" : `Show ${names.length} together`, () => this.show(names), { class: "primary" }),
-      button("None", () => { this.chosen.clear(); this.choose(); this.table.redraw(); })] : null);
+    fill(
+      this.together,
+      names.length
+        ? [
+            button(names.length === 1 ? "Show 1 series" : `Show ${names.length} together`, () => this.show(names), {
+              class: "primary",
+            }),
+            button("None", () => {
+              this.chosen.clear();
+              this.choose();
+              this.table.redraw();
+            }),
+          ]
+        : null,
+    );
   }
 
   show(names) {

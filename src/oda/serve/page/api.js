@@ -22,7 +22,9 @@ export function get(path, parameters = {}, signal = undefined) {
 
 export function post(path, body) {
   return answer(`/api/${path}`, {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
   });
 }
 

@@ -4,10 +4,12 @@ const RECENT = 10_000; // ms: so long a store may be behind what was pushed alre
 
 // The index of the first number that is not less.
 export function search(sorted, value) {
-  let low = 0, high = sorted.length;
+  let low = 0,
+    high = sorted.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (sorted[middle] < value) low = middle + 1; else high = middle;
+    if (sorted[middle] < value) low = middle + 1;
+    else high = middle;
   }
   return low;
 }
@@ -24,9 +26,9 @@ export class SeriesData {
   load(answer) {
     const { readings, reduced } = answer;
     this.isLoaded = true;
-    this.step = reduced ? reduced.step ?? answer.step : 0;
-    this.times = [...(reduced ?? readings)?.times ?? []];
-    this.values = [...(reduced ? reduced.means : readings?.values) ?? []];
+    this.step = reduced ? (reduced.step ?? answer.step) : 0;
+    this.times = [...((reduced ?? readings)?.times ?? [])];
+    this.values = [...((reduced ? reduced.means : readings?.values) ?? [])];
     this.lows = reduced ? [...reduced.lows] : null;
     this.highs = reduced ? [...reduced.highs] : null;
     this.counts = reduced ? [...reduced.counts] : null;
@@ -72,14 +74,21 @@ export class SeriesData {
 
   fold(time, value) {
     if (time <= this.loadedUntil) return; // counted already, or so old that it does not show
-    const start = Math.floor(time / this.step) * this.step, last = this.times.length - 1;
+    const start = Math.floor(time / this.step) * this.step,
+      last = this.times.length - 1;
     if (this.times[last] >= start) {
       this.counts[last] += 1;
       this.values[last] += (value - this.values[last]) / this.counts[last];
       this.lows[last] = Math.min(this.lows[last], value);
       this.highs[last] = Math.max(this.highs[last], value);
     } else {
-      for (const [column, entry] of [["times", start], ["values", value], ["lows", value], ["highs", value], ["counts", 1]]) {
+      for (const [column, entry] of [
+        ["times", start],
+        ["values", value],
+        ["lows", value],
+        ["highs", value],
+        ["counts", 1],
+      ]) {
         this[column].push(entry);
       }
     }
@@ -128,7 +137,8 @@ export class SeriesData {
 
   // The index of the reading that is nearest to a time.
   nearest(time) {
-    const { times } = this, after = search(times, time);
+    const { times } = this,
+      after = search(times, time);
     if (after === 0) return times.length ? 0 : null;
     return after === times.length || time - times[after - 1] < times[after] - time ? after - 1 : after;
   }
@@ -139,7 +149,7 @@ export class SeriesData {
 
   // Of what is wrong about a window, the window's end; of a reading its time.
   anomalyEnd(row) {
-    return isOfWindow(row) ? this.windows.find(([start]) => start === row.time)?.[1] ?? row.time : row.time;
+    return isOfWindow(row) ? (this.windows.find(([start]) => start === row.time)?.[1] ?? row.time) : row.time;
   }
 }
 

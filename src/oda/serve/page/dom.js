@@ -18,7 +18,9 @@ export function set(element, key, value) {
 }
 
 export function fill(element, ...children) {
-  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -39,10 +41,35 @@ export function button(label, action, attributes = {}) {
 export function table(caption, columns, rows, empty = "None.") {
   if (!rows.length) return h("p", { class: "empty" }, empty);
   const kind = (column) => ({ class: column[2] ? "number" : null });
-  return h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": caption },
-    h("table", {}, h("caption", { class: "hidden" }, caption),
-      h("thead", {}, h("tr", {}, columns.map((column) => h("th", { scope: "col", ...kind(column) }, column[0])))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, columns.map((column) => h("td", kind(column), column[1](row))))))));
+  return h(
+    "div",
+    { class: "scroll", tabindex: 0, role: "group", "aria-label": caption },
+    h(
+      "table",
+      {},
+      h("caption", { class: "hidden" }, caption),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          columns.map((column) => h("th", { scope: "col", ...kind(column) }, column[0])),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map((row) =>
+          h(
+            "tr",
+            {},
+            columns.map((column) => h("td", kind(column), column[1](row))),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 // A bar whose length is a share of its place.
@@ -59,10 +86,12 @@ export async function copy(text, said) {
   } catch {
     said.textContent = "The browser does not let pages copy; select the text.";
   }
-  setTimeout(() => { said.textContent = ""; }, 3000);
+  setTimeout(() => {
+    said.textContent = "";
+  }, 3000);
 }
 
-// Children in the order of `keys`, each made once; those that stay are not touched, so focus and what is open stay, too.
+// Children in the order of `keys`, each made once; those that stay are not touched: focus and what is open stay, too.
 export function keyed(parent, known, keys, make) {
   const wanted = new Set(keys);
   for (const [key, node] of known) {

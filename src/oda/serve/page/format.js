@@ -11,16 +11,26 @@ export function plain(text) {
   });
 }
 
+// A text of several lines, as one.
+export function line(text) {
+  return plain(String(text).replace(/\s+/g, " "));
+}
+
 export function number(value, digits = 6) {
   if (value === null || value === undefined) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : value < 0 ? "−∞" : "–";
   const size = Math.abs(value);
-  const text = size !== 0 && (size >= 1e9 || size < 1e-4) ? value.toExponential(3) : String(Number(value.toPrecision(digits)));
+  const text =
+    size !== 0 && (size >= 1e9 || size < 1e-4) ? value.toExponential(3) : String(Number(value.toPrecision(digits)));
   return text.replace("-", "−");
 }
 
 export function count(value) {
   return value === null || value === undefined ? "–" : Math.round(value).toLocaleString("en");
+}
+
+export function several(number, one, more) {
+  return `${count(number)} ${number === 1 ? one : more}`;
 }
 
 export function rate(value) {
@@ -52,11 +62,18 @@ export function time(ms, fraction = false) {
   if (ms === null || ms === undefined) return "–";
   const at = setting("zone") === "local" ? new Date(ms) : new Date(ms + new Date(ms).getTimezoneOffset() * 6e4);
   const rest = fraction && ms % 1000 ? `.${String(((ms % 1000) + 1000) % 1000).padStart(3, "0")}` : "";
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ` +
-    `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}${rest}`;
+  return (
+    `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ` +
+    `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}${rest}`
+  );
 }
 
-const UNITS = [["d", 864e5], ["h", 36e5], ["min", 6e4], ["s", 1e3]];
+const UNITS = [
+  ["d", 864e5],
+  ["h", 36e5],
+  ["min", 6e4],
+  ["s", 1e3],
+];
 
 // How long, in one or two units: "3 h 20 min".
 export function duration(ms) {
@@ -73,5 +90,9 @@ export function duration(ms) {
 export function ago(ms, now = Date.now()) {
   if (ms === null || ms === undefined) return "–";
   const since = now - ms;
-  return since < -1000 ? `in ${duration(-since)}` : since < 1000 ? "now" : `${duration(since).split(" ").slice(0, 2).join(" ")} ago`;
+  return since < -1000
+    ? `in ${duration(-since)}`
+    : since < 1000
+      ? "now"
+      : `${duration(since).split(" ").slice(0, 2).join(" ")} ago`;
 }

@@ -32,7 +32,7 @@ export class Live extends EventTarget {
   connect() {
     const url = new URL("/api/live", location.href);
     url.protocol = url.protocol.replace("http", "ws");
-    const socket = this.socket = new WebSocket(url);
+    const socket = (this.socket = new WebSocket(url));
     socket.onopen = () => {
       const again = this.failures > 0;
       this.failures = 0;

@@ -12,7 +12,13 @@ import { href, parse } from "./route.js";
 import * as series from "./series.js";
 import { apply, choose, setting } from "./settings.js";
 
-const VIEWS = { series: ["Series", series], all: ["All series", all], incidents: ["Incidents", incidents], pipeline: ["Pipeline", pipeline], insights: ["Insights", insights] };
+const VIEWS = {
+  series: ["Series", series],
+  all: ["All series", all],
+  incidents: ["Incidents", incidents],
+  pipeline: ["Pipeline", pipeline],
+  insights: ["Insights", insights],
+};
 const THEMES = { system: "light", light: "dark", dark: "system" };
 const SIGNS = { system: "◐", light: "☀", dark: "☾" };
 
@@ -53,7 +59,10 @@ async function countOpen() {
 let counting = null;
 live.addEventListener("rows", (event) => {
   if (!event.detail.incidents?.length) return;
-  counting ??= setTimeout(() => { counting = null; countOpen(); }, 1000);
+  counting ??= setTimeout(() => {
+    counting = null;
+    countOpen();
+  }, 1000);
 });
 
 function tell() {
@@ -62,8 +71,14 @@ function tell() {
     return;
   }
   const rest = Math.max(0, Math.ceil((lost - Date.now()) / 1000));
-  if (!banner.hasChildNodes()) fill(banner, h("span", {}), button("Try now", () => live.now()));
-  banner.firstChild.textContent = `▲ No connection to oda serve: what is shown is of before. ${rest ? `Trying again in ${rest} s. ` : "Trying… "}`;
+  if (!banner.hasChildNodes())
+    fill(
+      banner,
+      h("span", {}),
+      button("Try now", () => live.now()),
+    );
+  const next = rest ? `Trying again in ${rest} s.` : "Trying…";
+  banner.firstChild.textContent = `▲ No connection to oda serve: what is shown is of before. ${next}`;
 }
 
 live.addEventListener("down", (event) => {
@@ -71,8 +86,14 @@ live.addEventListener("down", (event) => {
   tell();
   get("me").catch(() => {}); // tells if it was for want of a login
 });
-live.addEventListener("up", () => { lost = null; tell(); });
-live.addEventListener("again", () => { shown?.view.refresh(); countOpen(); });
+live.addEventListener("up", () => {
+  lost = null;
+  tell();
+});
+live.addEventListener("again", () => {
+  shown?.view.refresh();
+  countOpen();
+});
 setInterval(() => lost && tell(), 1000);
 
 // The token is never kept here: the cookie that it is changed for can't be read by scripts.
@@ -82,27 +103,53 @@ function login() {
   shown = null;
   const token = h("input", { type: "password", id: "token", autocomplete: "current-password", required: true });
   const said = h("div", {});
-  fill(main, h("form", { class: "login", onsubmit: async (event) => {
-    event.preventDefault();
-    try {
-      await post("login", { token: token.value });
-      fill(main);
-      begin();
-    } catch (error) {
-      fill(said, h("p", { class: "note", role: "alert" }, error.message));
-    }
-  } }, h("h1", {}, "ODA"), h("label", { for: "token" }, "Token or password"), token, h("button", { type: "submit", class: "primary" }, "Log in"), said));
+  fill(
+    main,
+    h(
+      "form",
+      {
+        class: "login",
+        onsubmit: async (event) => {
+          event.preventDefault();
+          try {
+            await post("login", { token: token.value });
+            fill(main);
+            begin();
+          } catch (error) {
+            fill(said, h("p", { class: "note", role: "alert" }, error.message));
+          }
+        },
+      },
+      h("h1", {}, "ODA"),
+      h("label", { for: "token" }, "Token or password"),
+      token,
+      h("button", { type: "submit", class: "primary" }, "Log in"),
+      said,
+    ),
+  );
   token.focus();
 }
 addEventListener("login", login);
 
 function restyle() {
   apply();
-  const theme = setting("theme"), zone = setting("zone");
-  fill(tools,
-    button(zone === "UTC" ? "UTC" : "local", () => choose("zone", zone === "UTC" ? "local" : "UTC"), { class: "quiet", title: "Times: UTC or of this place", "aria-label": `Times are ${zone === "UTC" ? "in UTC" : "local"}; change` }),
-    button(SIGNS[theme], () => choose("theme", THEMES[theme]), { class: "quiet", id: "theme", title: `Colours: ${theme} (T)`, "aria-label": `Colours: ${theme}; change to ${THEMES[theme]}` }),
-    button("?", openHelp, { class: "quiet", title: "Keys (?)", "aria-label": "Keys and their meanings" }));
+  const theme = setting("theme"),
+    zone = setting("zone");
+  fill(
+    tools,
+    button(zone === "UTC" ? "UTC" : "local", () => choose("zone", zone === "UTC" ? "local" : "UTC"), {
+      class: "quiet",
+      title: "Times: UTC or of this place",
+      "aria-label": `Times are ${zone === "UTC" ? "in UTC" : "local"}; change`,
+    }),
+    button(SIGNS[theme], () => choose("theme", THEMES[theme]), {
+      class: "quiet",
+      id: "theme",
+      title: `Colours: ${theme} (T)`,
+      "aria-label": `Colours: ${theme}; change to ${THEMES[theme]}`,
+    }),
+    button("?", openHelp, { class: "quiet", title: "Keys (?)", "aria-label": "Keys and their meanings" }),
+  );
 }
 addEventListener("setting", () => {
   const focused = tools.contains(document.activeElement) ? [...tools.children].indexOf(document.activeElement) : -1;
@@ -116,14 +163,33 @@ function openHelp() {
 }
 
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  if (
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
+    isTyping(event.target) ||
+    document.querySelector("dialog[open]")
+  )
+    return;
   const own = shown?.view.keys?.() ?? {};
   const isArrow = event.key.startsWith("Arrow");
   if (isArrow && !event.target.closest?.(".chart")) return;
   if (!isArrow && setting("shortcuts") !== "on" && event.key !== "?") return;
   const names = Object.keys(VIEWS);
-  const act = own[event.key] ?? { "?": openHelp, t: () => choose("theme", THEMES[setting("theme")]),
-    ...Object.fromEntries(names.map((name, at) => [String(at + 1), () => { location.hash = href(name); }])) }[event.key];
+  const act =
+    own[event.key] ??
+    {
+      "?": openHelp,
+      t: () => choose("theme", THEMES[setting("theme")]),
+      ...Object.fromEntries(
+        names.map((name, at) => [
+          String(at + 1),
+          () => {
+            location.hash = href(name);
+          },
+        ]),
+      ),
+    }[event.key];
   if (!act) return;
   event.preventDefault();
   act();

@@ -8,8 +8,14 @@ let made = 0;
 export function seriesPicker(label, chosen) {
   const id = `picker-${++made}`;
   const list = h("datalist", { id });
-  let names = [], timer = null;
-  const input = h("input", { type: "search", list: id, placeholder: label, "aria-label": label, autocomplete: "off",
+  let names = [],
+    timer = null;
+  const input = h("input", {
+    type: "search",
+    list: id,
+    placeholder: label,
+    "aria-label": label,
+    autocomplete: "off",
     oninput: (event) => {
       // Taken from the list, and not typed: "pump-1" may be the beginning of "pump-10".
       if (event.inputType === "insertReplacementText" || event.inputType === undefined) {
@@ -18,12 +24,16 @@ export function seriesPicker(label, chosen) {
       }
       clearTimeout(timer);
       timer = setTimeout(find, 150);
-    } });
+    },
+  });
 
   async function find() {
     const found = await get("series", { q: input.value, limit: 20 }).catch(() => ({ series: [] }));
     names = found.series.map((one) => one.name);
-    fill(list, names.map((name) => h("option", { value: name, label: plain(name) })));
+    fill(
+      list,
+      names.map((name) => h("option", { value: name, label: plain(name) })),
+    );
   }
 
   function choose(name) {
@@ -31,10 +41,19 @@ export function seriesPicker(label, chosen) {
     chosen(name);
   }
 
-  return h("form", { class: "picker", role: "search", onsubmit: async (event) => {
-    event.preventDefault();
-    await find();
-    const name = names.includes(input.value) ? input.value : names[0];
-    if (name !== undefined) choose(name);
-  } }, input, list);
+  return h(
+    "form",
+    {
+      class: "picker",
+      role: "search",
+      onsubmit: async (event) => {
+        event.preventDefault();
+        await find();
+        const name = names.includes(input.value) ? input.value : names[0];
+        if (name !== undefined) choose(name);
+      },
+    },
+    input,
+    list,
+  );
 }

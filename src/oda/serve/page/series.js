@@ -1,13 +1,12 @@
 // The view of one series or several: charts one below the other with one time axis, and what was found in that time.
-import { get } from "./api.js";
 import { AnomalyList } from "./anomalies.js";
 import { anomalyKey } from "./data.js";
 import { button, copy, fill, h, link, named } from "./dom.js";
-import { ago, count, duration, number, plain, time, zone } from "./format.js";
+import { count, duration, plain, several, time, zone } from "./format.js";
 import { Panel } from "./panel.js";
 import { go, href } from "./route.js";
 import { seriesPicker } from "./picker.js";
-import { empty, loaded } from "./state.js";
+import { suggest } from "./suggest.js";
 
 const SPANS = [6e4, 3e5, 9e5, 36e5, 216e5, 864e5, 6048e5];
 const USUAL = 3e5;
@@ -32,20 +31,26 @@ class Board {
     live.addEventListener("rows", this.onRows);
   }
 
-  get isLive() { return this.range === null; }
+  get isLive() {
+    return this.range === null;
+  }
 
   // What time is shown. Live: up to now, or to the newest reading if that is so old that none would be seen.
   view() {
     if (this.range) return this.range;
     const newest = Math.max(...this.panels.map((panel) => panel.data.newest ?? panel.about?.last_time ?? -Infinity));
     const now = Date.now();
-    const edge = Number.isFinite(newest) && now - newest > this.span ? newest : Math.max(now, Number.isFinite(newest) ? newest : now);
+    const edge =
+      Number.isFinite(newest) && now - newest > this.span
+        ? newest
+        : Math.max(now, Number.isFinite(newest) ? newest : now);
     return [edge - this.span, edge];
   }
 
   update(parameters) {
     const names = [...new Set(parameters.getAll("name"))];
-    const since = Number(parameters.get("since")), until = Number(parameters.get("until"));
+    const since = Number(parameters.get("since")),
+      until = Number(parameters.get("until"));
     this.range = until > since && since > 0 ? [Math.max(since, until - LONGEST), until] : null;
     this.span = this.range ? this.range[1] - this.range[0] : Math.min(Number(parameters.get("live")) || USUAL, LONGEST);
     if (!names.length) {
@@ -53,7 +58,13 @@ class Board {
       return;
     }
     if (!this.charts.isConnected) {
-      fill(this.place, h("h1", { class: "hidden" }, "Series"), this.toolbar, this.charts, h("div", { class: "below" }, this.anomalies.root, this.incidents));
+      fill(
+        this.place,
+        h("h1", { class: "hidden" }, "Series"),
+        this.toolbar,
+        this.charts,
+        h("div", { class: "below" }, this.anomalies.root, this.incidents),
+      );
     }
     document.title = `${names.map(plain).join(", ")} – ODA`;
     this.arrange(names);
@@ -105,7 +116,8 @@ class Board {
 
   // As much again on both sides, so that panning shows something at once.
   load() {
-    const [from, to] = this.view(), room = this.isLive ? 0 : (to - from) / 2;
+    const [from, to] = this.view(),
+      room = this.isLive ? 0 : (to - from) / 2;
     const pixels = Math.round((this.charts.clientWidth || 800) * (this.isLive ? 1 : 2));
     const newest = this.isLive ? to + 6e4 : to + room; // clocks differ
     return Promise.all(this.panels.map((panel) => panel.load(from - room, newest, pixels))).then(() => this.listed());
@@ -120,8 +132,12 @@ class Board {
     const [bands, anomalies, incidents] = [bySeries(rows.bands), bySeries(rows.anomalies), bySeries(rows.incidents)];
     let changed = false;
     for (const panel of this.panels) {
-      const own = { readings: rows.readings?.[panel.name], bands: bands.get(panel.name), anomalies: anomalies.get(panel.name),
-        incidents: incidents.get(panel.name) };
+      const own = {
+        readings: rows.readings?.[panel.name],
+        bands: bands.get(panel.name),
+        anomalies: anomalies.get(panel.name),
+        incidents: incidents.get(panel.name),
+      };
       if (!Object.values(own).some((some) => some?.length)) continue;
       panel.push(own);
       changed = true;
@@ -130,7 +146,9 @@ class Board {
     this.schedule();
     const most = 4 * (this.charts.clientWidth || 800); // from there on means are asked for
     if (this.reducing || !this.panels.some((panel) => !panel.data.step && panel.data.times.length > most)) return;
-    this.reducing = this.load().finally(() => { this.reducing = null; });
+    this.reducing = this.load().finally(() => {
+      this.reducing = null;
+    });
   }
 
   // Drawn with the next frame.
@@ -157,37 +175,84 @@ class Board {
   listed() {
     this.anomalies.show(this.panels, this.view());
     const [from, to] = this.view();
-    const found = this.panels.flatMap((panel) => [...panel.data.incidents.values()]
-      .filter((one) => one.opened <= to && (one.resolved ?? to) >= from).map((one) => [panel, one]));
+    const found = this.panels.flatMap((panel) =>
+      [...panel.data.incidents.values()]
+        .filter((one) => one.opened <= to && (one.resolved ?? to) >= from)
+        .map((one) => [panel, one]),
+    );
     const key = JSON.stringify(found.map(([, one]) => [one.place, one.count, one.resolved, one.severity]));
     if (key === this.incidentsOf) return;
     this.incidentsOf = key;
-    fill(this.incidents, found.length ? h("h2", {}, `Incidents in view: ${count(found.length)}`) : null,
-      found.length ? h("ul", { class: "plain" }, found.slice(0, 20).map(([panel, one]) => h("li", {},
-        link(href("incidents", { q: panel.name, state: "all" }), plain(one.detector)), " ", named(panel.name), " ",
-        h("span", { class: one.resolved ? "" : "alarm" }, one.resolved ? "resolved" : "▲ open"),
-        ` since ${time(one.opened)}, ${count(one.count)} anomal${one.count === 1 ? "y" : "ies"}, ${plain(one.severity)}`))) : null);
+    fill(
+      this.incidents,
+      found.length ? h("h2", {}, `Incidents in view: ${count(found.length)}`) : null,
+      found.length
+        ? h(
+            "ul",
+            { class: "plain" },
+            found
+              .slice(0, 20)
+              .map(([panel, one]) =>
+                h(
+                  "li",
+                  {},
+                  link(href("incidents", { q: panel.name, state: "all" }), plain(one.detector)),
+                  " ",
+                  named(panel.name),
+                  " ",
+                  h("span", { class: one.resolved ? "" : "alarm" }, one.resolved ? "resolved" : "▲ open"),
+                  ` since ${time(one.opened)}, ${several(one.count, "anomaly", "anomalies")}, ${plain(one.severity)}`,
+                ),
+              ),
+          )
+        : null,
+    );
   }
 
   tools() {
-    const names = this.panels.map((panel) => panel.name), [from, to] = this.view();
+    const names = this.panels.map((panel) => panel.name),
+      [from, to] = this.view();
     const said = h("span", { class: "small", role: "status" });
-    const spans = h("select", { "aria-label": "How much time", onchange: (event) => this.spanned(Number(event.target.value)) },
-      [...new Set([...SPANS, this.span])].sort((a, b) => a - b).map((ms) => h("option", { value: ms, selected: ms === this.span }, duration(ms))));
+    const spans = h(
+      "select",
+      { "aria-label": "How much time", onchange: (event) => this.spanned(Number(event.target.value)) },
+      [...new Set([...SPANS, this.span])]
+        .sort((a, b) => a - b)
+        .map((ms) => h("option", { value: ms, selected: ms === this.span }, duration(ms))),
+    );
     const toggle = button(this.isLive ? "● Live" : "○ Live", () => this.setLive(!this.isLive), {
-      "aria-pressed": String(this.isLive), title: this.isLive ? "Stop here (L)" : "Follow (L)", class: "live",
+      "aria-pressed": String(this.isLive),
+      title: this.isLive ? "Stop here (L)" : "Follow (L)",
+      class: "live",
     });
     const step = (label, title, act) => button(label, act, { "aria-label": title, title });
-    fill(this.toolbar, toggle, spans,
-      h("span", { class: "group" }, step("◀", "Earlier (←)", () => this.pan(-this.span / 2)), step("▶", "Later (→)", () => this.pan(this.span / 2)),
-        step("−", "Zoom out (−)", () => this.zoom(2)), step("+", "Zoom in (+)", () => this.zoom(0.5))),
-      h("span", { class: "small range" }, this.isLive ? `the last ${duration(this.span)}, ${zone()}` : `${time(from)} to ${time(to)} ${zone()}`),
-      button("Copy link", () => copy(location.href, said)), said,
-      seriesPicker("Add a series", (name) => this.show([...names, name])));
+    fill(
+      this.toolbar,
+      toggle,
+      spans,
+      h(
+        "span",
+        { class: "group" },
+        step("◀", "Earlier (←)", () => this.pan(-this.span / 2)),
+        step("▶", "Later (→)", () => this.pan(this.span / 2)),
+        step("−", "Zoom out (−)", () => this.zoom(2)),
+        step("+", "Zoom in (+)", () => this.zoom(0.5)),
+      ),
+      h(
+        "span",
+        { class: "small range" },
+        this.isLive ? `the last ${duration(this.span)}, ${zone()}` : `${time(from)} to ${time(to)} ${zone()}`,
+      ),
+      button("Copy link", () => copy(location.href, said)),
+      said,
+      seriesPicker("Add a series", (name) => this.show([...names, name])),
+    );
   }
 
   parameters(names = this.panels.map((panel) => panel.name)) {
-    return this.range ? { name: names, since: Math.round(this.range[0]), until: Math.round(this.range[1]) } : { name: names, live: this.span };
+    return this.range
+      ? { name: names, since: Math.round(this.range[0]), until: Math.round(this.range[1]) }
+      : { name: names, live: this.span };
   }
 
   show(names) {
@@ -263,9 +328,13 @@ class Board {
 
   keys() {
     return {
-      l: () => this.setLive(!this.isLive), "+": () => this.zoom(0.5), "-": () => this.zoom(2),
-      ArrowLeft: () => this.pan(-this.span / 5), ArrowRight: () => this.pan(this.span / 5),
-      n: () => this.step(1), p: () => this.step(-1),
+      l: () => this.setLive(!this.isLive),
+      "+": () => this.zoom(0.5),
+      "-": () => this.zoom(2),
+      ArrowLeft: () => this.pan(-this.span / 5),
+      ArrowRight: () => this.pan(this.span / 5),
+      n: () => this.step(1),
+      p: () => this.step(-1),
     };
   }
 
@@ -283,14 +352,7 @@ class Board {
     this.panels = [];
     this.live.watch([]);
     document.title = "Series – ODA";
-    const list = h("div", {});
-    fill(this.place, h("h1", {}, "Series"), seriesPicker("Show a series", (name) => this.show([name])), h("h2", {}, "Where something was found last"), list);
-    loaded(list, (signal) => get("series", { sort: "anomaly", order: "desc", limit: 15 }, signal), ({ series }) => {
-      fill(list, series.length ? h("ul", { class: "plain" }, series.map((one) => h("li", {},
-        link(href("series", { name: one.name, live: USUAL }), named(one.name)), " ",
-        h("span", { class: "small" }, one.last_anomaly
-          ? `anomaly ${ago(one.last_anomaly.time)}, score ${number(one.last_anomaly.score, 3)}` : "no anomaly")))) : noSeries());
-    })();
+    suggest(this.place, this.span, (name) => this.show([name]));
   }
 
   close() {
@@ -302,9 +364,4 @@ class Board {
     this.live.watch([]);
     for (const panel of this.panels) panel.close();
   }
-}
-
-export function noSeries() {
-  return empty("No series yet.", h("p", {}, "Readings come from a collector. Try, in a terminal:"),
-    h("pre", { tabindex: 0 }, "./oda collect walk\n./oda collect csv FILE"));
 }

@@ -3,10 +3,11 @@ import { button, fill, h } from "./dom.js";
 
 // Asks, shows; what is asked anew ends what was asked before. Returns a function that asks again.
 export function loaded(place, ask, show) {
-  let running = null, isFirst = true;
+  let running = null,
+    isFirst = true;
   return async function again() {
     running?.abort();
-    const mine = running = new AbortController();
+    const mine = (running = new AbortController());
     place.setAttribute("aria-busy", "true");
     if (isFirst) fill(place, h("p", { class: "loading" }, "Loading…"));
     try {

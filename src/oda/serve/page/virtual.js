@@ -7,26 +7,48 @@ const MARGIN = 8; // rows beyond what is in sight
 let made = 0;
 
 export class VirtualTable {
-  // `columns`: [{key, title, cell(row), isNumber, sort}]; `ask(offset, limit)` gives {total, rows}; `sorted(key)`, `opened(row)`,
-  // `toggled(row)` are told what the user does; `isChosen(row)`.
+  // `columns`: [{key, title, cell(row), isNumber, sort}]; `ask(offset, limit)` gives {total, rows}; `sorted(key)`,
+  // `opened(row)`, `toggled(row)` are told what the user does, `shown(total)` what there is.
   constructor({ label, columns, ask, sorted, opened, toggled, isChosen, shown }) {
     Object.assign(this, { columns, ask, opened, toggled, isChosen, shown, id: `virtual-${++made}` });
     this.total = 0;
     this.at = 0; // of the row that the keyboard is on
     this.pages = new Map();
     this.lines = new Map(); // what is in sight, by index
-    this.heads = columns.map((column) => h("div", { role: "columnheader", class: kind(column) },
-      column.sort ? h("button", { type: "button", class: "quiet", onclick: () => sorted(column.sort) }, column.title) : column.title));
+    this.heads = columns.map((column) =>
+      h(
+        "div",
+        { role: "columnheader", class: kind(column) },
+        column.sort
+          ? h("button", { type: "button", class: "quiet", onclick: () => sorted(column.sort) }, column.title)
+          : column.title,
+      ),
+    );
     this.body = h("div", { role: "rowgroup", class: "v-body" });
-    this.root = h("div", { role: "grid", class: "virtual", tabindex: 0, "aria-label": label, "aria-colcount": columns.length,
-      onscroll: () => this.draw(), onkeydown: (event) => this.key(event) },
-    h("div", { role: "rowgroup", class: "v-head" }, h("div", { role: "row", class: "v-row", "aria-rowindex": 1 }, this.heads)), this.body);
+    this.root = h(
+      "div",
+      {
+        role: "grid",
+        class: "virtual",
+        tabindex: 0,
+        "aria-label": label,
+        "aria-colcount": columns.length,
+        onscroll: () => this.draw(),
+        onkeydown: (event) => this.key(event),
+      },
+      h(
+        "div",
+        { role: "rowgroup", class: "v-head" },
+        h("div", { role: "row", class: "v-row", "aria-rowindex": 1 }, this.heads),
+      ),
+      this.body,
+    );
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(this.root);
   }
 
   get height() {
-    return this.measured ??= parseFloat(getComputedStyle(this.root).getPropertyValue("--row")) || 28;
+    return (this.measured ??= parseFloat(getComputedStyle(this.root).getPropertyValue("--row")) || 28);
   }
 
   // Everything anew: other words were searched for, or another order.
@@ -58,7 +80,9 @@ export class VirtualTable {
       if (this.pages.size > KEPT) this.pages.delete(this.pages.keys().next().value);
       this.body.style.height = `${total * this.height}px`;
       set(this.root, "aria-rowcount", total + 1);
-      this.lines.forEach((line) => { line.dirty = true; });
+      this.lines.forEach((line) => {
+        line.dirty = true;
+      });
       this.draw();
       this.shown(total);
     } catch (error) {
@@ -76,7 +100,8 @@ export class VirtualTable {
 
   draw() {
     const [first, last] = this.sight();
-    const from = Math.max(first - MARGIN, 0), to = Math.min(last + MARGIN, this.total - 1);
+    const from = Math.max(first - MARGIN, 0),
+      to = Math.min(last + MARGIN, this.total - 1);
     for (const [index, line] of this.lines) {
       if (index < from || index > to) {
         line.remove();
@@ -118,7 +143,10 @@ export class VirtualTable {
     line.dirty = !row;
     line.classList.toggle("at", index === this.at);
     if (this.isChosen && row) set(line, "aria-selected", String(this.isChosen(row)));
-    fill(line, this.columns.map((column) => h("div", { role: "gridcell", class: kind(column) }, row ? column.cell(row) : "…")));
+    fill(
+      line,
+      this.columns.map((column) => h("div", { role: "gridcell", class: kind(column) }, row ? column.cell(row) : "…")),
+    );
   }
 
   clicked(index, event) {
@@ -130,9 +158,11 @@ export class VirtualTable {
   move(index, isScrolled = true) {
     const before = this.at;
     this.at = Math.min(Math.max(index, 0), this.total - 1);
-    for (const one of [before, this.at]) if (this.lines.has(one)) this.lines.get(one).classList.toggle("at", one === this.at);
+    for (const one of [before, this.at])
+      if (this.lines.has(one)) this.lines.get(one).classList.toggle("at", one === this.at);
     if (isScrolled) {
-      const top = this.at * this.height, room = this.root.clientHeight - 2 * this.height;
+      const top = this.at * this.height,
+        room = this.root.clientHeight - 2 * this.height;
       if (top < this.root.scrollTop) this.root.scrollTop = top;
       else if (top > this.root.scrollTop + room) this.root.scrollTop = top - room;
     }
@@ -142,7 +172,14 @@ export class VirtualTable {
   key(event) {
     if (event.target !== this.root || event.altKey || event.metaKey || event.ctrlKey) return;
     const page = Math.max(Math.floor(this.root.clientHeight / this.height) - 2, 1);
-    const steps = { ArrowDown: this.at + 1, ArrowUp: this.at - 1, PageDown: this.at + page, PageUp: this.at - page, Home: 0, End: this.total - 1 };
+    const steps = {
+      ArrowDown: this.at + 1,
+      ArrowUp: this.at - 1,
+      PageDown: this.at + page,
+      PageUp: this.at - page,
+      Home: 0,
+      End: this.total - 1,
+    };
     const row = this.row(this.at);
     if (event.key in steps) this.move(steps[event.key]);
     else if (event.key === "Enter" && row) this.opened(row);
@@ -153,7 +190,9 @@ export class VirtualTable {
 
   // The rows in sight once more, as something about them changed here.
   redraw() {
-    this.lines.forEach((line) => { line.dirty = true; });
+    this.lines.forEach((line) => {
+      line.dirty = true;
+    });
     this.draw();
   }
 
