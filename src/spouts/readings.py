@@ -168,8 +168,8 @@ class ReadingsSpout(Spout):
 
     def _tick(self) -> None:
         starts = self.source.new_partitions(set(self.partitions))
-        if starts:
-            self.rules.repeat(starts)
+        if without := starts.keys() | self.source.overtaken():  # a rule record may be what they lack
+            self.rules.repeat(without)
         for partition, start in starts.items():
             self.logger.info("partition %d from offset %d", partition, start)
             self.partitions[partition] = Progress(start, self.timeout)

@@ -15,6 +15,8 @@ import pytest
 from kafka.structs import OffsetAndMetadata
 
 from notifications import row
+from oda.cluster import processes
+from oda.cluster.layout import load_layout
 from oda.kafka import client
 from oda.kafka.reader import partitions
 from oda.kafka.topics import create_topics
@@ -316,6 +318,26 @@ def test_a_replay_repeats_messages_and_nobody_is_told_twice(notifier: Notifier, 
     notifier.happen(series="t")
     wait_until(lambda: "t" in newest(hook), notifier.said)
     assert max(Counter(hook.ids).values()) == 1
+    notifier.stop()
+
+
+def test_that_kafka_is_gone_is_told_and_when_it_is_back_nothing_is_lost(
+    notifier: Notifier, hook: Hook, cluster: Cluster
+):
+    notifier.write([webhook(hook)], standstill={"after": "10s"})
+    notifier.start(new=True)
+    notifier.happen(series="before")
+    wait_until(lambda: "before" in {one.get("series") for one in hook.told}, notifier.said)
+    processes.find_servers(load_layout(cluster.config, cluster.env).data)["kafka-1"].kill()
+    try:
+        begun = wait_until(lambda: standstills(hook), notifier.said)[0]
+        assert "Kafka does not answer" in begun["text"]
+    finally:
+        cluster.oda("up")
+    over = wait_until(lambda: [one for one in standstills(hook) if one["change"] == "resolved"], notifier.said)[0]
+    assert over["incident"] == begun["incident"]
+    notifier.happen(2, series="before")
+    wait_until(lambda: [one for one in hook.told if one.get("series") == "before"][-1]["number"] == 2, notifier.said)
     notifier.stop()
 
 

@@ -13,7 +13,9 @@ from contextlib import closing, contextmanager
 import aiohttp
 import pytest
 import requests
+from kafka import TopicPartition
 
+from oda.kafka import client
 from oda.paths import BIN
 from support import ENV, HANG_SECONDS, HEARS_CTRL_C, Cluster, wait_until
 
@@ -221,3 +223,16 @@ def test_a_service_of_audits_goes_on_from_its_checkpoint_and_is_shown(walked, tm
         assert (audit["differences"], audit["problem"]) == (0, "")
         assert sum(audit["offsets"].values()) >= 6_600
         assert "oda_audit_differences 0.0" in server.ask("/metrics").text
+    # Retention takes what is audited: who begins now can't, who goes on can.
+    kafka = walked.settings.kafka
+    with closing(client.admin(kafka)) as admin:
+        admin.delete_records({TopicPartition(kafka.readings, int(part)): at for part, at in audit["offsets"].items()})
+    assert "is gone (retention deletes old records)" in walked.oda("verify", check=False).stderr
+    walked.oda("collect", "walk", "--series", 2, "--rate", 300, "--count", 600, "--spikes", 100)
+    with subprocess.Popen(command, env=ENV, stdout=subprocess.PIPE, text=True, preexec_fn=HEARS_CTRL_C) as service:
+        new = 0
+        while new < 600:
+            line = next(service.stdout)
+            assert "0 differences, 0 in all" in line
+            new += int(line.split(", ")[1].split()[0])
+        service.kill()

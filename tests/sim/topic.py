@@ -94,6 +94,9 @@ class Source:
         self._positions |= new
         return new
 
+    def overtaken(self) -> set[int]:
+        return set()
+
     def poll(self, _timeout_ms: int, paused: bool) -> dict[int, list[Record]]:
         if paused or self._topic.events.now < self._topic.away_until:
             return {}

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from kafka import TopicPartition
 from test_audit import Record, untracked
 from typer.testing import CliRunner
 
@@ -31,6 +32,7 @@ from oda.core.reading import Reading, encode
 from oda.core.rulemark import encode as encode_rules
 from oda.errors import UserError
 from oda.settings import Window
+from oda.stores.kafka import require_beginning
 from oda.stores.place import SLOT_MS
 
 SETTINGS = settings(window=Window(size_ms=1000))
@@ -246,3 +248,25 @@ def test_a_service_tells_each_audit_and_goes_on_after_what_goes_wrong(monkeypatc
     assert told == ["Kafka is away"]
     assert "audited to offset 20, 10 of them new, in 1.5 s: 1 differences, 2 in all" in shown
     assert "missing Cassandra windows: readings:0:7" in shown
+
+
+class Beginning:
+    """A partition whose first records retention has taken."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+
+    def beginning_offsets(self, parts):
+        return dict.fromkeys(parts, self._first)
+
+
+@pytest.mark.parametrize(
+    ("first", "start", "is_there"), [(0, 0, True), (7, 0, False), (7, 6, False), (7, 7, True), (7, 9, True)]
+)
+def test_retention_may_take_what_is_audited_and_nothing_else(first, start, is_there):
+    part = TopicPartition("readings", 2)
+    if is_there:
+        require_beginning(Beginning(first), part, start)
+        return
+    with pytest.raises(UserError, match=r"the beginning of topic readings, partition 2, is gone \(retention"):
+        require_beginning(Beginning(first), part, start)

@@ -137,6 +137,9 @@ class Log:
     def position(self, part: TopicPartition) -> int:
         return self._positions[part]
 
+    def seek(self, part: TopicPartition, position: int) -> None:
+        self._positions[part] = position
+
     def poll(self, _: float) -> dict[TopicPartition, list[SimpleNamespace]]:
         found, *positions = next(self._polls, ({}, *self._positions.values()))
         self._positions = dict(zip((ONE, OTHER), positions, strict=True))
@@ -158,6 +161,14 @@ def test_the_end_is_a_position_and_what_comes_after_it_is_left_out() -> None:
         ({ONE: [4]}, 5, 4),
     )
     assert read(log) == [(1, [0, 1]), (0, [0]), (0, [2])]
+    assert (log.position(ONE), log.position(OTHER)) == (4, 2), "what comes after it is still to be read"
+
+
+def test_who_is_beyond_the_end_stays_there() -> None:
+    log = Log()
+    log.seek(OTHER, 9)
+    assert read(log, {ONE: 0, OTHER: 2}) == []
+    assert log.position(OTHER) == 9
 
 
 def test_it_may_be_told_where_the_end_is() -> None:

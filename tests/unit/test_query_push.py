@@ -21,6 +21,9 @@ class Connection:
         await self.open.wait()
         self.sent.append(message)
 
+    async def close(self, *, code: int) -> None:
+        self.closed = code
+
     def said(self) -> list[dict]:
         return [json.loads(message) for message in self.sent]
 

@@ -165,6 +165,24 @@ def test_a_partition_without_the_newest_rules_is_behind(broker: Broker) -> None:
     assert (other.marks(), other.behind()) == ({}, [])
 
 
+def test_what_is_written_while_the_end_is_looked_up_is_not_passed_over(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A poll returns more than there was when the end was asked for."""
+    topic, end_offsets = RulesTopic(SETTINGS), Consumer.end_offsets
+    broker.append(TOPIC, b"rules", b"first")
+
+    def and_another(consumer: Consumer, parts: set[TopicPartition]) -> dict[TopicPartition, int]:
+        ends = end_offsets(consumer, parts)
+        broker.append(TOPIC, b"rules", b"second")
+        return ends
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Consumer, "end_offsets", and_another)
+        assert topic.read(1) == "first"
+    assert topic.read(2) == "second"
+
+
 def test_only_of_a_version_that_may_be_new_kafka_is_asked(broker: Broker) -> None:
     apply(SETTINGS, "rules: []")  # 1 is a report
     topic, before = RulesTopic(SETTINGS), broker.asked

@@ -14,16 +14,17 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
-from test_verdicts import change
+from test_verdicts import change, verdict
 from typer.testing import CliRunner
 
 from made import settings
 from oda.cli.main import app as command
 from oda.core.batch import Readings
-from oda.core.kinds import ANOMALIES, WINDOWS, Anomaly, ClosedWindow, Document, Kind, Located
+from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, Anomaly, ClosedWindow, Document, Kind, Located
 from oda.core.reading import Reading
 from oda.errors import UserError
 from oda.query.feed import News, now_ms
+from oda.query.incidents import place_of
 from oda.query.positions import Position, RejectedMessage, RejectedMessages
 from oda.query.storm import Component, StormState, Topology
 from oda.serve import push
@@ -63,6 +64,7 @@ class Store:
     def __init__(self, begin: int, count: int = 100) -> None:
         self.begin, self.count = begin, count
         self.asked: list[tuple[int, int]] = []
+        self.incidents: list[Located] = []
 
     def recent(self, kind: Kind, series: str, since: int, until: int) -> Iterator[Document]:
         if kind is WINDOWS and series == "pump":
@@ -71,6 +73,8 @@ class Store:
                 row = ClosedWindow(series, start, start + 10_000, 10, 5.0, 1.0, first, first + 9, first + 10, "data", 0)
                 if since <= start < until:
                     yield WINDOWS.document("readings", 2, row)
+        if kind is INCIDENTS:
+            yield from (INCIDENTS.document(*one) for one in self.incidents if since <= one.row.time < until)
         if kind is ANOMALIES and series == "pump" and since <= self.begin + 50_000 < until:
             baseline = 5.0, 1.0, 10, self.begin + 40_000
             row = Anomaly(series, self.begin + 50_000, 50, 99.0, *baseline, "sigma/1", 99.0, 5.0, 1.0, 9.0, 50, 0)
@@ -278,6 +282,34 @@ def test_nobody_is_told_anything_without_a_token():
             async with client.get(path) as answer:
                 assert answer.status == 200, path
         assert await asked(client, "/api/me") == {"login_needed": True, "name": None}
+
+    play(scene, TOKENS)
+
+
+@pytest.mark.parametrize(
+    ("line", "header", "status"),
+    [
+        ("GET /api/series", b"Authorization: Bearer \xff\xfe", 401),
+        ("GET /api/series", b"Cookie: oda=9999999999.\xff", 401),
+        ("GET /api/series", b"Origin: http://[", 403),
+        ("GET /api/series", b"Origin: null", 403),
+        ("GET /api/me", b"Host: [", 403),
+        ("GET /api/me", b"Host: \xff", 403),
+        ("GET /api/series?q=%ff%00", f"Authorization: Bearer {TOKEN}".encode(), 200),
+        ("GET /api/series?q=%ed%a0%80", f"Authorization: Bearer {TOKEN}".encode(), 200),
+        ("GET /api/series/data?name=%ed%a0%80&since=0&until=1", f"Authorization: Bearer {TOKEN}".encode(), 200),
+    ],
+)
+def test_bytes_that_are_no_text_break_nothing(line, header, status, caplog):
+    async def scene(_, client):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        host = b"" if header.startswith(b"Host") else b"Host: 127.0.0.1:%d\r\n" % client.port
+        writer.write(line.encode() + b" HTTP/1.1\r\n" + host + header + b"\r\nConnection: close\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+        # What is no HTTP at all is refused before anybody looks at it.
+        assert answer.startswith((b"HTTP/1.1 %d " % status, b"HTTP/1.1 400 ")), answer[:300]
+        assert "Traceback" not in caplog.text
 
     play(scene, TOKENS)
 
@@ -511,6 +543,29 @@ def test_more_readings_than_pixels_are_means_with_least_and_largest():
     play(scene)
 
 
+def test_an_incident_of_long_ago_has_its_verdict():
+    async def scene(system, client):
+        begin = system.begin
+        old = change("pump", time=begin + 5_000)
+        system.store.incidents = [old]
+        place = place_of(old)
+        system.hear(verdicts=[verdict(place=place, verdict="true")])
+        found = await asked(client, "/api/series/data", name="pump", since=begin, until=begin + 60_000)
+        (incident,) = found["incidents"]
+        assert incident["verdict"]["verdict"] == "true"
+        assert (incident["opened"], incident["resolved"]) == (begin + 5_000, None)
+        end = change("pump", time=begin + 5_000, number=1, what="resolved")
+        system.hear(incidents=[old, end])
+        found = await asked(client, "/api/series/data", name="pump", since=begin, until=begin + 60_000)
+        (incident,) = found["incidents"]  # what is known of it later counts
+        assert incident["resolved"] == begin + 5_001
+        assert incident["verdict"]["verdict"] == "true"
+        later = begin + 40_000
+        assert (await asked(client, "/api/series/data", name="pump", since=later, until=later + 5))["incidents"] == []
+
+    play(scene)
+
+
 def test_a_store_that_is_away_is_told():
     async def scene(system, client):
         def away(*_: object) -> Iterator[Document]:
@@ -711,3 +766,15 @@ def test_a_dead_viewer_is_let_go(monkeypatch):
             await asyncio.sleep(0.05)
 
     play(scene)
+
+
+def test_viewers_are_told_when_the_server_ends():
+    async def run() -> None:
+        system = System()
+        async with client_of(system) as client:
+            socket = await watching(system, client, "pump")
+            await client.server.close()
+            message = await socket.receive(timeout=30)
+            assert (message.type, message.data) == (WSMsgType.CLOSE, 1001)
+
+    asyncio.run(run())

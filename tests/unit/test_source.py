@@ -234,6 +234,7 @@ def test_what_retention_took_is_counted_and_reading_goes_on(broker, start, caplo
     broker.error = OffsetOutOfRangeError({tp(0): 1000})
     assert begun.poll(0, False) == {}
     assert "retention overtook partition 0: 40 offsets from 1000 on are lost" in caplog.text
+    assert (begun.overtaken(), begun.overtaken()) == ({0}, set()), "it is told once"
     assert (begun.position(0), begun.changed()) == (1040, None)
 
 

@@ -148,15 +148,19 @@ def test_when_the_machines_clock_is_set_the_clock_of_a_run_goes_on_as_it_was():
 
 def test_partitions_that_are_taken_on_get_the_newest_rules_each_once():
     there = {0: 7, 2: 0}
+    lost = [set(), set(), set(), {2}]  # to retention, by tick: a rule record was there, perhaps
     source = SimpleNamespace(
         new_partitions=lambda known: {number: start for number, start in there.items() if number not in known},
+        overtaken=lambda: lost.pop(0),
         ends=dict,
     )
     spout, repeated = new_spout(source), []
-    spout.rules = SimpleNamespace(repeat=lambda partitions: repeated.append(list(partitions)))
+    spout.rules = SimpleNamespace(repeat=lambda partitions: repeated.append(sorted(partitions)))
     spout._tick()
     there[3] = 0
     spout._tick()
     spout._tick()
     assert repeated == [[0, 2], [3]]
+    spout._tick()
+    assert repeated.pop() == [2]
     assert {number: progress.position for number, progress in spout.partitions.items()} == there

@@ -22,7 +22,6 @@ from oda.shown import plain, time_text
 
 app = typer.Typer(help="Incidents to webhooks, to Alertmanager, by mail (docs/notify.md).", no_args_is_help=True)
 
-
 Name = Annotated[Path, typer.Argument(help="A file of receivers and routes.", show_default=False)]
 
 

@@ -60,7 +60,8 @@ def read_to_end(
 ) -> Polled:
     """What lies between the consumer's positions and `ends`: those of now of all that is assigned to it, if not given.
 
-    Up to a position, not until a last record: offsets may hold none.
+    Up to a position, not until a last record: offsets may hold none. What came meanwhile beyond an end is not lost: the
+    consumer stands at the end again.
 
     Raises:
         UserError: no position moved for `stall_seconds`.
@@ -68,6 +69,7 @@ def read_to_end(
     ends = consumer.end_offsets(consumer.assignment()) if ends is None else ends
     moved = time.monotonic()
     left = {part: consumer.position(part) for part in ends}
+    stops = {part: max(position, ends[part]) for part, position in left.items()}
     while left := {part: position for part, position in left.items() if position < ends[part]}:
         for part, records in consumer.poll(_POLL_SECONDS * 1000).items():
             if part in left:
@@ -82,6 +84,9 @@ def read_to_end(
                 f"for {stall_seconds:.0f} s, though it ends at {ends[part]}; are all brokers up?"
             )
         left = now
+    for part, stop in stops.items():
+        if consumer.position(part) > stop:
+            consumer.seek(part, stop)
 
 
 def _before(end: int, records: Sequence[Any]) -> Sequence[Any]:

@@ -50,6 +50,7 @@ class KafkaSource:
         self._assigned: list[TopicPartition] = []
         self._paused = False
         self._lost: str | None = None
+        self._overtaken: set[int] = set()
         self._held = HeldUp(log.warning)
         consumer = client.consumer(
             kafka,
@@ -112,6 +113,11 @@ class KafkaSource:
                 self._positions.seek(tp, start)
                 self._lost = start.metadata or self._lost
         return {tp.partition: start.offset for tp, start in starts.items()}
+
+    def overtaken(self) -> set[int]:
+        """Partitions of ours of which retention took something that was not read; each is told once."""
+        found, self._overtaken = self._overtaken, set()
+        return found
 
     def poll(self, timeout_ms: int, paused: bool) -> dict[int, list[Record]]:
         """Records by partition, in log order; returns as soon as there are any.
@@ -186,6 +192,7 @@ class KafkaSource:
                 "retention overtook partition %d: %d offsets from %d on are lost", tp.partition, lost, position
             )
             self._consumer.seek(tp, position + lost)
+            self._overtaken.add(tp.partition)
 
     def _give_up(self, tp: TopicPartition) -> None:
         """Noted beside the committed offset, too: that may be within the log, and the windows' state beyond it."""

@@ -88,9 +88,8 @@ def hurt(system: System, config: Path, seconds: float, tell: Tell) -> Hurt:
             server.wait_for_clients(1)
             begun = server.sent()
             naive = _hurt_both(server, system, seconds, tell)
-            collector.end()
+            accepted = int(collector.end().split()[0])
             sent = server.sent() - begun
-    accepted = int(collector.text().split()[0])
     tell("ODA's stores are audited")
     return Hurt(sent, naive, _stored(system.settings, accepted))
 
@@ -118,8 +117,7 @@ def _hurt_both(server: Server, system: System, seconds: float, tell: Tell) -> Na
         for process in stopped:
             process.resume()
         time.sleep(seconds)
-        second.end()
-    unjudged, *averages = map(int, _AVERAGE.findall(second.text()))
+        unjudged, *averages = map(int, _AVERAGE.findall(second.end()))
     return Naive(unseen, unjudged, averages)
 
 

@@ -32,10 +32,11 @@ class Command:
         self.process = process
         self._said = said
 
-    def end(self) -> None:
-        """Have it end as by Ctrl-C."""
+    def end(self) -> str:
+        """Have it end as by Ctrl-C; returns what it has printed."""
         self.process.terminate()
         self.process.wait(_LIMIT_SECONDS)
+        return self.text()
 
     def text(self) -> str:
         """What it has printed."""

@@ -6,7 +6,8 @@ Reads part by part, in bounded memory: of a long span means, least and largest; 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from oda.settings import Settings
 from oda.stores.archive import Columns
 from oda.stores.cassandra import CassandraStore
 from oda.stores.place import SLOT_MS
+from oda.verdicts import Verdict
 
 MOST_SPAN_MS = 100 * 86_400_000
 """The longest span that should be asked for: each slot of ten minutes in it is a question to Cassandra."""
@@ -55,6 +57,7 @@ class Asked(NamedTuple):
     Attributes:
         partition: where it is now, if that is known.
         incidents: of it, as far as they are known already.
+        verdicts: of all incidents, by place.
         state: why it is not judged, or "judged"; None if it is not known.
     """
 
@@ -62,6 +65,7 @@ class Asked(NamedTuple):
     span: Span
     partition: int | None = None
     incidents: Sequence[KnownIncident] = ()
+    verdicts: Mapping[str, Verdict] = MappingProxyType({})
     state: str | None = None
 
 
@@ -170,7 +174,7 @@ class History:
             if former is None or former.newest.number <= known.newest.number:
                 found[known.place] = known
         return [
-            known.document()
+            known._replace(verdict=asked.verdicts.get(known.place)).document()
             for known in found.values()
             if known.newest.time < span.until
             and (known.newest.change != "resolved" or known.newest.changed >= span.since)
@@ -212,6 +216,8 @@ def _no_band(rule: Rule, state: str | None, is_too_long: bool, has_bands: bool) 
     if is_too_long:
         return "a span of so many windows shows none: zoom in"
     reasons = [f"{name} scores each reading by those before it: a band is not shown" for name in scored(rule)]
+    if rule.window is None and not reasons:
+        reasons.append("each reading is a window of its own: a band is not kept")
     if not has_bands and state not in (None, "judged"):
         reasons.insert(0, str(state))
     return "; ".join(reasons) or None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from oda.core.kinds import INCIDENTS, Incident, Located
@@ -126,9 +126,10 @@ class Incidents:
         """One; None if it is not known."""
         return self._open.get(place) or self._resolved.get(place)
 
-    def verdict(self, place: str) -> Verdict | None:
-        """The newest one."""
-        return self._verdicts.get(place)
+    @property
+    def verdicts(self) -> Mapping[str, Verdict]:
+        """The newest one of each place."""
+        return self._verdicts
 
     def find(self, state: State, search: str, severity: str, label: str) -> list[Known]:
         """Open first, then the newest first, by when they opened.

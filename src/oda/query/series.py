@@ -92,9 +92,6 @@ class SeriesTable:
     def __len__(self) -> int:
         return len(self._names)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._rows
-
     # -- what is heard --------------------------------------------------------------------------
 
     def take_readings(self, partition: int, readings: Readings, heard: int, now: int) -> None:

@@ -96,7 +96,7 @@ class Routes:
             partition = known.partition
             state = live.describe(known, self._service.rules.known(), now)["state"]
         incidents = [one for one in live.incidents.find("all", name, "", "") if one.newest.series == name]
-        asked = Asked(name, span, partition, incidents, state)
+        asked = Asked(name, span, partition, incidents, live.incidents.verdicts, state)
         return answers.json(await self._service.ask(self._service.history.series, asked))
 
     async def incidents(self, request: web.Request) -> web.Response:
@@ -289,6 +289,7 @@ def application(service: Service, guard: Guard) -> web.Application:
     """The whole server."""
     app = web.Application(middlewares=[guard.middleware, _errors], client_max_size=64 * 1024)
     app.cleanup_ctx.append(service.running)
+    app.on_shutdown.append(service.hub.end)
     files = Files()
     app.add_routes([*Routes(service, guard).table(), web.get("/", files.index), web.get("/page/{name:.+}", files.file)])
     return app

@@ -93,11 +93,6 @@ class Guard:
         self._hosts = hosts
         self._is_secure = is_secure
 
-    @property
-    def needs_login(self) -> bool:
-        """Whether who asks needs a token."""
-        return bool(self._tokens)
-
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Around every request."""
@@ -143,11 +138,10 @@ class Guard:
         return response
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        host = urlsplit(f"//{request.headers.get('Host', '')}").hostname
-        if self._hosts and host not in self._hosts:
-            return error(HTTPStatus.FORBIDDEN, f"this server is not called {host}; it is asked as {self._hosts[0]}")
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+        host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
+        if self._hosts and _part(f"//{host}", "hostname") not in self._hosts:
+            return error(HTTPStatus.FORBIDDEN, f"this server is not called so; it is asked as {self._hosts[0]}")
+        if origin is not None and _part(origin, "netloc") != host:
             return error(HTTPStatus.FORBIDDEN, "a page of another origin may not ask this server")
         is_open = request.path in OPEN or request.path.startswith("/page/")
         if not is_open and self.who(request) is None:
@@ -158,7 +152,7 @@ class Guard:
 
     def _owner(self, token: str) -> str | None:
         # Each is compared, so that the time taken tells nothing.
-        found = [name for one, name in self._tokens.items() if hmac.compare_digest(one.encode(), token.encode())]
+        found = [name for one, name in self._tokens.items() if hmac.compare_digest(_bytes(one), _bytes(token))]
         return found[0] if found else None
 
     def _session(self, cookie: str) -> str | None:
@@ -166,9 +160,23 @@ class Guard:
         if not until.isdecimal() or len(until) > 12 or int(until) < time.time():
             return None
         for token, name in self._tokens.items():
-            if hmac.compare_digest(_signature(token, int(until)).encode(), signature.encode()):
+            if hmac.compare_digest(_bytes(_signature(token, int(until))), _bytes(signature)):
                 return name
         return None
+
+
+def _part(url: str, name: str) -> str | None:
+    """Of an address that somebody sent; None if it is none."""
+    try:
+        found: str | None = getattr(urlsplit(url), name)
+    except ValueError:
+        return None
+    return found
+
+
+def _bytes(text: str) -> bytes:
+    """Of a header, whatever was in it."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _signature(token: str, until: int) -> str:

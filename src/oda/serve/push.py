@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 import numpy as np
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from msgspec.json import encode
 
 from oda.core.batch import Readings
@@ -51,6 +51,9 @@ class Connection(Protocol):
     async def send_frame(self, message: bytes, opcode: WSMsgType) -> None:
         """Returns when there is room for more."""
 
+    async def close(self, *, code: int) -> Any:
+        """Say so, and end it."""
+
 
 class Viewer:
     """One web socket.
@@ -67,6 +70,10 @@ class Viewer:
         self._queue: deque[bytes] = deque()
         self._size = 0
         self._news = asyncio.Event()
+
+    async def end(self) -> None:
+        """The server ends."""
+        await self._connection.close(code=WSCloseCode.GOING_AWAY)
 
     def offer(self, message: bytes) -> None:
         """Send it when there is room; else tell of a gap, once."""
@@ -119,6 +126,10 @@ class Hub:
         self.watch(viewer, frozenset())
         self.viewers.discard(viewer)
         self.dropped += viewer.dropped
+
+    async def end(self, _: web.Application) -> None:
+        """The server ends: tell all, who else would be waited for."""
+        await asyncio.gather(*(viewer.end() for viewer in self.viewers), return_exceptions=True)
 
     def watch(self, viewer: Viewer, names: frozenset[str]) -> None:
         """From now on it watches these."""
