@@ -112,9 +112,11 @@ def test_a_series_of_the_cluster_is_shown_with_its_band_and_anomaly(window: Wind
     expect(page.get_by_role("heading", name=NAME)).to_be_visible()
     expect(page.locator(".chart")).to_have_attribute("aria-label", re.compile(r"600 readings from 20 to \d+"))
     expect(page.locator(".legend")).to_contain_text("no anomaly for sigma/1")
-    expect(page.get_by_role("heading", name="Anomalies in view: 1")).to_be_visible()
-    page.get_by_role("button", name=re.compile("^Why")).click()
-    expect(page.locator(".anomalies pre")).to_contain_text("equal to the last bit")
+    expect(page.get_by_role("heading", name=re.compile("Anomalies in view: [1-9]"))).to_be_visible()
+    newest = page.locator(".anomalies tbody").first
+    expect(newest).to_contain_text("120")
+    newest.get_by_role("button", name=re.compile("^Why")).click()
+    expect(newest.locator("pre")).to_contain_text("equal to the last bit")
     assert Axe().run(page).violations_count == 0
 
 
@@ -141,11 +143,12 @@ def test_all_hostile_series_are_shown(window: Window, start: int):
 def test_an_incident_is_acknowledged_in_the_log(window: Window, stream: Cluster, start: int):
     page = opened(window, "incidents", start)
     page.get_by_label("Search incidents").fill(NAME)
+    expect(page.locator(".card", has_not_text=NAME)).to_have_count(0)
     card = page.locator(".card").first
     expect(card).to_contain_text("critical")
     expect(card).to_contain_text("team=</script><script>window.ran=1</script>")
     card.get_by_role("button", name="Acknowledge").click()
-    expect(card).to_contain_text("Saved.")
+    expect(page.locator(".card", has_text="✓ acknowledged")).to_have_count(1)
     page.reload()
     expect(page.locator(".card", has_text="✓ acknowledged")).to_have_count(1)
     done = stream.oda("consume", "--topic", stream.settings.kafka.verdicts, "--from-beginning", "--max-messages", 1)
@@ -157,6 +160,7 @@ def test_the_pipeline_and_what_it_refused(window: Window, start: int):
     expect(page.get_by_role("group", name="Partitions").get_by_role("row")).to_have_count(1 + 4)
     expect(page.locator(".tile", has_text="Rejected")).to_contain_text(str(len(HOSTILE)))
     page.get_by_text("Look at the rejected messages").click()
+    page.get_by_role("button", name=re.compile("^Show more")).click()
     expect(page.get_by_text(HOSTILE[1]).first).to_be_visible()
     expect(page.locator(".tile", has_text="Storm")).to_contain_text("ACTIVE")
 
