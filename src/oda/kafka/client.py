@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import AuthorizationError, KafkaError
 
 from oda.errors import UserError
+from oda.kafka import account
 from oda.kafka.partitioner import RememberingPartitioner
 from oda.kafka.records import PartitionRecords
 from oda.settings import Kafka
@@ -51,8 +52,21 @@ def explained(settings: Kafka) -> Iterator[None]:
     """Turns what kafka-python raises within into a UserError that says which Kafka it was."""
     try:
         yield
+    except AuthorizationError as error:
+        raise UserError(
+            f"Kafka at oda.kafka.brokers = {settings.brokers}: {who(settings)} lacks a right ({error}); "
+            "`oda admin` gives it"
+        ) from None
     except KafkaError as error:
         raise UserError(f"Kafka at oda.kafka.brokers = {settings.brokers}: {error}") from None
+
+
+def who(settings: Kafka) -> str:
+    """As whom we are known to Kafka, for errors."""
+    security = settings.security
+    if security.user:
+        return f"{security.setting}.user = {security.user}"
+    return f"{security.setting}.certificate = {security.certificate}" if security.certificate else "an unnamed client"
 
 
 def topic_id(client: Any, topic: str) -> uuid.UUID | None:
@@ -68,10 +82,12 @@ def _connect(kind: Callable[..., Any], settings: Kafka, options: dict[str, Any])
         "bootstrap_servers": settings.brokers.split(","),
         "bootstrap_timeout_ms": CONNECT_MS,
         "reconnect_backoff_max_ms": 1_000,
-    }
+    } | account.options(settings.security)
     try:
         return kind(**connection | options)
     except KafkaError:
+        if found := account.problem(settings):
+            raise UserError(f"Kafka at oda.kafka.brokers = {settings.brokers}: {found}") from None
         raise UserError(
             f"no answer from Kafka at oda.kafka.brokers = {settings.brokers}; start it with `oda up`"
         ) from None

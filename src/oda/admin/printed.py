@@ -1,0 +1,68 @@
+"""The same as commands, for an administrator who runs them by other means. Holds no password. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from oda.admin.accounts import Account
+from oda.admin.rights import elasticsearch_role, rights
+from oda.kafka.topics import wanted
+from oda.settings import Settings
+from oda.stores import indices, keyspace
+from oda.stores.session import quoted
+
+_ADMIN = "--bootstrap-server {brokers} --command-config admin.properties"
+_PASSWORD = "'PASSWORD'"
+
+
+def kafka(settings: Settings, accounts: Mapping[str, Account]) -> Iterator[str]:
+    """Commands of Kafka's own tools."""
+    where = _ADMIN.format(brokers=settings.kafka.brokers)
+    for name, topic in wanted(settings.kafka).items():
+        made = f"--partitions {topic['num_partitions']} --replication-factor {topic['replication_factor']}"
+        configs = "".join(f" --config {key}={value}" for key, value in topic["configs"].items())
+        yield f"kafka-topics.sh {where} --create --if-not-exists --topic {name} {made}{configs}"
+    for role, account in accounts.items():
+        credentials = f"--add-config '{settings.kafka.security.mechanism}=[password=PASSWORD]'"
+        yield f"kafka-configs.sh {where} --alter {credentials} --entity-type users --entity-name {account.user}"
+        for right in rights(settings)[role].kafka:
+            kind = f"--{right.kind} {right.name}{' --resource-pattern-type prefixed' if right.prefixed else ''}"
+            allowed = f"--allow-principal 'User:{account.user}' --operation {right.operation}"
+            yield f"kafka-acls.sh {where} --add {allowed} {kind}"
+
+
+def cassandra(settings: Settings, accounts: Mapping[str, Account]) -> Iterator[str]:
+    """CQL."""
+    for statement in keyspace.statements(settings.cassandra):
+        yield f"{statement};"
+    for role, account in accounts.items():
+        if permissions := rights(settings)[role].cassandra:
+            name = quoted(account.user)
+            yield f"CREATE ROLE IF NOT EXISTS {name} WITH LOGIN = true AND PASSWORD = {_PASSWORD};"
+            for permission in permissions:
+                yield f"GRANT {permission} ON KEYSPACE {settings.cassandra.keyspace} TO {name};"
+
+
+def elasticsearch(settings: Settings, accounts: Mapping[str, Account]) -> Iterator[str]:
+    """Requests, as Kibana's console takes them."""
+    for name, template in indices.templates(settings.elasticsearch).items():
+        yield f"PUT /_index_template/{name}\n{json.dumps(template)}"
+    for name in indices.first(settings.elasticsearch):
+        yield f"PUT /{name}"
+    for role, account in accounts.items():
+        if rights(settings)[role].elasticsearch:
+            name = f"{settings.elasticsearch.prefix}-{role}"
+            yield f"PUT /_security/role/{name}\n{json.dumps(elasticsearch_role(settings, role))}"
+            user = json.dumps({"password": "PASSWORD", "roles": [name]})
+            yield f"PUT /_security/user/{account.user}\n{user}"
+
+
+def roles_yml(settings: Settings) -> str:
+    """For Elasticsearch without its API of roles: the file of each node, which is JSON, too."""
+    found = {
+        f"{settings.elasticsearch.prefix}-{role}": elasticsearch_role(settings, role)
+        for role, given in rights(settings).items()
+        if given.elasticsearch
+    }
+    return json.dumps(found, indent=2)
