@@ -22,11 +22,15 @@ from kafka.errors import AuthorizationError
 from oda.admin import printed
 from oda.admin.rights import ROLES
 from oda.cluster.elasticsearch import hashed
+from oda.collect.producer import Producer
 from oda.core.kinds import WINDOWS
 from oda.errors import UserError
 from oda.kafka import account, client
+from oda.kafka.reader import reader
 from oda.kafka.topics import create_topics, list_topics
 from oda.settings import Settings, StormSecurity, load_options
+from oda.stores.cassandra import CassandraStore
+from oda.stores.contract import Store
 from oda.stores.elasticsearch import ElasticsearchStore, connect
 from oda.stores.session import open_session
 from oda.storm.rest import RestApi
@@ -371,6 +375,36 @@ def test_an_auditor_reads_everything_and_writes_audits_only(roles: Servers) -> N
     keyspace = settings.cassandra.keyspace
     insert = f"INSERT INTO {keyspace}.topics (topic, id) VALUES ('t', uuid())"
     assert runs(settings, f"SELECT * FROM {keyspace}.readings LIMIT 1", insert) == [True, False]
+
+
+def test_a_right_that_is_missing_is_one_line_too(roles: Servers) -> None:
+    collector, looker = roles.role("collector"), roles.role("reader")
+    windows = collector.kafka.windows
+
+    def write() -> None:
+        with Producer(collector.kafka, windows) as producer:
+            producer.send(b"{}")
+
+    def read() -> None:
+        with reader(collector.kafka, [windows], from_beginning=True):
+            pass
+
+    def alter(store: Store) -> None:
+        with closing(store):
+            store.drop()
+
+    tries = {
+        "oda.kafka.security.user = oda-collector": (write, read),
+        "oda.cassandra.security.user = oda-reader": (lambda: alter(CassandraStore(looker)),),
+        "oda.elasticsearch.security.user = oda-reader": (lambda: alter(ElasticsearchStore(looker)),),
+    }
+    for account_, attempts in tries.items():
+        for attempt in attempts:
+            with pytest.raises(UserError) as error:
+                attempt()
+            assert len(str(error.value).splitlines()) == 1
+            assert f"{account_} lacks a right" in str(error.value)
+            assert "`oda admin`" in str(error.value)
 
 
 def test_what_is_printed_holds_no_password(roles: Servers) -> None:

@@ -59,10 +59,9 @@ def elasticsearch(settings: Settings, accounts: Mapping[str, Account]) -> Iterat
 
 
 def roles_yml(settings: Settings) -> str:
-    """For Elasticsearch without its API of roles: the file of each node, which is JSON, too."""
-    found = {
-        f"{settings.elasticsearch.prefix}-{role}": elasticsearch_role(settings, role)
+    """For Elasticsearch without its API of roles: lines for the file of each node."""
+    return "".join(
+        f"{settings.elasticsearch.prefix}-{role}: {json.dumps(elasticsearch_role(settings, role))}\n"
         for role, given in rights(settings).items()
         if given.elasticsearch
-    }
-    return json.dumps(found, indent=2)
+    )

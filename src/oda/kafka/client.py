@@ -52,13 +52,15 @@ def explained(settings: Kafka) -> Iterator[None]:
     """Turns what kafka-python raises within into a UserError that says which Kafka it was."""
     try:
         yield
-    except AuthorizationError as error:
-        raise UserError(
-            f"Kafka at oda.kafka.brokers = {settings.brokers}: {who(settings)} lacks a right ({error}); "
-            "`oda admin` gives it"
-        ) from None
     except KafkaError as error:
-        raise UserError(f"Kafka at oda.kafka.brokers = {settings.brokers}: {error}") from None
+        raise UserError(f"Kafka at oda.kafka.brokers = {settings.brokers}: {said(settings, error)}") from None
+
+
+def said(settings: Kafka, error: KafkaError) -> str:
+    """What a broker said; of a right that is missing, whose it is."""
+    if isinstance(error, AuthorizationError):
+        return f"{who(settings)} lacks a right, which `oda admin` gives ({error})"
+    return str(error)
 
 
 def who(settings: Kafka) -> str:
@@ -75,6 +77,11 @@ def topic_id(client: Any, topic: str) -> uuid.UUID | None:
     A topic that is deleted and made again has another one. kafka-python has no public way to ask a consumer.
     """
     return cast("uuid.UUID | None", client._cluster.topic_id(topic))
+
+
+def user_of(client: Any) -> str | None:
+    """As whom one of kafka-python's clients connects; None without an account."""
+    return cast("str | None", client.config["sasl_plain_username"])
 
 
 def _connect(kind: Callable[..., Any], settings: Kafka, options: dict[str, Any]) -> Any:

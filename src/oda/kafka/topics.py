@@ -31,11 +31,16 @@ def list_topics(settings: Kafka) -> list[str]:
 def require_topic(settings: Kafka, name: str) -> None:
     """Raises UserError when the topic doesn't exist, or Kafka can't be reached."""
     if name not in list_topics(settings):
-        raise no_topic(name)
+        raise no_topic(name, settings.security.user)
 
 
-def no_topic(name: str) -> UserError:
-    """What to raise when a topic doesn't exist."""
+def no_topic(name: str, user: str | None) -> UserError:
+    """What to raise when a topic doesn't exist, as far as this user sees."""
+    if user:
+        return UserError(
+            f"there is no topic {name}, or oda.kafka.security.user = {user} lacks a right to it: "
+            "`oda admin` makes topics and gives rights"
+        )
     return UserError(f"there is no topic {name}; make it with `oda topics --create --topic {name}`")
 
 
