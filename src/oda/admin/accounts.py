@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -40,13 +40,13 @@ class Account(NamedTuple):
         return read_secret(str(self.password_file), None) if self.password_file else None
 
 
-def in_kafka(settings: Settings, accounts: Mapping[str, Account]) -> None:
+def in_kafka(settings: Settings, accounts: Sequence[Account]) -> None:
     """Raises UserError when Kafka refuses."""
-    given = [acl(right, account.user) for role, account in accounts.items() for right in rights(settings)[role].kafka]
+    given = [acl(right, account.user) for account in accounts for right in rights(settings)[account.role].kafka]
     mechanism = settings.kafka.security.mechanism
     made = [
         UserScramCredentialUpsertion(account.user, mechanism, secret)
-        for account in accounts.values()
+        for account in accounts
         if (secret := account.password) and mechanism != "PLAIN"  # whose accounts the brokers' configuration lists
     ]
     with client.explained(settings.kafka), closing(client.admin(settings.kafka)) as admin:
@@ -64,11 +64,11 @@ def acl(right: Acl, user: str) -> ACL:
     return ACL(f"User:{user}", "*", ACLOperation[right.operation], ACLPermissionType.ALLOW, resource)
 
 
-def in_cassandra(session: Session, settings: Settings, accounts: Mapping[str, Account]) -> None:
+def in_cassandra(session: Session, settings: Settings, accounts: Sequence[Account]) -> None:
     """Raises cassandra.DriverException or cassandra.cluster.NoHostAvailable when Cassandra refuses."""
     there = {row.role for row in session.execute("LIST ROLES")}
-    for role, account in accounts.items():
-        permissions = rights(settings)[role].cassandra
+    for account in accounts:
+        permissions = rights(settings)[account.role].cassandra
         if not permissions:
             continue
         name = quoted(account.user)
@@ -79,14 +79,14 @@ def in_cassandra(session: Session, settings: Settings, accounts: Mapping[str, Ac
             session.execute(f"GRANT {permission} ON KEYSPACE {settings.cassandra.keyspace} TO {name}")
 
 
-def in_elasticsearch(elastic: Elasticsearch, settings: Settings, accounts: Mapping[str, Account]) -> str | None:
+def in_elasticsearch(elastic: Elasticsearch, settings: Settings, accounts: Sequence[Account]) -> str | None:
     """Returns why it can't be done by the API: then roles and users are in files of each node."""
     try:
-        for role, account in accounts.items():
-            if not rights(settings)[role].elasticsearch:
+        for account in accounts:
+            if not rights(settings)[account.role].elasticsearch:
                 continue
-            name = f"{settings.elasticsearch.prefix}-{role}"
-            elastic.security.put_role(name=name, body=elasticsearch_role(settings, role))
+            name = f"{settings.elasticsearch.prefix}-{account.role}"
+            elastic.security.put_role(name=name, body=elasticsearch_role(settings, account.role))
             if secret := account.password:
                 elastic.security.put_user(username=account.user, password=secret, roles=[name])
     except ApiError as error:

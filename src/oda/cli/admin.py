@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -61,19 +61,19 @@ def admin(
     _make(settings, accounts)
 
 
-def _accounts(texts: list[str], passwords: Path | None) -> Mapping[str, Account]:
-    accounts = {}
+def _accounts(texts: list[str], passwords: Path | None) -> Sequence[Account]:
+    accounts = []
     for text in texts:
         role, _, name = text.partition("=")
         if role not in ROLES or not name:
             raise UserError(f"--user {text}: must be ROLE=NAME, with a role of {', '.join(ROLES)}")
-        accounts[role] = Account(role, name, passwords / name if passwords else None)
+        accounts.append(Account(role, name, passwords / name if passwords else None))
     if passwords and not accounts:
         raise UserError("--passwords needs --user ROLE=NAME")
     return accounts
 
 
-def _make(settings: Settings, accounts: Mapping[str, Account]) -> None:
+def _make(settings: Settings, accounts: Sequence[Account]) -> None:
     create_topics(settings.kafka)
     if accounts:
         made.in_kafka(settings, accounts)
@@ -88,7 +88,7 @@ def _make(settings: Settings, accounts: Mapping[str, Account]) -> None:
     print("Elasticsearch: done")
 
 
-def _make_in_cassandra(settings: Settings, accounts: Mapping[str, Account]) -> None:
+def _make_in_cassandra(settings: Settings, accounts: Sequence[Account]) -> None:
     with closing(CassandraStore(settings)) as store:
         store.migrate()
     if not accounts:
@@ -102,7 +102,7 @@ def _make_in_cassandra(settings: Settings, accounts: Mapping[str, Account]) -> N
         session.cluster.shutdown()
 
 
-def _make_in_elasticsearch(settings: Settings, accounts: Mapping[str, Account]) -> str | None:
+def _make_in_elasticsearch(settings: Settings, accounts: Sequence[Account]) -> str | None:
     with closing(ElasticsearchStore(settings)) as store:
         store.make()
     if not accounts:
