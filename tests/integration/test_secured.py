@@ -1,6 +1,7 @@
 """Servers that ask for TLS and accounts: one line says what is wrong, and each role can do its own and no more."""
 
 import json
+import logging
 import os
 import socket
 import ssl
@@ -26,10 +27,14 @@ from oda.collect.producer import Producer
 from oda.core.kinds import WINDOWS
 from oda.errors import UserError
 from oda.kafka import account, client
+from oda.kafka.clock import ClockWriter
+from oda.kafka.group import Group
 from oda.kafka.reader import reader
+from oda.kafka.source import KafkaSource
 from oda.kafka.topics import create_topics, list_topics
 from oda.settings import Settings, StormSecurity, load_options
 from oda.stores.cassandra import CassandraStore
+from oda.stores.catalogue import STORES
 from oda.stores.contract import Store
 from oda.stores.elasticsearch import ElasticsearchStore, connect
 from oda.stores.session import open_session
@@ -313,6 +318,21 @@ def test_the_topologys_stores_open_without_a_right_to_alter_them(roles: Servers)
             elastic.index(index="another", document={})
         with pytest.raises(AuthorizationException):
             elastic.indices.delete(index="oda-windows-0")
+
+
+def test_the_topologys_own_parts_start_and_work_with_its_rights(roles: Servers) -> None:
+    settings = roles.role("topology")
+    for store in STORES:
+        with closing(store.open(settings)) as opened:
+            opened.migrate()
+    assert sends(roles.role("collector"), settings.kafka.readings)
+    source = KafkaSource(settings, 0, 1, logging.getLogger("test"))
+    with closing(source._consumer):
+        found = wait_until(lambda: source.new_partitions(set()), "no partition was taken on")
+        wait_until(lambda: 0 in source.poll(1_000, False), "nothing was read")
+        assert source.commit(found)
+        ClockWriter(settings.kafka).write(0, 0, {"s": 0}, [])
+        Group(roles.role("auditor").kafka).committed()
 
 
 def test_without_templates_a_topology_that_may_not_make_them_writes_nothing(roles: Servers) -> None:
