@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -19,6 +19,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from oda.errors import UserError, shorten
 
 PREFIX = "oda."
+
+SYSTEM = "system"
+"""Instead of a file: the certificate authorities that the operating system trusts."""
+
+_SECRETS = "name a file in password_file, or an environment variable in password_env (docs/security.md)"
+
+_ACCOUNT = re.compile(r"//[^/]*@")
+"""In a URL."""
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.ASCII)
 
@@ -45,7 +53,19 @@ def _urls(value: str) -> str:
             hostname = None
         if not hostname or scheme not in ("http", "https") or port == 0:
             raise ValueError("must be http://host:port, comma separated")
+        if "@" in parts.netloc:
+            raise ValueError("must not hold an account, since Storm shows options to anyone; see docs/security.md")
     return value
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("must be an absolute path: Storm's workers run in folders of their own")
+    return path
+
+
+def _authorities(path: str) -> str:
+    return path if path == SYSTEM else _absolute(path)
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._-]+$"), AfterValidator(_no_folder)]
@@ -56,6 +76,8 @@ Urls = Annotated[str, AfterValidator(_urls)]
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 """What Kafka and Elasticsearch take as a number, and timers as milliseconds."""
 NotNegative = Annotated[int, Field(ge=0, lt=2**31)]
+File = Annotated[str, AfterValidator(_absolute)]
+"""An absolute path, on each machine that connects."""
 Duration = Annotated[int, Field(ge=0, lt=2**43)]
 """Milliseconds; no longer than times can be apart."""
 
@@ -75,6 +97,66 @@ class Section(BaseModel):
         if isinstance(value, bool):  # would be taken for 1 or 0
             raise ValueError("must not be true or false")
         return value
+
+
+class Security(Section):
+    """How connections to one kind of server are encrypted and authenticated: docs/security.md.
+
+    With `ca` they are encrypted, without it they are not. Secrets are named here, and never are here: Storm shows
+    options to whoever sees its UI.
+    """
+
+    setting: ClassVar[str]
+    """The section's name, for errors."""
+
+    ca: Annotated[str, AfterValidator(_authorities)] | None = None
+    """A PEM file of the authorities that are trusted to sign the servers' certificates, or `system`."""
+    certificate: File | None = None
+    """Our own, for servers that ask for one (mutual TLS): a PEM file, with what leads to its authority."""
+    key: File | None = None
+    """Of the certificate: a PEM file that is not encrypted."""
+    user: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    password_file: File | None = None
+    """A file with the user's password and nothing else."""
+    password_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """The name of an environment variable that holds it instead."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Security:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together")
+        passwords = sum(where is not None for where in (self.password_file, self.password_env))
+        if passwords != (self.user is not None):
+            raise ValueError("user needs one of password_file and password_env, and they need a user")
+        if self.ca is None and (self.user or self.certificate):
+            raise ValueError("ca is missing: without TLS, anyone on the way could read a password")
+        return self
+
+
+class KafkaSecurity(Security):
+    """Of connections to the brokers."""
+
+    setting = "oda.kafka.security"
+    mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    """Of SASL, by which the user is authenticated."""
+
+
+class CassandraSecurity(Security):
+    """Of connections to Cassandra."""
+
+    setting = "oda.cassandra.security"
+
+
+class ElasticsearchSecurity(Security):
+    """Of connections to Elasticsearch."""
+
+    setting = "oda.elasticsearch.security"
+
+
+class StormSecurity(Security):
+    """Of connections to Storm's UI."""
+
+    setting = "oda.storm.security"
 
 
 class Kafka(Section):
@@ -97,6 +179,7 @@ class Kafka(Section):
     """What `oda verify --every` found; the newest is kept."""
     partitions: Positive = 4
     replication: Positive = 1
+    security: KafkaSecurity = KafkaSecurity()
 
     @model_validator(mode="after")
     def _different(self) -> Kafka:
@@ -130,6 +213,9 @@ class Cassandra(Section):
     A keyspace keeps the number that it was made with.
     """
     timeout_ms: Positive = 20_000
+    datacenter: Name | None = None
+    """The one whose nodes are asked; by default that of the first host that answers."""
+    security: CassandraSecurity = CassandraSecurity()
 
     @field_validator("hosts")
     @classmethod
@@ -159,6 +245,20 @@ class Elasticsearch(Section):
     refresh_ms: Positive = 5_000
     """How old what a search finds may be: as slow as a person looks. Each refresh makes a segment to be merged."""
     timeout_ms: Positive = 20_000
+    security: ElasticsearchSecurity = ElasticsearchSecurity()
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Elasticsearch:
+        schemes = {url.partition(":")[0] for url in self.urls.split(",")}
+        if schemes != {"https" if self.security.ca else "http"}:
+            raise ValueError("urls must be https://... with security.ca (which may be `system`), http://... without it")
+        return self
+
+
+class Storm(Section):
+    """Storm's UI, which commands ask; where it is, config.json says as streamparse knows it."""
+
+    security: StormSecurity = StormSecurity()
 
 
 class Window(Section):
@@ -228,6 +328,7 @@ class Settings(Section):
     kafka: Kafka
     cassandra: Cassandra
     elasticsearch: Elasticsearch
+    storm: Storm = Storm()
     window: Window = Window()
     judge: Judge = Judge()
     readings: Ingestion = Ingestion()
@@ -246,7 +347,11 @@ class Settings(Section):
             if not name.startswith(PREFIX):
                 continue
             section, _, key = name.removeprefix(PREFIX).partition(".")
-            tree.setdefault(section, {})[key] = value
+            group, _, key_of_group = key.partition(".")
+            if key_of_group and isinstance(there := tree.setdefault(section, {}).setdefault(group, {}), dict):
+                there[key_of_group] = value
+            else:
+                tree.setdefault(section, {})[key] = value
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
@@ -257,12 +362,17 @@ def _explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
         name = _shown(PREFIX + ".".join(str(part) for part in problem["loc"]))
-        if problem["type"] == "extra_forbidden":
+        if problem["type"] == "extra_forbidden" and problem["loc"][-1] in ("password", "key_password"):
+            lines.append(f"{name}: must not be among the options, since Storm shows them to anyone; {_SECRETS}")
+        elif problem["type"] == "extra_forbidden":
             lines.append(f"{name}: there is no such setting")
         elif problem["type"] == "missing":
             lines.append(f"{name}: is missing")
+        elif "security" in problem["loc"]:  # somebody may have put a secret there
+            lines.append(f"{name}: {problem['msg']}")
         else:
-            lines.append(f"{name}: {problem['msg']} (it is {shorten(repr(problem['input']))})")
+            shown = _ACCOUNT.sub("//…@", repr(problem["input"]))
+            lines.append(f"{name}: {problem['msg']} (it is {shorten(shown)})")
     fix = "Set it in config.json under envs.NAME.options, or with -o NAME=VALUE."
     return "\n".join([*lines, fix])
 

@@ -25,6 +25,9 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
 
+NEEDED = {"oda.kafka.brokers": "a:1", "oda.cassandra.hosts": "a:1", "oda.elasticsearch.urls": "http://a:1"}
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
@@ -35,7 +38,8 @@ def port() -> Iterator[int]:
 
 def storm(folder: Path, nimbus: str, port: int) -> Storm:
     config = folder / "config.json"
-    config.write_text(json.dumps({"envs": {"local": {"nimbus": nimbus, "ui.port": port}}}))
+    section = {"nimbus": nimbus, "ui.port": port, "options": NEEDED}
+    config.write_text(json.dumps({"envs": {"local": section}}))
     return Storm(config, "local")
 
 

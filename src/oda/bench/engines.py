@@ -98,6 +98,8 @@ class Peer(Engine):
 
     def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> EngineRun:
         """From the first result to the last."""
+        if context.settings().kafka.security.ca:
+            raise UserError(f"{self.name} connects without TLS: compare it on brokers without oda.kafka.security")
         with _stream(context, topic, lateness_ms) as (_, settings), tempfile.TemporaryDirectory() as folder:
             with self._running(settings, Path(folder)) as process:
                 wait_for(settings, len(expected.rows), lambda: _must_run(process, self.name))

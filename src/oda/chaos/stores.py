@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 
-from elasticsearch import Elasticsearch
-
 from oda.chaos.faults import HURT_SECONDS, Fault, kill
 from oda.chaos.system import System
 from oda.cluster.server import Server
+from oda.stores.elasticsearch import connect
 from oda.stores.session import open_session
 
 _BLOCK = bytes(2**20)
@@ -77,5 +76,5 @@ class TooManyRequests(Fault):
 
     @staticmethod
     def _limit(system: System, limit: str | None) -> None:
-        with Elasticsearch(system.settings.elasticsearch.urls.split(",")) as client:
+        with connect(system.settings.elasticsearch) as client:
             client.cluster.put_settings(persistent={"indices.breaker.total.limit": limit})

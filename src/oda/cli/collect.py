@@ -294,7 +294,7 @@ def _tell(late: Late) -> None:
 def _producer(ctx: typer.Context) -> Producer:
     context: Context = ctx.obj
     kafka = context.settings().kafka
-    create_topics(kafka)
+    create_topics(kafka, kafka.readings)
     return Producer(kafka, kafka.readings)
 
 

@@ -18,6 +18,7 @@ _MODULES = {
     "up": "servers",
     "down": "servers",
     "status": "servers",
+    "admin": "admin",
     "topics": "topics",
     "produce": "topics",
     "consume": "topics",

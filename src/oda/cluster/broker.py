@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import subprocess
+import tempfile
 import uuid
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +18,7 @@ from oda.cluster.server import PROBE_SECONDS, Server
 from oda.cluster.software import Software
 from oda.errors import UserError
 from oda.kafka import client
+from oda.security import password
 
 
 class Broker(Server):
@@ -33,6 +36,8 @@ class Broker(Server):
         self.number = number
         self.name = f"kafka-{number}"
         self.listens_on = (f"kafka_{number}", f"kafka_controller_{number}")
+        if layout.certificates:
+            self.listens_on += (f"kafka_internal_{number}",)
 
     @property
     def folder(self) -> Path:
@@ -41,7 +46,7 @@ class Broker(Server):
 
     def values(self) -> dict[str, object]:
         """Who it is, who votes, and how many replicas the internal topics have."""
-        port, controller_port = self.ports
+        port, controller_port, *internal_port = self.ports
         voters = [f"{n}@127.0.0.1:{self.layout.ports[f'kafka_controller_{n}']}" for n in self._numbers]
         replicas = min(3, self.layout.brokers)
         return super().values() | {
@@ -49,6 +54,8 @@ class Broker(Server):
             "kafka_port": port,
             "kafka_controller_port": controller_port,
             "voters": ",".join(voters),
+            "kafka_internal_port": internal_port[0] if internal_port else "",
+            "kafka_admin": self.layout.kafka.security.user,
             "replicas": replicas,
             # Of three, one may be down.
             "in_sync": max(1, replicas - 1),
@@ -68,9 +75,21 @@ class Broker(Server):
             return
         cluster_id = f"--cluster-id={self._cluster_id()}"  # one word: the id may begin with a hyphen
         tool = ["kafka.tools.StorageTool", "format", cluster_id, "-c", f"{self.conf}/server.properties"]
-        done = subprocess.run(self._java(*tool), capture_output=True, text=True, check=False)
+        done = self._format(self._java(*tool))
         if done.returncode:
             raise UserError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
+
+    def _format(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """Where there are accounts, the first one is made with the storage: in a file, not in the list of processes."""
+        if not self.layout.certificates:
+            return subprocess.run(command, capture_output=True, text=True, check=False)
+        security = self.layout.kafka.security
+        account = f"{security.mechanism}=[name={security.user},password={password(security)}]"
+        java, options, *more = command
+        with tempfile.NamedTemporaryFile("w", dir=self.conf) as file:
+            file.write(" ".join(map(json.dumps, [*more, "--add-scram", account])))
+            file.flush()
+            return subprocess.run([java, options, f"@{file.name}"], capture_output=True, text=True, check=False)
 
     def command(self) -> list[str]:
         return self._java("kafka.Kafka", f"{self.conf}/server.properties")

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from oda.cluster.server import PROBE_SECONDS, Server
+from oda.errors import UserError
+from oda.security import password
+from oda.settings import CassandraSecurity
+
+if TYPE_CHECKING:  # the driver costs each command time
+    from cassandra.cluster import Session
 
 
 class CassandraNode(Server):
@@ -24,10 +32,28 @@ class CassandraNode(Server):
 
     def probe(self) -> None:
         """Whether a query is answered."""
-        from cassandra.cluster import Cluster
+        from cassandra.auth import PlainTextAuthProvider
 
-        cluster = Cluster(["127.0.0.1"], port=self.ports[0], connect_timeout=PROBE_SECONDS)
+        from oda.stores.session import open_session
+
+        itself = self.layout.settings.cassandra.model_copy(update={"timeout_ms": int(PROBE_SECONDS * 1000)})
         try:
-            cluster.connect().execute("SELECT release_version FROM system.local", timeout=PROBE_SECONDS)
-        finally:
-            cluster.shutdown()
+            session = open_session(itself)
+        except UserError:
+            if not self.layout.certificates:
+                raise
+            # Of a new node, whose only account has a password that anyone knows.
+            first = open_session(itself, PlainTextAuthProvider("cassandra", "cassandra"))
+            with first.cluster:
+                _make_administrator(first, itself.security)
+            session = open_session(itself)
+            session.execute("ALTER ROLE cassandra WITH SUPERUSER = false AND LOGIN = false")
+        with session.cluster:
+            session.execute("SELECT release_version FROM system.local")
+
+
+def _make_administrator(session: Session, security: CassandraSecurity) -> None:
+    from oda.stores.session import quoted
+
+    role = f"CREATE ROLE IF NOT EXISTS {quoted(str(security.user))} WITH SUPERUSER = true AND LOGIN = true"
+    session.execute(f"{role} AND PASSWORD = %s", (password(security),))

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
+import secrets
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 
 from oda.cluster.server import PROBE_SECONDS, Server
+from oda.security import password
+
+_ROUNDS = 10_000
+"""Of the hash, as Elasticsearch's own."""
 
 # Elasticsearch refuses to run as root. Run by root, it becomes nobody, but keeps root's way into
 # folders: our cache and data may well lie below /root. The securebit is what makes access(2) count
@@ -15,7 +24,7 @@ _NOBODY += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
 
 
 class ElasticsearchNode(Server):
-    """One node without security, for loopback."""
+    """One node."""
 
     name = "elasticsearch"
     templates = "elasticsearch"
@@ -30,6 +39,8 @@ class ElasticsearchNode(Server):
     def prepare(self) -> None:
         super().prepare()
         (self.folder / "tmp").mkdir(exist_ok=True)
+        if self.layout.certificates:
+            self._secure(self.layout.certificates)
         # Of a first start that was ended; it refuses to start over it.
         (self.conf / "elasticsearch.keystore.tmp").unlink(missing_ok=True)
 
@@ -46,7 +57,30 @@ class ElasticsearchNode(Server):
 
     def probe(self) -> None:
         """Whether all primary shards are there."""
-        from elasticsearch import Elasticsearch
+        from oda.stores.elasticsearch import connect
 
-        with Elasticsearch(f"http://127.0.0.1:{self.ports[0]}", request_timeout=PROBE_SECONDS, max_retries=0) as client:
-            client.cluster.health(wait_for_status="yellow", timeout="2s")
+        itself = self.layout.settings.elasticsearch.model_copy(update={"timeout_ms": int(PROBE_SECONDS * 1000)})
+        with connect(itself) as client:
+            client.options(max_retries=0).cluster.health(wait_for_status="yellow", timeout="2s")
+
+    def _secure(self, certificates: Path) -> None:
+        """Its certificate, where it looks for it, and the administrator, in a file: it is there without the cluster."""
+        for name in ("ca.pem", "server.pem", "server.key"):
+            shutil.copy(certificates / name, self.conf)
+        security = self.layout.settings.elasticsearch.security
+        users, roles = self.conf / "users", self.conf / "users_roles"
+        if security.user and not users.exists():
+            users.write_text(f"{security.user}:{hashed(password(security))}\n")
+            roles.write_text(f"superuser:{security.user}\n")
+            users.chmod(0o600)
+
+
+def hashed(secret: str) -> str:
+    """A password as Elasticsearch keeps it in a file of users.
+
+    >>> hashed("secret").split("$")[0]
+    '{PBKDF2}10000'
+    """
+    salt = secrets.token_bytes(32)
+    key = hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, _ROUNDS, 32)
+    return "$".join([f"{{PBKDF2}}{_ROUNDS}", *(base64.b64encode(part).decode() for part in (salt, key))])

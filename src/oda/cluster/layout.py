@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oda.errors import UserError
 from oda.paths import ROOT
-from oda.settings import Kafka, load_settings
+from oda.settings import Kafka, Settings, load_settings
 
 CLUSTER = ROOT / "cluster"
 """The repository's folder of versions and configuration templates."""
@@ -36,6 +36,14 @@ class Servers(BaseModel):
     zookeeper_port: Port
     kafka_controller_ports: tuple[Port, ...]
     """One a broker, in the order of `oda.kafka.brokers`."""
+    kafka_internal_ports: tuple[Port, ...] = ()
+    """As many, if there are certificates: brokers speak with each other at ports of their own."""
+    certificates: Path | None = None
+    """A folder with ca.pem, and the servers' server.pem, server.key and server.chain.pem (key, certificate, authority).
+
+    If it is given, servers ask for TLS and accounts (cluster/secured), and each of the environment's accounts is an
+    administrator. Relative to the folder of config.json.
+    """
     cassandra_storage_port: Port
     elasticsearch_transport_port: Port
     logviewer_port: Port
@@ -53,14 +61,21 @@ class Layout:
         data: folder of all data, configuration and logs.
         ports: port by name, such as `nimbus`, or `kafka_1` and `kafka_controller_1` of the first broker, or
             `supervisor_1` of the first supervisor.
-        kafka: how clients reach the brokers.
+        settings: how clients reach the servers.
+        certificates: the folder of the servers' certificates; None if all is plain.
         worker_ports: of each supervisor, one a Storm worker.
     """
 
     data: Path
     ports: dict[str, int]
-    kafka: Kafka
+    settings: Settings
     worker_ports: tuple[tuple[int, ...], ...]
+    certificates: Path | None = None
+
+    @property
+    def kafka(self) -> Kafka:
+        """How clients reach the brokers."""
+        return self.settings.kafka
 
     @property
     def brokers(self) -> int:
@@ -103,6 +118,9 @@ def load_layout(config: Path, env: str) -> Layout:
         )
     for number, (port, controller_port) in enumerate(zip(brokers, servers.kafka_controller_ports, strict=True), 1):
         ports |= {f"kafka_{number}": port, f"kafka_controller_{number}": controller_port}
+    if len(servers.kafka_internal_ports) != (len(brokers) if servers.certificates else 0):
+        raise UserError(f"{config}: servers.kafka_internal_ports must list a port a broker, with servers.certificates")
+    ports |= {f"kafka_internal_{number}": port for number, port in enumerate(servers.kafka_internal_ports, 1)}
     ports |= {
         "cassandra": _local_port("oda.cassandra.hosts", settings.cassandra.hosts),
         "elasticsearch": _local_port("oda.elasticsearch.urls", settings.elasticsearch.urls),
@@ -121,7 +139,8 @@ def load_layout(config: Path, env: str) -> Layout:
     data = (config.parent / servers.data).resolve()
     check_name("servers.data", data)
     check_name("the repository", CLUSTER)
-    return Layout(data, ports, settings.kafka, servers.worker_ports)
+    certificates = (config.parent / servers.certificates).resolve() if servers.certificates else None
+    return Layout(data, ports, settings, servers.worker_ports, certificates)
 
 
 def check_name(what: str, folder: Path) -> None:

@@ -82,6 +82,7 @@ class Server(ABC):
     def values(self) -> dict[str, object]:
         """What its templates may refer to."""
         folders = {"folder": self.folder, "conf": self.conf, "logs": self.layout.logs}
+        folders |= {"certificates": self.layout.certificates} if self.layout.certificates else {}
         # Where Java expects a URI, a blank or a percent sign in a folder's name has to be escaped.
         uris = {"conf_uri": self.conf.as_uri(), "cluster_uri": CLUSTER.as_uri()}
         return {**{f"{name}_port": port for name, port in self.layout.ports.items()}, **folders, **uris}
@@ -91,7 +92,9 @@ class Server(ABC):
         self.conf.mkdir(parents=True, exist_ok=True)
         for template in sorted((CLUSTER / self.templates).iterdir()):
             if template.name != "pom.xml":
-                text = _Configuration(template.read_text("utf-8")).substitute(self.values())
+                more = CLUSTER / ("secured" if self.layout.certificates else "plain") / template.name
+                both = template.read_text("utf-8") + (more.read_text("utf-8") if more.exists() else "")
+                text = _Configuration(both).substitute(self.values())
                 if template.suffix in (".properties", ".cfg"):
                     text = _latin(text)
                 (self.conf / template.name).write_text(text, "utf-8")

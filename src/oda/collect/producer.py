@@ -51,7 +51,7 @@ class Producer:
         self.sent = 0
         self.acknowledged = 0
         self.positions: dict[int, int] = {}
-        self._brokers = settings.brokers
+        self._settings, self._brokers = settings, settings.brokers
         self._topic = topic
         self._pending: deque[Any] = deque()
         self._client = client.producer(
@@ -136,7 +136,8 @@ class Producer:
             )
 
     def _refused(self, error: KafkaError) -> UserError:
-        return UserError(f"Kafka at oda.kafka.brokers = {self._brokers} refused a message for {self._topic}: {error}")
+        why = client.said(self._settings, error)
+        return UserError(f"Kafka at oda.kafka.brokers = {self._brokers} refused a message for {self._topic}: {why}")
 
     def __enter__(self) -> Self:
         return self

@@ -86,7 +86,7 @@ class Sender:
         if self._made:
             require_topic(self._settings, self._settings.readings)
         else:
-            create_topics(self._settings)
+            create_topics(self._settings, self._settings.readings)
             self._made = True
         found = delivered(self._settings, self._spool)
         producer = Producer(self._settings, self._settings.readings)

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import AuthorizationError, KafkaError
 
 from oda.errors import UserError
+from oda.kafka import account
 from oda.kafka.partitioner import RememberingPartitioner
 from oda.kafka.records import PartitionRecords
 from oda.settings import Kafka
@@ -52,7 +53,22 @@ def explained(settings: Kafka) -> Iterator[None]:
     try:
         yield
     except KafkaError as error:
-        raise UserError(f"Kafka at oda.kafka.brokers = {settings.brokers}: {error}") from None
+        raise UserError(f"Kafka at oda.kafka.brokers = {settings.brokers}: {said(settings, error)}") from None
+
+
+def said(settings: Kafka, error: KafkaError) -> str:
+    """What a broker said; of a right that is missing, whose it is."""
+    if isinstance(error, AuthorizationError):
+        return f"{who(settings)} lacks a right, which `oda admin` gives ({error})"
+    return str(error)
+
+
+def who(settings: Kafka) -> str:
+    """As whom we are known to Kafka, for errors."""
+    security = settings.security
+    if security.user:
+        return f"{security.setting}.user = {security.user}"
+    return f"{security.setting}.certificate = {security.certificate}" if security.certificate else "an unnamed client"
 
 
 def topic_id(client: Any, topic: str) -> uuid.UUID | None:
@@ -63,15 +79,22 @@ def topic_id(client: Any, topic: str) -> uuid.UUID | None:
     return cast("uuid.UUID | None", client._cluster.topic_id(topic))
 
 
+def user_of(client: Any) -> str | None:
+    """As whom one of kafka-python's clients connects; None without an account."""
+    return cast("str | None", client.config["sasl_plain_username"])
+
+
 def _connect(kind: Callable[..., Any], settings: Kafka, options: dict[str, Any]) -> Any:
     connection = {
         "bootstrap_servers": settings.brokers.split(","),
         "bootstrap_timeout_ms": CONNECT_MS,
         "reconnect_backoff_max_ms": 1_000,
-    }
+    } | account.options(settings.security)
     try:
         return kind(**connection | options)
     except KafkaError:
+        if found := account.problem(settings):
+            raise UserError(f"Kafka at oda.kafka.brokers = {settings.brokers}: {found}") from None
         raise UserError(
             f"no answer from Kafka at oda.kafka.brokers = {settings.brokers}; start it with `oda up`"
         ) from None

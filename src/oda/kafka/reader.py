@@ -51,7 +51,7 @@ def partitions(consumer: Any, topic: str) -> list[TopicPartition]:
     """All of a topic. Raises UserError when it doesn't exist."""
     numbers = consumer.partitions_for_topic(topic)
     if not numbers:
-        raise no_topic(topic)
+        raise no_topic(topic, client.user_of(consumer))
     return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 

@@ -167,7 +167,11 @@ class KafkaSource:
                 timeout_ms=_RPC_MS,
             )
         except KafkaError as error:
-            self._log.warning("offsets not committed, will be tried again: %r", error)
+            self._log.warning(
+                "offsets not committed, will be tried again: %s: %s",
+                type(error).__name__,
+                client.said(self._settings.kafka, error),
+            )
             return False
         return True
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import TopicAlreadyExistsError, for_code
+from kafka.errors import AuthorizationError, TopicAlreadyExistsError, for_code
 
 from oda.errors import Refused, UserError
 from oda.kafka import client
@@ -31,11 +31,16 @@ def list_topics(settings: Kafka) -> list[str]:
 def require_topic(settings: Kafka, name: str) -> None:
     """Raises UserError when the topic doesn't exist, or Kafka can't be reached."""
     if name not in list_topics(settings):
-        raise no_topic(name)
+        raise no_topic(name, settings.security.user)
 
 
-def no_topic(name: str) -> UserError:
-    """What to raise when a topic doesn't exist."""
+def no_topic(name: str, user: str | None) -> UserError:
+    """What to raise when a topic doesn't exist, as far as this user sees."""
+    if user:
+        return UserError(
+            f"there is no topic {name}, or oda.kafka.security.user = {user} lacks a right to it: "
+            "`oda admin` makes topics and gives rights"
+        )
     return UserError(f"there is no topic {name}; make it with `oda topics --create --topic {name}`")
 
 
@@ -47,14 +52,25 @@ def create_topic(settings: Kafka, name: str, partitions: int, replication: int) 
             Kafka can't be reached.
     """
     with client.explained(settings), closing(client.admin(settings)) as admin:
-        _create(admin, {name: _new(partitions, replication)})
+        _create(admin, {name: _new(partitions, replication)}, who=client.who(settings))
 
 
-def create_topics(settings: Kafka) -> None:
-    """Make those of ODA's topics that don't exist; leave the others as they are.
+def create_topics(settings: Kafka, *only: str) -> None:
+    """Make those of ODA's topics that don't exist, or those named, and leave the others as they are.
 
+    An account that may use some of them only has to name these: it sees no others, and takes them for missing.
     Retention is the broker's, but of rules and verdicts. Raises UserError as `create_topic` does.
     """
+    topics = {name: topic for name, topic in wanted(settings).items() if name in only or not only}
+    with client.explained(settings), closing(client.admin(settings)) as admin:
+        existing = set(admin.list_topics())
+        missing = {name: topic for name, topic in topics.items() if name not in existing}
+        if missing:
+            _create(admin, missing, ignore=TopicAlreadyExistsError, who=client.who(settings))
+
+
+def wanted(settings: Kafka) -> dict[str, dict[str, Any]]:
+    """ODA's topics as kafka-python makes them: partitions, replicas, what differs from the broker's own settings."""
     topics = {name: _new(settings.partitions, settings.replication) for name in settings.topics}
     # When it came, by one clock: a producer's may be wrong, or lie.
     topics[settings.readings]["configs"]["message.timestamp.type"] = "LogAppendTime"
@@ -68,21 +84,22 @@ def create_topics(settings: Kafka) -> None:
         topics[name]["configs"]["message.timestamp.type"] = "LogAppendTime"
     topics[settings.audits] = _new(1, settings.replication)
     topics[settings.audits]["configs"]["cleanup.policy"] = "compact"
-    with client.explained(settings), closing(client.admin(settings)) as admin:
-        existing = set(admin.list_topics())
-        missing = {name: topic for name, topic in topics.items() if name not in existing}
-        if missing:
-            _create(admin, missing, ignore=TopicAlreadyExistsError)
+    return topics
 
 
 def _new(partitions: int, replication: int) -> dict[str, Any]:
     return {"num_partitions": partitions, "replication_factor": replication, "configs": {}}
 
 
-def _create(admin: Any, topics: dict[str, Any], ignore: type[Exception] | tuple[()] = ()) -> None:
+def _create(admin: Any, topics: dict[str, Any], who: str, ignore: type[Exception] | tuple[()] = ()) -> None:
     answer = admin.create_topics(topics, raise_errors=False)
     for topic in answer["topics"]:
         error = for_code(topic["error_code"])
+        if issubclass(error, AuthorizationError):
+            raise UserError(
+                f"topic {topic['name']}: {who} may not use it, and, if it is not there, may not make it; "
+                "`oda admin` makes topics and gives rights"
+            )
         if topic["error_code"] and not issubclass(error, ignore):
             raise UserError(f"topic {topic['name']}: {topic['error_message'] or error.__name__}")
     admin.wait_for_topics(list(topics), timeout_ms=client.CONNECT_MS)

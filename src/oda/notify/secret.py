@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from oda.core.rules.file import Part
-from oda.errors import UserError
+from oda.secret import read_secret
 
 
 class Secret(Part):
@@ -30,11 +28,4 @@ class Secret(Part):
         Raises:
             UserError: it is not there, or empty.
         """
-        where = f"the file {self.file}" if self.file else f"the environment variable {self.environment}"
-        try:
-            found = Path(self.file).read_text("utf-8") if self.file else os.environ.get(str(self.environment), "")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"a secret is to be in {where}: {error}") from None
-        if not found.strip():
-            raise UserError(f"a secret is to be in {where}, and there is none")
-        return found.strip()
+        return read_secret(self.file, self.environment)

@@ -11,7 +11,7 @@ from oda.core.kinds import ANOMALIES
 from oda.core.rules.match import Rules
 from oda.errors import UserError
 from oda.settings import Settings
-from oda.stores.elasticsearch import connect
+from oda.stores.elasticsearch import connect, explain
 
 MOST_RANKED = 50
 """Series of the heat map."""
@@ -101,13 +101,8 @@ class Insights:
     def _ask(self, body: dict[str, Any]) -> dict[str, Any]:
         try:
             answer = self._client.search(index=self._index, body=body, ignore_unavailable=True, allow_no_indices=True)
-        except elastic_transport.TransportError as error:
-            reason = "no answer" if isinstance(error, elastic_transport.ConnectionError) else error
-            raise UserError(
-                f"Elasticsearch at oda.elasticsearch.urls = {self._settings.elasticsearch.urls}: {reason}"
-            ) from None
-        except ApiError as error:
-            raise UserError(f"Elasticsearch: {error}") from None
+        except (elastic_transport.TransportError, ApiError) as error:
+            raise UserError(explain(self._settings.elasticsearch, error)) from None
         found: dict[str, Any] = answer.get("aggregations", {})  # of no index there are none
         return found
 

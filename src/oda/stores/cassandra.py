@@ -310,6 +310,9 @@ class CassandraStore:
             raise UserError(
                 f"no answer from Cassandra at oda.cassandra.hosts = {self._settings.hosts}; start it with `oda up`"
             ) from None
+        except Unauthorized as error:
+            account = f"{self._settings.security.setting}.user = {self._settings.security.user}"
+            raise UserError(f"Cassandra: {account} lacks a right, which `oda admin` gives: {error}") from None
         except InvalidRequest as error:  # no such keyspace or table
             raise UserError(f"Cassandra: {error}; has the topology run yet?") from None
         except DriverException as error:

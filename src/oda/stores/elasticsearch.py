@@ -6,20 +6,24 @@ writing twice, or an old one after a new, changes nothing.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import elastic_transport
 import msgspec
-from elasticsearch import ApiError, Elasticsearch, JsonSerializer
+from elastic_transport import HttpHeaders, Urllib3HttpNode
+from elastic_transport.client_utils import DEFAULT
+from elasticsearch import ApiError, AuthenticationException, AuthorizationException, Elasticsearch, JsonSerializer
 from elasticsearch.helpers import ScanError, scan, streaming_bulk
 
 from oda import settings
 from oda.core.kinds import FINDINGS, Document, Kind
 from oda.errors import Refused, UserError
+from oda.security import account, addresses, context, password, tls_problem
 from oda.stores.contract import Found, Item, Part, Rows
-from oda.stores.indices import address, mapping, templates
+from oda.stores.indices import address, first, mapping, templates
 
 _STALE = 409  # a newer version is there
 _BUSY = (408, 429)
@@ -51,8 +55,51 @@ class _Json(JsonSerializer):
 
 
 def connect(config: settings.Elasticsearch) -> Elasticsearch:
-    """A client; it connects when it is asked something, and changes nothing."""
-    return Elasticsearch(config.urls.split(","), request_timeout=config.timeout_ms / 1000, serializer=_Json())
+    """A client; it connects when it is asked something, and changes nothing.
+
+    Raises:
+        UserError: a file of `oda.elasticsearch.security` can't be used.
+    """
+    options: dict[str, Any] = {"request_timeout": config.timeout_ms / 1000, "serializer": _Json()}
+    if config.security.ca:
+        options["ssl_context"] = context(config.security)
+    if config.security.user:
+        password(config.security)  # what is wrong is said now
+        options["node_class"] = _as_user(config.security)
+    return Elasticsearch(config.urls.split(","), **options)
+
+
+def _as_user(security: settings.ElasticsearchSecurity) -> type[Urllib3HttpNode]:
+    """Requests with the password as it is at each of them."""
+
+    class Node(Urllib3HttpNode):
+        def perform_request(
+            self,
+            method: str,
+            target: str,
+            body: bytes | None = None,
+            headers: HttpHeaders | None = None,
+            request_timeout: Any = DEFAULT,
+        ) -> Any:
+            both = base64.b64encode(f"{security.user}:{password(security)}".encode()).decode()
+            own = HttpHeaders({**(headers or {}), "authorization": f"Basic {both}"})
+            return super().perform_request(method, target, body, own, request_timeout)
+
+    return Node
+
+
+def explain(config: settings.Elasticsearch, error: Exception) -> str:
+    """What a request failed of, in one line that names the setting."""
+    where, security = f"Elasticsearch at oda.elasticsearch.urls = {config.urls}", config.security
+    if isinstance(error, elastic_transport.ConnectionError):
+        return f"{where}: {tls_problem(addresses(config.urls), security) or 'no answer'}"
+    if isinstance(error, AuthenticationException):
+        if security.user is None:
+            return f"{where}: it asks for an account: set {security.setting}.user"
+        return f"{where}: it does not accept {account(security)}"
+    if isinstance(error, AuthorizationException):
+        return f"{where}: {_who(config)} lacks a right, which `oda admin` gives: {error}"
+    return f"{where}: {error}"
 
 
 class ElasticsearchStore:
@@ -72,15 +119,37 @@ class ElasticsearchStore:
 
     def migrate(self) -> None:
         """Put the templates, and add what existing indices lack. Raises Refused when that can't be."""
+        with self._explained(), self._refusals():
+            left = []
+            try:
+                self._alter()
+            except AuthorizationException:
+                self._check_made()
+                left.append(f"{_who(self._config)} may not alter templates: after an upgrade `oda admin` has to")
+            self.notes = [*left, *self._ignored()]
+
+    def make(self) -> None:
+        """`migrate`, and what shows an account that may not see templates that they are there."""
+        self.migrate()
+        with self._explained(), self._refusals():
+            for name in first(self._config):
+                if not self._client.indices.exists(index=name):
+                    self._client.indices.create(index=name)
+
+    def _alter(self) -> None:
         indices = self._client.indices
-        with self._explained(), _refusals():
-            for name, template in templates(self._config).items():
-                indices.put_index_template(name=name, **template)
-            for kind in FINDINGS:
-                self._extend(kind)
-            refresh = {"index.refresh_interval": f"{self._config.refresh_ms}ms"}
-            indices.put_settings(index=self._patterns, settings=refresh, allow_no_indices=True)
-            self.notes = self._ignored()
+        for name, template in templates(self._config).items():
+            indices.put_index_template(name=name, **template)
+        for kind in FINDINGS:
+            self._extend(kind)
+        refresh = {"index.refresh_interval": f"{self._config.refresh_ms}ms"}
+        indices.put_settings(index=self._patterns, settings=refresh, allow_no_indices=True)
+
+    def _check_made(self) -> None:
+        """Without the templates an index would be made that takes any field, as whatever its first value looks like."""
+        for name in first(self._config):
+            if not self._client.indices.exists(index=name):
+                raise Refused(f"Elasticsearch: {_who(self._config)} may not put templates; run `oda admin` once")
 
     def _extend(self, kind: Kind[Any]) -> None:
         """Add fields that indices of a former version lack."""
@@ -133,7 +202,7 @@ class ElasticsearchStore:
             WriteError, elastic_transport.TransportError, elasticsearch.ApiError: try again.
         """
         actions = (action for item in items if isinstance(item, Rows) for action in self.actions(item))
-        with _refusals():
+        with self._refusals():
             for done, answer in streaming_bulk(self._client, actions, raise_on_error=False, filter_path=_ANSWER):
                 if not done and (status := answer["index"]["status"]) != _STALE:
                     problem = f"{status}: {answer['index'].get('error')}"
@@ -191,23 +260,23 @@ class ElasticsearchStore:
         """Errors that a person can mend."""
         try:
             yield
-        except elastic_transport.TransportError as error:
-            reason = "no answer" if isinstance(error, elastic_transport.ConnectionError) else error
-            raise UserError(f"Elasticsearch at oda.elasticsearch.urls = {self._config.urls}: {reason}") from None
-        except (ApiError, ScanError) as error:
-            raise UserError(f"Elasticsearch at oda.elasticsearch.urls = {self._config.urls}: {error}") from None
+        except (elastic_transport.TransportError, ApiError, ScanError) as error:
+            raise UserError(explain(self._config, error)) from None
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """What Elasticsearch answers to what it will never do."""
+        try:
+            yield
+        except ApiError as error:
+            if _is_refusal(error.meta.status):
+                raise Refused(explain(self._config, error)) from None
+            raise
+
+
+def _who(config: settings.Elasticsearch) -> str:
+    return f"{config.security.setting}.user = {config.security.user}"
 
 
 def _is_refusal(status: int) -> bool:
     return 400 <= status < 500 and status not in _BUSY
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """What Elasticsearch answers to what it will never do."""
-    try:
-        yield
-    except ApiError as error:
-        if _is_refusal(error.meta.status):
-            raise Refused(f"Elasticsearch: {error}") from None
-        raise

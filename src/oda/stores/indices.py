@@ -60,6 +60,12 @@ def templates(config: Elasticsearch) -> dict[str, dict[str, Any]]:
     }
 
 
+def first(config: Elasticsearch) -> list[str]:
+    """Of each kind an index that is there before there are rows: by it an account that may not see templates knows
+    that they are."""
+    return [f"{config.prefix}-{kind.name}-0" for kind in FINDINGS]
+
+
 def address(prefix: str, kind: Kind[Any], row: Document) -> dict[str, str]:
     """Where a row is."""
     return {"_index": f"{prefix}-{kind.name}-{_period(row[kind.time] // _DAY_MS)}", "_id": kind.place(row)}

@@ -14,6 +14,7 @@ import requests
 
 from oda.errors import UserError
 from oda.paths import BIN, ROOT
+from oda.settings import load_settings
 from oda.storm.rest import LOOPBACK, RestApi
 
 TOPOLOGY = "analytics"
@@ -48,7 +49,8 @@ class Storm:
         self.config = config
         self._arguments = ["--config", str(config.resolve()), "-e", env]
         section = json.loads(config.read_text())["envs"][env]
-        self.api = RestApi(section["nimbus"].partition(":")[0], section.get("ui.port", 8080))
+        security = load_settings(config, env).storm.security
+        self.api = RestApi(section["nimbus"].partition(":")[0], section.get("ui.port", 8080), security)
 
     def sparse(self, command: str, *arguments: str) -> str:
         """Run a sparse command; returns what it printed.
