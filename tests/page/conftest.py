@@ -1,4 +1,7 @@
-"""One Chromium for all tests of the page; each gets a server and windows of its own."""
+"""One Chromium for the tests of a file, each of which gets a server and windows of its own.
+
+Playwright keeps an event loop running: it must be gone when other tests run theirs.
+"""
 
 from collections.abc import Iterator
 
@@ -9,7 +12,7 @@ from made_server import Made, serving
 from window import Window, chromium, windows
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as launched:
         yield launched
