@@ -216,13 +216,13 @@ def agree_on_each(name, chosen, which, values, cuts):
     return alarms
 
 
-@pytest.mark.filterwarnings("error", "ignore:overflow encountered in divide")
+@pytest.mark.filterwarnings("error::RuntimeWarning", "ignore:overflow encountered in divide")
 @given(parameters("d1/1", **ALARMS), logs())
 def test_d1(chosen, log):
     agree_on_each("d1/1", chosen, *log)
 
 
-@pytest.mark.filterwarnings("error", "ignore:overflow encountered in divide")
+@pytest.mark.filterwarnings("error::RuntimeWarning", "ignore:overflow encountered in divide")
 @settings(max_examples=40)
 @given(parameters("d5/1", **ALARMS), logs())
 def test_d5(chosen, log):
