@@ -10,13 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from oda.core.bands import with_least
-from oda.core.detectors.contract import BandDetector, Nothing, ScoreDetector
+from oda.core.detectors.contract import NOTHING, BandDetector, ScoreDetector
 from oda.core.kinds import Bounds, ClosedWindow
 from oda.core.rules.match import Rules
 from oda.core.rules.rule import Rule
 from oda.query.rules import Mark
-
-_NOTHING = Nothing()
 
 
 class Allowed(NamedTuple):
@@ -86,7 +84,7 @@ def derived(rule: Rule, window: ClosedWindow | None) -> list[Allowed]:
     for watch in rule.detectors:
         if not isinstance(watch.detector, BandDetector) or watch.remembers:
             continue
-        band = with_least(watch.detector.update(_NOTHING, window), watch)
+        band = with_least(watch.detector.update(NOTHING, window), watch)
         if band is not None:
             low = None if watch.direction == "high" else band.expected - band.below
             high = None if watch.direction == "low" else band.expected + band.above
@@ -116,6 +114,6 @@ def is_enough(rule: Rule, count: int) -> bool:
     return any(
         not isinstance(watch.detector, BandDetector)
         or watch.remembers
-        or watch.detector.update(_NOTHING, window) is not None
+        or watch.detector.update(NOTHING, window) is not None
         for watch in rule.detectors
     )
