@@ -13,10 +13,9 @@ from oda.collect.check import MAX_LENGTH, Checked
 from oda.collect.elements import elements_of
 from oda.collect.intake import Intake
 from oda.collect.spool import SpoolError
-from oda.collect.stopping import until_stopped
+from oda.collect.stopping import serve_until_stopped
 from oda.collect.together import Together
 from oda.core.reading import RejectedError
-from oda.errors import UserError
 
 RETRY_AFTER = 5
 """What a client is told to wait for when the spool is full, seconds."""
@@ -95,12 +94,4 @@ async def serve(intake: Intake, host: str, port: int) -> None:
     Raises:
         UserError: the address is taken, or none of this machine.
     """
-    runner = web.AppRunner(Endpoint(intake).application(), access_log=None, shutdown_timeout=FINISH)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        await until_stopped()
-    except OSError as error:
-        raise UserError(f"can't listen on {host}:{port}: {error.strerror}; give another --host or --port") from None
-    finally:
-        await runner.cleanup()
+    await serve_until_stopped(Endpoint(intake).application(), host, port, FINISH)

@@ -9,9 +9,8 @@ from typing import Any
 import socketio  # type: ignore[import-untyped]
 from aiohttp import web
 
-from oda.collect.stopping import until_stopped
+from oda.collect.stopping import serve_until_stopped
 from oda.collect.walk import Walk
-from oda.errors import UserError
 
 EVENT = "walk"
 """Its payload is a bare number."""
@@ -73,15 +72,9 @@ async def serve(host: str, port: int, seed: int | None, interval: float) -> int:
         UserError: the address is taken, or none of this machine.
     """
     server = Server(Random(seed), interval)
-    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
     running = asyncio.create_task(server.run())
     try:
-        await web.TCPSite(runner, host, port).start()
-        await until_stopped()
-    except OSError as error:
-        raise UserError(f"can't listen on {host}:{port}: {error.strerror}; give another --host or --port") from None
+        await serve_until_stopped(server.application(), host, port, 1.0)
     finally:
         running.cancel()
-        await runner.cleanup()
     return server.sent
