@@ -43,7 +43,8 @@ def up(ctx: typer.Context) -> None:
     with console.status("Starting the servers; Ctrl-C stops them again"):
         started = cluster.up(ready)
     if started:
-        console.print(f"The cluster is up. Storm UI: http://127.0.0.1:{cluster.layout.ports['ui']}, logs: ", end="")
+        scheme = "https" if cluster.layout.certificates else "http"
+        console.print(f"The cluster is up. Storm UI: {scheme}://127.0.0.1:{cluster.layout.ports['ui']}, logs: ", end="")
         console.print(str(cluster.layout.logs), soft_wrap=True, markup=False)
     else:
         console.print("The cluster was up already.")

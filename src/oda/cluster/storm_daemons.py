@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.request import ProxyHandler, build_opener
 
+from oda.cluster.keystores import PASSWORD, write_keystores
 from oda.cluster.layout import Layout
 from oda.cluster.server import PROBE_SECONDS, Server
 from oda.cluster.software import Software
+from oda.storm.nimbus import nimbus
+from oda.storm.rest import RestApi
 
 
 class StormDaemon(Server):
@@ -37,7 +38,13 @@ class StormDaemon(Server):
             "host": self.host,
             "supervisor_port": self.layout.ports[f"supervisor_{self.number}"],
             "worker_ports": list(self.layout.worker_ports[self.number - 1]),
+            "keystore_password": PASSWORD,
         }
+
+    def prepare(self) -> None:
+        super().prepare()
+        if self.layout.certificates:
+            write_keystores(self.layout.certificates, self.conf)
 
     def environment(self) -> Mapping[str, str]:
         """Workers find their supervisor's storm.yaml by STORM_CONF_DIR."""
@@ -97,29 +104,37 @@ class Supervisor(StormDaemon):
             raise ConnectionError(f"nimbus has not heard of {self.name} yet")
 
 
-class UI(StormDaemon):
+class WebDaemon(StormDaemon):
+    """Has pages, and an API behind them."""
+
+    libraries = ("lib", "lib-webapp")
+    after = ("nimbus",)
+
+    def ask(self, path: str) -> Any:
+        """Its API."""
+        api = RestApi("127.0.0.1", self.ports[0], self.layout.settings.storm.security, PROBE_SECONDS)
+        return api.ask(path)
+
+
+class UI(WebDaemon):
     """Pages and REST API."""
 
     name = "ui"
     listens_on = ("ui",)
     main = "ui.UIServer"
-    libraries = ("lib", "lib-webapp")
-    after = ("nimbus",)
     memory_mb = 180
 
     def probe(self) -> None:
         """Whether its REST API reaches nimbus."""
-        json.loads(_get(self.ports[0], "/api/v1/cluster/summary"))["stormVersion"]
+        self.ask("cluster/summary")["stormVersion"]
 
 
-class Logviewer(StormDaemon):
+class Logviewer(WebDaemon):
     """Shows the workers' logs to the UI's readers."""
 
     name = "logviewer"
     listens_on = ("logviewer",)
     main = "logviewer.LogviewerServer"
-    libraries = ("lib", "lib-webapp")
-    after = ("nimbus",)
     memory_mb = 160
 
     @property
@@ -129,26 +144,9 @@ class Logviewer(StormDaemon):
 
     def probe(self) -> None:
         """Whether it looks for logs."""
-        _get(self.ports[0], "/api/v1/searchLogs")
+        self.ask("searchLogs")
 
 
 def _cluster_info(nimbus_port: int) -> Any:
-    # Not streamparse's own get_nimbus_client: importing that takes a second and prints warnings.
-    from streamparse.thrift import Nimbus as Service
-    from thriftpy2.rpc import make_client
-    from thriftpy2.transport import TFramedTransportFactory
-
-    transport, timeout_ms = TFramedTransportFactory(), int(PROBE_SECONDS * 1000)
-    client = make_client(Service, "127.0.0.1", nimbus_port, trans_factory=transport, timeout=timeout_ms)
-    try:
-        return client.getClusterInfo()
-    finally:
-        client.close()
-
-
-def _get(port: int, path: str) -> bytes:
-    # A proxy in the environment is for the world, not for this machine.
-    opener = build_opener(ProxyHandler({}))
-    with opener.open(f"http://127.0.0.1:{port}{path}", timeout=PROBE_SECONDS) as response:
-        body: bytes = response.read()
-    return body
+    with nimbus("127.0.0.1", nimbus_port, PROBE_SECONDS) as service:
+        return service.getClusterInfo()
