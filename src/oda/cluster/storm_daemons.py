@@ -10,7 +10,6 @@ from oda.cluster.keystores import PASSWORD, write_keystores
 from oda.cluster.layout import Layout
 from oda.cluster.server import PROBE_SECONDS, Server
 from oda.cluster.software import Software
-from oda.storm.nimbus import nimbus
 from oda.storm.rest import RestApi
 
 
@@ -148,5 +147,14 @@ class Logviewer(WebDaemon):
 
 
 def _cluster_info(nimbus_port: int) -> Any:
-    with nimbus("127.0.0.1", nimbus_port, PROBE_SECONDS) as service:
-        return service.getClusterInfo()
+    # Not streamparse's own get_nimbus_client: importing that takes a second and prints warnings.
+    from streamparse.thrift import Nimbus as Service
+    from thriftpy2.rpc import make_client
+    from thriftpy2.transport import TFramedTransportFactory
+
+    transport, timeout_ms = TFramedTransportFactory(), int(PROBE_SECONDS * 1000)
+    client = make_client(Service, "127.0.0.1", nimbus_port, trans_factory=transport, timeout=timeout_ms)
+    try:
+        return client.getClusterInfo()
+    finally:
+        client.close()
