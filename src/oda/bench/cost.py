@@ -47,10 +47,10 @@ def measure(system: System, workload: Workload) -> CostRun:
     fill(settings, workload, ago_ms=workload.duration_ms + _APART_MS)
     with storm.running(system.topology):
         throughput.wait_for_commits(settings)
-        storm.api.deactivate(system.topology)
+        storm.deactivate(system.topology)
         fill(settings, workload)
         before, began = _cpu(system), time.monotonic()
-        storm.api.activate(system.topology)
+        storm.activate(system.topology)
         throughput.wait_for_commits(settings)
         cpu = {name: after - before[name] for name, after in _cpu(system).items()}
         seconds = time.monotonic() - began

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key, pkcs12
 from cryptography.x509 import load_pem_x509_certificates
+
+from oda.cluster.certificates import write_private
 
 PASSWORD = "not-a-secret"
 """Java wants one for each store; what protects a key is the mode of its file."""
@@ -24,13 +25,8 @@ def write_keystores(certificates: Path, folder: Path) -> None:
     key = load_pem_private_key((certificates / "server.key").read_bytes(), None)
     # Of the kinds of keys that PEM may hold, those that no certificate can have are not in PKCS 12 either.
     server = pkcs12.serialize_key_and_certificates(b"server", key, own, between, encryption)  # type: ignore[arg-type]
-    _write(folder / "server.p12", server)
+    write_private(folder / "server.p12", server)
     for store, pem in {"trust.p12": "ca.pem", "people.p12": "people.pem"}.items():
         authorities = load_pem_x509_certificates((certificates / pem).read_bytes())
         trusted = [pkcs12.PKCS12Certificate(one, f"ca-{n}".encode()) for n, one in enumerate(authorities)]
-        _write(folder / store, pkcs12.serialize_java_truststore(trusted, encryption))
-
-
-def _write(file: Path, content: bytes) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
-        output.write(content)
+        write_private(folder / store, pkcs12.serialize_java_truststore(trusted, encryption))
