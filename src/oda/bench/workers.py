@@ -16,6 +16,7 @@ from oda.chaos.system import System
 from oda.cli.context import Context
 from oda.cluster.layout import load_layout
 from oda.cluster.local import LocalCluster
+from oda.errors import UserError
 from oda.plan import ScaleRun
 from oda.settings import Parallelism
 
@@ -87,8 +88,10 @@ def _families(system: System) -> list[list[psutil.Process]]:
 
 @contextmanager
 def _limited(system: System, quota: float) -> Iterator[None]:
+    if not (families := _families(system)):
+        raise UserError("--quota needs the workers on this machine: the servers that run here were started elsewhere")
     with ExitStack() as limits:
-        for family in _families(system):
+        for family in families:
             limits.enter_context(limited(quota, [process.pid for process in family]))
         yield
 

@@ -51,23 +51,25 @@ class Broker(Server):
         super().prepare()
         if formatted:
             return
-        cluster_id = f"--cluster-id={self._cluster_id()}"  # one word: the id may begin with a hyphen
-        tool = ["kafka.tools.StorageTool", "format", cluster_id, "-c", f"{self.conf}/server.properties"]
-        done = self._format(self._java(*tool))
+        with tempfile.NamedTemporaryFile("w", dir=self.conf) as file:
+            file.write(self.formatting(self.cluster_id()))
+            file.flush()
+            done = subprocess.run(self._java(f"@{file.name}"), capture_output=True, text=True, check=False)
         if done.returncode:
             raise UserError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
 
-    def _format(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """Where there are accounts, the first one is made with the storage: in a file, not in the list of processes."""
-        if not self.layout.certificates:
-            return subprocess.run(command, capture_output=True, text=True, check=False)
-        security = self.layout.kafka.security
-        account = f"{security.mechanism}=[name={security.user},password={password(security)}]"
-        java, options, *more = command
-        with tempfile.NamedTemporaryFile("w", dir=self.conf) as file:
-            file.write(" ".join(map(json.dumps, [*more, "--add-scram", account])))
-            file.flush()
-            return subprocess.run([java, options, f"@{file.name}"], capture_output=True, text=True, check=False)
+    def formatting(self, cluster_id: str) -> str:
+        """Java's arguments to format the storage, as a file has them; the administrator's password is among them.
+
+        Where there are accounts, the first one is made with the storage. In a file, it is in no list of processes.
+        """
+        # One word: the id may begin with a hyphen.
+        words = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c"]
+        words.append(f"{self.conf}/server.properties")
+        if self.layout.certificates:
+            security = self.layout.kafka.security
+            words += ["--add-scram", f"{security.mechanism}=[name={security.user},password={password(security)}]"]
+        return " ".join(map(json.dumps, words))
 
     def command(self) -> list[str]:
         return self._java("kafka.Kafka", f"{self.conf}/server.properties")
@@ -89,7 +91,7 @@ class Broker(Server):
     def _metadata(self) -> Path:
         return self.folder / "data/meta.properties"
 
-    def _cluster_id(self) -> str:
+    def cluster_id(self) -> str:
         """That of the nodes that are formatted already, or a new one."""
         for node in self.all_of_kind:
             if cluster_id := _property(node._metadata, "cluster.id"):
