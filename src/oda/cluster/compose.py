@@ -1,7 +1,7 @@
 """What the containers of docker-compose.secured.yml read: environment `machines` of config.json at other addresses.
 
-Each container has its server's folder where it is here, below one folder. So a file is what `oda machines up` writes for
-that server, from the same templates, but for addresses and paths.
+Each container has its server's folder where it is here, below one folder. So a file is what `oda machines up` writes
+for that server, from the same templates, but for addresses and paths.
 """
 
 from __future__ import annotations
