@@ -111,6 +111,8 @@ def test_what_is_compared_is_secured(layout: Layout) -> None:
     assert cassandra[".client_encryption_options.optional"] == "false"
     assert cassandra[".commitlog_sync"] == '"group"'
     assert settings(by_name["elasticsearch-3"] / "elasticsearch.yml")[".xpack.security.enabled"] == "true"
+    assert settings(by_name["zookeeper-1"] / "zoo.cfg")["ssl.clientAuth"] == "need"
+    assert settings(by_name["supervisor-1"] / "storm.yaml")[".storm.messaging.netty.tls.enable"] == "true"
 
 
 def test_each_server_is_a_container_on_its_machine_and_reads_its_files(layout: Layout) -> None:

@@ -42,7 +42,7 @@ def measure(system: System, workload: Workload) -> CostRun:
     settings, storm = system.settings, system.storm
     with throughput.warmed_up(storm, settings, workload):
         before, began = _cpu(system), time.monotonic()
-        storm.api.activate(system.topology)
+        storm.activate(system.topology)
         throughput.wait_for_commits(settings)
         cpu = {name: after - before[name] for name, after in _cpu(system).items()}
         seconds = time.monotonic() - began

@@ -81,7 +81,7 @@ def warmed_up(
     fill(settings, workload, ago_ms=workload.duration_ms + _APART_MS)
     with storm.running(name, *options, topology=topology):
         wait_for_commits(settings)
-        storm.api.deactivate(name)
+        storm.deactivate(name)
         fill(settings, workload)
         yield
 

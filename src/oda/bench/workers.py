@@ -59,7 +59,7 @@ def scale(context: Context, cluster: LocalCluster, workload: Workload, quota: fl
                 throughput.warmed_up(storm, settings, work, *options, topology="../benchmarks/compute"),
                 _limited(system, quota),
             ):
-                storm.api.activate(system.topology)
+                storm.activate(system.topology)
                 first, began, before = throughput.wait_for_commits(settings, _FROM), time.monotonic(), _cpu(system)
                 readings = throughput.wait_for_commits(settings, _TO) - first
                 seconds, cpu = time.monotonic() - began, _cpu(system) - before

@@ -51,25 +51,29 @@ class Broker(Server):
         super().prepare()
         if formatted:
             return
-        with tempfile.NamedTemporaryFile("w", dir=self.conf) as file:
-            file.write(self.formatting(self.cluster_id()))
-            file.flush()
-            done = subprocess.run(self._java(f"@{file.name}"), capture_output=True, text=True, check=False)
+        done = self._run(self._java(*self.formatting(self.cluster_id())))
         if done.returncode:
             raise UserError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
 
-    def formatting(self, cluster_id: str) -> str:
-        """Java's arguments to format the storage, as a file has them; the administrator's password is among them.
-
-        Where there are accounts, the first one is made with the storage. In a file, it is in no list of processes.
-        """
+    def formatting(self, cluster_id: str) -> list[str]:
+        """What formats the storage; where there are accounts, it makes the first one, and has its password."""
         # One word: the id may begin with a hyphen.
-        words = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c"]
-        words.append(f"{self.conf}/server.properties")
-        if self.layout.certificates:
-            security = self.layout.kafka.security
-            words += ["--add-scram", f"{security.mechanism}=[name={security.user},password={password(security)}]"]
-        return " ".join(map(json.dumps, words))
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
+        tool += ["-c", f"{self.conf}/server.properties"]
+        if not self.layout.certificates:
+            return tool
+        security = self.layout.kafka.security
+        return [*tool, "--add-scram", f"{security.mechanism}=[name={security.user},password={password(security)}]"]
+
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """A password among the arguments is in a file, not in the list of processes."""
+        if not self.layout.certificates:
+            return subprocess.run(command, capture_output=True, text=True, check=False)
+        java, options, *more = command
+        with tempfile.NamedTemporaryFile("w", dir=self.conf) as file:
+            file.write(" ".join(map(json.dumps, more)))
+            file.flush()
+            return subprocess.run([java, options, f"@{file.name}"], capture_output=True, text=True, check=False)
 
     def command(self) -> list[str]:
         return self._java("kafka.Kafka", f"{self.conf}/server.properties")

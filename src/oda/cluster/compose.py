@@ -71,8 +71,8 @@ def _let_format(brokers: list[Broker]) -> None:
     """What Java is to be told, by each broker's container: a new storage is made with the administrator's account."""
     cluster_id = brokers[0].cluster_id()
     for broker in brokers:
-        words = '-cp "/opt/kafka/libs/*" ' + broker.formatting(cluster_id) + " --ignore-formatted\n"
-        write_private(broker.conf / "format", words.encode())
+        words = ["-cp", "/opt/kafka/libs/*", *broker.formatting(cluster_id), "--ignore-formatted"]
+        write_private(broker.conf / "format", " ".join(map(json.dumps, words)).encode())
 
 
 def _make_page(layout: Layout, certificates: Path) -> None:

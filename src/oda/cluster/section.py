@@ -17,7 +17,7 @@ Host = Annotated[str, Field(pattern=r"^[a-z0-9]{1,8}$")]
 """A short name: a namespace and a network interface are named after it."""
 
 Address = Annotated[str, Field(pattern=r"^(\d{1,3}\.){3}\d{1,3}$")]
-"""Of machines that share one, in 127/8: elsewhere Elasticsearch wants more of a machine than it has with two others."""
+"""Of namespaces, in 127/8."""
 
 
 class Servers(BaseModel):
@@ -40,6 +40,9 @@ class Servers(BaseModel):
     """As many, if there are certificates: brokers speak with each other at ports of their own."""
     certificates: Path | None = None
     """A folder with ca.pem, and the servers' server.pem, server.key and server.chain.pem (key, certificate, authority).
+
+    And people.pem, the authority of those who may look at Storm's UI: with a certificate of ca.pem one may do all that
+    servers do.
 
     If it is given, servers ask for TLS and accounts (cluster/secured), and each of the environment's accounts is an
     administrator. Relative to the folder of config.json. Several machines have a folder each in it, by their names.
