@@ -223,13 +223,13 @@ def _away(workers: int) -> float:
 
 
 def _apart(runs: list[ScaleRun]) -> float:
-    """Mean over the runs with more than one worker; each counts beside those of one worker and as many series."""
+    """Mean over the runs with more than one worker, each beside those of one worker and as many series; 0 of none."""
     alone = {
         series: fmean(run.core_seconds for run in runs if run.workers == 1 and run.series == series)
         for series in {run.series for run in runs}
     }
     more = [run for run in runs if run.workers > 1]
-    return fmean((run.core_seconds / alone[run.series] - 1) / _away(run.workers) for run in more)
+    return fmean((run.core_seconds / alone[run.series] - 1) / _away(run.workers) for run in more) if more else 0.0
 
 
 _Terms = tuple[float, ...]

@@ -38,9 +38,10 @@ def plan(
 
 
 def load_model() -> Model:
-    """Fitted to benchmarks/cost.json and scaling.json."""
+    """Fitted to benchmarks/cost.json and, if workers have been measured, scaling.json."""
     costs = msgspec.json.decode(COST.read_bytes(), type=list[CostRun])
-    return Model(costs, msgspec.json.decode(SCALING.read_bytes(), type=list[ScaleRun]))
+    scaling = SCALING.read_bytes() if SCALING.exists() else b"[]"
+    return Model(costs, msgspec.json.decode(scaling, type=list[ScaleRun]))
 
 
 def _show(found: Plan, console: Console) -> None:
