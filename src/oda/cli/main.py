@@ -19,6 +19,7 @@ _MODULES = {
     "down": "servers",
     "status": "servers",
     "machines": "machines",
+    "compose": "compose",
     "admin": "admin",
     "topics": "topics",
     "produce": "topics",
