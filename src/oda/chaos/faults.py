@@ -108,7 +108,8 @@ class Resubmit(Fault):
         system.storm.kill(system.topology)
 
     def heal(self, system: System) -> None:
-        system.storm.submit(system.topology, *system.options)
+        if system.storm.api.topology_id(system.topology) is None:  # else the strike was ended before it struck
+            system.storm.submit(system.topology, *system.options)
 
 
 class SecondTopology(Fault):
@@ -121,7 +122,8 @@ class SecondTopology(Fault):
         time.sleep(HURT_SECONDS)
 
     def heal(self, system: System) -> None:
-        system.storm.kill(f"{system.topology}-twin")
+        if system.storm.api.topology_id(f"{system.topology}-twin"):
+            system.storm.kill(f"{system.topology}-twin")
 
 
 class MorePartitions(Fault):

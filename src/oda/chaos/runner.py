@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections import defaultdict
@@ -14,6 +15,7 @@ from oda.chaos.faults import Fault, Kill, MorePartitions, Pause, Resubmit, Secon
 from oda.chaos.load import TrackedLoad, count_in_log
 from oda.chaos.recovery import Observer, Recovery
 from oda.chaos.rules import RuleChanges
+from oda.chaos.signals import deferred
 from oda.chaos.stores import FullDisk, TooManyRequests, Unavailable
 from oda.chaos.system import System, all_targets, server_target
 from oda.errors import UserError
@@ -58,6 +60,7 @@ def all_faults(system: System) -> list[Fault]:
 def run(
     system: System,
     seed: int,
+    first: int,
     enough: Callable[[int], bool],
     tell: Callable[[str], None],
     only: str | None = None,
@@ -66,7 +69,8 @@ def run(
 
     Args:
         system: its topology is running.
-        seed: the same seed chooses the same faults.
+        seed: with the number of a fault it says which one that is, and how long the pause before it.
+        first: the number to begin with.
         enough: asked before each fault.
         tell: called with each line of the timeline.
         only: choose among the faults whose name contains this.
@@ -74,19 +78,20 @@ def run(
     Raises:
         UserError: the topology does nothing, although nothing has struck yet.
     """
-    random = Random(seed)
     faults = [fault for fault in all_faults(system) if only is None or only in fault.name]
-    timeline, began, number = Timeline(), time.monotonic(), 0
+    timeline, began = Timeline(), time.monotonic()
     load, observer = TrackedLoad(system.settings, rate=200), Observer(system.settings)
-    rules = RuleChanges(system.settings, seed)
+    rules = RuleChanges(system.settings, f"{seed} {first}")
     try:
         observer.expect(time.time_ns() // 1_000_000)
         if not isfinite(observer.wait(RECOVERY_SECONDS).stored):
             raise UserError("the topology stores nothing, and no fault has struck yet: see the Storm UI and its log")
-        while timeline.recovered and not enough(number):
+        for number in itertools.count(first):
+            if enough(number - first) or not timeline.recovered:
+                break
+            random = Random(f"{seed} {number}")
             time.sleep(random.uniform(1, 5))
             fault = random.choice(faults)
-            number += 1
             tell(f"{time.monotonic() - began:7.1f} s  {number:3}  {fault.name}")
             found = _strike(fault, system, observer)
             timeline.recoveries[fault.name].append(found)
@@ -106,6 +111,7 @@ def _strike(fault: Fault, system: System, observer: Observer) -> Recovery:
     try:
         fault.strike(system)
     finally:
-        observer.expect(time.time_ns() // 1_000_000)
-        fault.heal(system)
+        with deferred():
+            observer.expect(time.time_ns() // 1_000_000)
+            fault.heal(system)
     return observer.wait(RECOVERY_SECONDS)

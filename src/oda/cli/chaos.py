@@ -13,6 +13,7 @@ from rich.table import Table
 from oda.bench.own import own_stream
 from oda.chaos.recovery import Recovery
 from oda.chaos.runner import Timeline, run
+from oda.chaos.signals import end_at_sigterm
 from oda.chaos.system import System
 from oda.cli.context import Context
 from oda.cli.servers import local_cluster
@@ -28,7 +29,8 @@ def register(app: typer.Typer) -> None:
 def chaos(
     ctx: typer.Context,
     minutes: Annotated[float, typer.Option(min=0, help="For how long faults strike.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="The same seed chooses the same faults.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed and number say which fault is struck.")] = 1,
+    first: Annotated[int, typer.Option("--from", min=1, help="The number of the first fault: goes on with a run.")] = 1,
     faults: Annotated[int | None, typer.Option(min=1, help="Stop after this many.")] = None,
     only: Annotated[str | None, typer.Option(help="Only faults whose name contains this.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="How many workers the topology gets.")] = 2,
@@ -37,16 +39,20 @@ def chaos(
 
     Anything else that runs on the cluster is struck, too. The disk of a server is filled only where
     its data folder is a file system of its own (docs/guarantees.md). Exit code 1 if anything was lost,
-    counted twice, or did not recover.
+    counted twice, or did not recover; 130 after Ctrl-C, 143 after SIGTERM, when what was struck is healed and
+    the topology is gone.
 
     Examples:
 
         oda chaos --minutes 10 --seed 1
 
+        oda chaos --minutes 10 --seed 1 --from 17
+
         oda chaos --faults 3 --only "kill worker"
     """
     context: Context = ctx.obj
     console = Console()
+    end_at_sigterm()
     with own_stream(context) as (storm, settings):
         name, options = settings.kafka.group, (f"topology.workers={workers}",)
         with storm.running(name, *options):
@@ -55,6 +61,7 @@ def chaos(
             timeline = run(
                 system,
                 seed,
+                first,
                 lambda struck: struck == faults or time.monotonic() > end,
                 lambda line: console.print(line, highlight=False),
                 only,

@@ -81,8 +81,8 @@ class Storm:
     @contextmanager
     def running(self, name: str, *options: str, topology: str = TOPOLOGY) -> Iterator[None]:
         """Submit at the start, kill at the end; options as of `submit`."""
-        self.submit(name, *options, topology=topology)
         try:
+            self.submit(name, *options, topology=topology)  # which may be done, and yet be ended before it returns
             yield
         except BaseException:
             with suppress(UserError, requests.RequestException):  # a Storm that is down must not hide what went wrong
