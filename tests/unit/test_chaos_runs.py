@@ -22,6 +22,8 @@ def handlers() -> Any:
 
 
 class Harmless:
+    outlived = None
+
     def __init__(self, name: str, happened: list[str]) -> None:
         self.name = name
         self._happened = happened
@@ -35,7 +37,7 @@ class Harmless:
 
 @pytest.fixture
 def struck(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is struck, where no system is."""
+    """The names of the faults that were struck."""
     happened: list[str] = []
     service = SimpleNamespace(stop=lambda: None, applied=0, acknowledged=0)
     observer = SimpleNamespace(expect=lambda _: None, wait=lambda _: Recovery(0.0, 0.0, 0.0))
@@ -44,27 +46,27 @@ def struck(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "RuleChanges": lambda *_: service,
         "Observer": lambda _: observer,
         "count_in_log": lambda _: 0,
-        "all_faults": lambda _: [Harmless(f"fault {number}", happened) for number in range(50)],
     }.items():
         monkeypatch.setattr(runner, name, replaced)
     monkeypatch.setattr(time, "sleep", lambda _: None)
     return happened
 
 
-def run(seed: int, first: int, count: int) -> None:
+def run(struck: list[str], seed: int, first: int, count: int) -> None:
     system: Any = SimpleNamespace(settings=None)
-    runner.run(system, seed, first, lambda so_far: so_far == count, lambda _: None)
+    faults: list[Any] = [Harmless(f"fault {number}", struck) for number in range(50)]
+    runner.Run(system, lambda _: None).strike(faults, seed, first, lambda so_far: so_far == count)
 
 
 def test_a_run_is_resumed_by_its_seed_and_a_number(struck: list[str]) -> None:
-    run(1, 1, 10)
+    run(struck, 1, 1, 10)
     whole = struck.copy()
     struck.clear()
-    run(1, 1, 4)
-    run(1, 5, 6)
+    run(struck, 1, 1, 4)
+    run(struck, 1, 5, 6)
     assert struck == whole
     struck.clear()
-    run(2, 1, 10)
+    run(struck, 2, 1, 10)
     assert struck != whole
 
 

@@ -19,9 +19,16 @@ HURT_SECONDS = 15.0
 
 
 class Fault(ABC):
-    """One way to hurt the system."""
+    """One way to hurt the system.
+
+    Attributes:
+        name: for people; no other has it.
+        outlived: for at least so many seconds the rest has to work without what was struck, and only when it does
+            that is healed; None: it is healed at once.
+    """
 
     name: str
+    outlived: float | None = None
 
     @abstractmethod
     def strike(self, system: System) -> None:

@@ -21,6 +21,8 @@ from oda.settings import Settings
 class Recovery(NamedTuple):
     """Seconds from the end of a fault; infinite for never.
 
+    Of a fault that is outlived `judged` and `stored` are from its beginning, while what was struck stays away.
+
     Attributes:
         healed: until what does not start again by itself had been started, and served.
         judged: until readings produced after it were judged, in every series.

@@ -11,13 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from oda.bench.own import own_stream
+from oda.chaos.faults import Fault
 from oda.chaos.recovery import Recovery
-from oda.chaos.runner import Timeline, run
+from oda.chaos.runner import Run, Timeline, all_faults
 from oda.chaos.signals import end_at_sigterm
 from oda.chaos.system import System
 from oda.cli.context import Context
 from oda.cli.servers import local_cluster
 from oda.cli.verify import is_sound
+from oda.errors import UserError
 
 _DRAIN_SECONDS = 180.0
 
@@ -58,14 +60,9 @@ def chaos(
         with storm.running(name, *options):
             system = System(local_cluster(context, console), storm, settings, name, options)
             end = time.monotonic() + minutes * 60
-            timeline = run(
-                system,
-                seed,
-                first,
-                lambda struck: struck == faults or time.monotonic() > end,
-                lambda line: console.print(line, highlight=False),
-                only,
-            )
+            run = Run(system, lambda line: console.print(line, highlight=False))
+            run.strike(_chosen(all_faults(system), only), seed, first, lambda n: n == faults or time.monotonic() > end)
+            timeline = run.timeline
             console.print(_table(timeline))
             console.print(f"{timeline.acknowledged} readings were acknowledged to the load.")
             console.print(f"The rules became others {timeline.rules} times.")
@@ -74,8 +71,16 @@ def chaos(
                 console.print(f"[red]The log has {timeline.in_log}.[/red]")
             sound = is_sound(settings, _DRAIN_SECONDS, console)
     if not (sound and counted and timeline.recovered):
-        console.print(f"[red]The run with --seed {seed} has failed.[/red]")
+        last = first + sum(map(len, timeline.recoveries.values())) - 1
+        console.print(f"[red]The run with --seed {seed} has failed; its last fault was number {last}.[/red]")
         raise typer.Exit(1)
+
+
+def _chosen(faults: list[Fault], only: str | None) -> list[Fault]:
+    found = [fault for fault in faults if only is None or only in fault.name]
+    if not found:
+        raise UserError(f"--only {only}: no fault has that in its name; there are: {', '.join(f.name for f in faults)}")
+    return found
 
 
 def _table(timeline: Timeline) -> Table:
