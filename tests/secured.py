@@ -1,54 +1,20 @@
 """Servers that ask for TLS and accounts, with certificates and passwords made for this run."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from oda.cluster.certificates import Authority
 from oda.cluster.layout import load_layout
 from oda.cluster.local import LocalCluster
 from oda.cluster.software import install
 from oda.paths import ROOT
 from support import free_port
 
-NEW = ["-newkey", "rsa:2048", "-nodes"]
-
 KINDS = ("kafka", "cassandra", "elasticsearch")
 
 _SERVERS = ("kafka-1", "cassandra", "elasticsearch")
-
-
-class Authority:
-    """A certificate authority in a folder of its own."""
-
-    def __init__(self, folder: Path, name: str = "ca") -> None:
-        self.folder, self.name = folder, name
-        folder.mkdir(parents=True, exist_ok=True)
-        self._openssl("req", "-x509", *NEW, "-days", "2", "-subj", f"/CN={name}", *self._out(name))
-
-    @property
-    def pem(self) -> Path:
-        return self.folder / f"{self.name}.pem"
-
-    def sign(self, name: str, host: str = "IP:127.0.0.1", days: int = 2) -> Path:
-        """Make NAME.pem, NAME.key and NAME.chain.pem for a host; returns the first. Negative days are over."""
-        path = self.folder / name
-        extensions = f"subjectAltName={host}\nextendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=CA:FALSE\n"
-        path.with_suffix(".ext").write_text(extensions)
-        self._openssl("req", *NEW, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        signed = ["x509", "-req", "-in", f"{name}.csr", "-CA", self.pem.name, "-CAkey", f"{self.name}.key"]
-        self._openssl(*signed, "-CAcreateserial", "-days", str(days), "-extfile", f"{name}.ext", "-out", f"{name}.pem")
-        parts = [path.with_suffix(suffix).read_text() for suffix in (".key", ".pem")]
-        path.with_suffix(".chain.pem").write_text("".join([*parts, self.pem.read_text()]))
-        return path.with_suffix(".pem")
-
-    @staticmethod
-    def _out(name: str) -> list[str]:
-        return ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
-
-    def _openssl(self, *arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
 
 
 def secret(folder: Path, name: str) -> Path:

@@ -18,6 +18,7 @@ _MODULES = {
     "up": "servers",
     "down": "servers",
     "status": "servers",
+    "machines": "machines",
     "admin": "admin",
     "topics": "topics",
     "produce": "topics",

@@ -37,6 +37,19 @@ ENVIRONMENT = os.environ | {
 _WAIT_SECONDS = 600
 
 
+def build_jar() -> None:
+    """What a submission does first; after it the next one asks no registry. Raises UserError when it fails."""
+    _sparse("jar", "--simple_jar")
+
+
+def _sparse(command: str, *arguments: str) -> str:
+    line = [str(BIN / "sparse"), command, *arguments]
+    done = subprocess.run(line, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"sparse {command} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return done.stdout
+
+
 class Storm:
     """The Storm cluster of one environment of a config.json.
 
@@ -58,11 +71,7 @@ class Storm:
         Raises:
             UserError: it failed.
         """
-        line = [str(BIN / "sparse"), command, *self._arguments, *arguments]
-        done = subprocess.run(line, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise UserError(f"sparse {command} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-        return done.stdout
+        return _sparse(command, *self._arguments, *arguments)
 
     def submit(self, name: str, *options: str, topology: str = TOPOLOGY) -> None:
         """Submit a topology, by its file in `topologies/`; returns when it has a worker. Raises UserError.
