@@ -40,7 +40,7 @@ def struck(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the faults that were struck."""
     happened: list[str] = []
     service = SimpleNamespace(stop=lambda: None, applied=0, acknowledged=0)
-    observer = SimpleNamespace(expect=lambda _: None, wait=lambda _: Recovery(0.0, 0.0, 0.0))
+    observer = SimpleNamespace(begin=lambda: None, expect=lambda _: None, wait=lambda _: Recovery(0, 0, 0, 0))
     for name, replaced in {
         "TrackedLoad": lambda *_, **__: service,
         "RuleChanges": lambda *_: service,

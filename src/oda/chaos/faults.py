@@ -119,6 +119,20 @@ class Resubmit(Fault):
             system.storm.submit(system.topology, *system.options)
 
 
+class Upgrade(Fault):
+    """`sparse submit --force`, as one submits a new version: the former is killed, and the new one goes on."""
+
+    name = "upgrade topology"
+
+    def strike(self, system: System) -> None:
+        system.storm.submit(system.topology, *system.options, force=True)
+
+    def heal(self, system: System) -> None:
+        """One that was ended half way is submitted again."""
+        if system.storm.api.topology_id(system.topology) is None:
+            system.storm.submit(system.topology, *system.options)
+
+
 class SecondTopology(Fault):
     """The same topology under another name, on the same group: two live processes on each partition."""
 

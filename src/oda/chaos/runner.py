@@ -13,7 +13,7 @@ from math import inf, isfinite
 from random import Random
 from typing import NamedTuple
 
-from oda.chaos.faults import Fault, Kill, MorePartitions, Pause, Resubmit, SecondTopology, Slow
+from oda.chaos.faults import Fault, Kill, MorePartitions, Pause, Resubmit, SecondTopology, Slow, Upgrade
 from oda.chaos.load import TrackedLoad, count_in_log
 from oda.chaos.recovery import Observer, Recovery
 from oda.chaos.rules import RuleChanges
@@ -78,7 +78,7 @@ def all_faults(system: System) -> list[Fault]:
     faults: list[Fault] = [kind(target) for kind in (Kill, Pause) for target in all_targets(system)]
     faults += [Slow(server_target(name)) for name in _SERVERS]
     faults += [FullDisk(s) for s in system.cluster.servers if s.name in _SERVERS and os.path.ismount(s.folder)]
-    return [*faults, Unavailable(), TooManyRequests(), Resubmit(), SecondTopology(), MorePartitions()]
+    return [*faults, Unavailable(), TooManyRequests(), Resubmit(), Upgrade(), SecondTopology(), MorePartitions()]
 
 
 class Run:
@@ -147,7 +147,8 @@ class Run:
         self.timeline.recoveries[draw.fault.name].append(found)
         self._note(
             f"     healed after {found.healed:.1f} s, "
-            f"judging again after {found.judged:.1f} s, all stored after {found.stored:.1f} s"
+            f"judging again after {found.judged:.1f} s, all stored after {found.stored:.1f} s, "
+            f"behind by {found.behind:.1f} s at most"
         )
 
     def _note(self, line: str) -> None:
@@ -157,6 +158,7 @@ class Run:
 def struck(fault: Fault, system: System, observer: Observer) -> Recovery:
     """Strike, and heal; what is outlived is healed when the rest works without what was struck."""
     began, found = time.monotonic(), None
+    observer.begin()
     observer.expect(_now_ms())
     try:
         fault.strike(system)
@@ -173,7 +175,7 @@ def struck(fault: Fault, system: System, observer: Observer) -> Recovery:
     again = observer.wait(RECOVERY_SECONDS)
     if found is None:
         return again._replace(healed=healed)
-    return found._replace(healed=healed if isfinite(again.stored) else inf)
+    return found._replace(healed=healed if isfinite(again.stored) else inf, behind=again.behind)
 
 
 def _now_ms() -> int:

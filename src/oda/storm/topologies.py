@@ -73,12 +73,12 @@ class Storm:
         """
         return _sparse(command, *self._arguments, *arguments)
 
-    def submit(self, name: str, *options: str, topology: str = TOPOLOGY) -> None:
+    def submit(self, name: str, *options: str, topology: str = TOPOLOGY, force: bool = False) -> None:
         """Submit a topology, by its file in `topologies/`; returns when it has a worker. Raises UserError.
 
-        Options as `topology.workers=2`.
+        Options as `topology.workers=2`. With `force` one of that name is killed first, else there must be none.
         """
-        chosen = [part for option in options for part in ("-o", option)]
+        chosen = [part for option in options for part in ("-o", option)] + ["--force"] * force
         self.sparse("submit", "-n", topology, "-N", name, *chosen)
         self._wait(lambda: self.api.has_worker(name), f"topology {name} got no worker")
 
