@@ -22,8 +22,8 @@ APART_SECONDS = 60.0
 
 CLOCK_MINUTES = 5
 
-_FAKED = {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-"""A clock that is set forth or back is the wall clock; what measures spans of time goes on."""
+_FAKED = {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_FORCE_MONOTONIC_FIX": "0"}
+"""A clock that is set forth or back is the wall clock; what measures spans of time, and Java's waiting, goes on."""
 
 
 def _faketime() -> Path | None:
