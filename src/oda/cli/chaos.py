@@ -29,6 +29,7 @@ from oda.cli.verify import is_sound
 from oda.cluster.accounts import ADMIN
 from oda.errors import UserError
 from oda.settings import Settings
+from oda.storm.sparse import jar
 
 _DRAIN_SECONDS = 180.0
 
@@ -73,9 +74,12 @@ def chaos(
     context: Context = ctx.obj
     console = Console()
     end_at_sigterm()
-    cluster = entered(context, console) if machines else local_cluster(context, console)
     if machines:
+        jar()  # which needs what the machines do not reach
+        cluster = entered(context, console)
         context = Context(environments(cluster.layout), ADMIN)
+    else:
+        cluster = local_cluster(context, console)
     with own_stream(context) as (storm, settings), tempfile.TemporaryDirectory() as folder:
         count = workers or (len(cluster.layout.places["supervisor"]) if machines else 2)
         name, options = settings.kafka.group, (f"topology.workers={count}",)

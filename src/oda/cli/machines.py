@@ -16,7 +16,7 @@ from oda.cluster.certificates import LOOPBACK, make_certificates
 from oda.cluster.layout import Layout, load_layout
 from oda.cluster.local import LocalCluster
 from oda.cluster.network import Network, check_root
-from oda.storm.topologies import build_jar
+from oda.storm.sparse import jar
 
 ENVIRONMENT = "machines"
 """Of config.json."""
@@ -49,7 +49,7 @@ def up(ctx: typer.Context) -> None:
     layout = _prepared(ctx.obj)
     network, software = Network(layout), servers.fetch(console)
     with console.status("Building the topology's jar, since the machines reach no registry"):
-        build_jar()
+        jar()
     were_up = network.is_up
     try:
         network.up()
