@@ -36,6 +36,12 @@ ONE_AFTER_ANOTHER = ("elasticsearch", "cassandra", "kafka")
 START_SECONDS = 600
 """How long a server may take to serve; a cold disk and busy cores make it minutes."""
 
+ASK_SECONDS = 0.3
+"""Between two questions to a server that does not serve yet."""
+
+ASK_SHARED_SECONDS = 2.0
+"""The same, where three of each kind start on the same cores: questions cost, too."""
+
 LOG_LINES = 25
 """How much of the log of a server that failed is shown."""
 
@@ -140,7 +146,7 @@ class LocalCluster:
                     serving[other.name].result()
             began = time.monotonic()
             process = running[server.name] if server.name in running else self._start(server)
-            _wait(server, process, give_up)
+            _wait(server, process, give_up, ASK_SHARED_SECONDS if self.layout.is_shared else ASK_SECONDS)
             if server.name not in running:
                 on_ready(server, time.monotonic() - began)
 
@@ -167,7 +173,7 @@ class LocalCluster:
         return server.after
 
 
-def _wait(server: Server, process: psutil.Process, give_up: threading.Event) -> None:
+def _wait(server: Server, process: psutil.Process, give_up: threading.Event, pause: float) -> None:
     def ask() -> None:
         if give_up.is_set():
             raise _CancelledError
@@ -179,7 +185,7 @@ def _wait(server: Server, process: psutil.Process, give_up: threading.Event) -> 
 
     retry = retry_if_not_exception_type((_CancelledError, ServerFailedError))
     try:
-        Retrying(retry=retry, stop=stop_after_delay(START_SECONDS), wait=wait_fixed(0.3))(ask)
+        Retrying(retry=retry, stop=stop_after_delay(START_SECONDS), wait=wait_fixed(pause))(ask)
     except RetryError as error:
         cause = error.last_attempt.exception()
         raise ServerFailedError(_failure(server, f"does not serve after {START_SECONDS} s ({cause})")) from None
