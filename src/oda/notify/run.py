@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 
-from oda.collect.intake import say
 from oda.notify.courier import Courier, Service
 from oda.notify.file import File
 from oda.notify.watch import Watch
+from oda.say import say
 from oda.settings import Kafka
 
 _LAST_SECONDS = 15.0
