@@ -46,7 +46,7 @@ def up(ctx: typer.Context) -> None:
     """
     console = Console()
     check_root()
-    layout = _prepared(ctx.obj)
+    layout = prepared(ctx.obj.config)
     network, software = Network(layout), servers.fetch(console)
     with console.status("Building the topology's jar, since the machines reach no registry"):
         jar()
@@ -57,7 +57,7 @@ def up(ctx: typer.Context) -> None:
         cluster = LocalCluster(layout, software)
         started = servers.start(cluster, console)
         try:
-            _administer(layout, console)
+            administer(layout, console)
         except BaseException:
             cluster.down([server.name for server in started])
             raise
@@ -148,14 +148,14 @@ def environments(layout: Layout) -> Path:
     return layout.data / "config.json"
 
 
-def _prepared(context: Context) -> Layout:
+def prepared(config: Path) -> Layout:
     """Makes certificates, passwords and environments; returns the layout as an administrator sees it."""
-    layout = load_layout(context.config, ENVIRONMENT)
+    layout = load_layout(config, ENVIRONMENT)
     if layout.certificates:
         hosts = {machine.name: [machine.name, "localhost", machine.address, LOOPBACK] for machine in layout.machines}
         make_certificates(layout.certificates, hosts)
         make_passwords(layout.certificates)
-    write_environments(context.config, ENVIRONMENT, layout)
+    write_environments(config, ENVIRONMENT, layout)
     return _as_administrator(layout)
 
 
@@ -163,7 +163,8 @@ def _as_administrator(layout: Layout) -> Layout:
     return load_layout(environments(layout), ADMIN) if layout.certificates else layout
 
 
-def _administer(layout: Layout, console: Console) -> None:
+def administer(layout: Layout, console: Console) -> None:
+    """Makes topics, tables, templates, accounts and rights."""
     from oda.admin import make
     from oda.admin.accounts import Account
 

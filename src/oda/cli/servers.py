@@ -94,7 +94,9 @@ def start(cluster: LocalCluster, console: Console) -> list[Server]:
 
 def tell_where(cluster: LocalCluster, console: Console) -> None:
     """What a user needs next."""
-    console.print(f"The cluster is up. Storm UI: http://{cluster.layout.places['ui'][0].at('ui')}, logs: ", end="")
+    scheme = "https" if cluster.layout.certificates else "http"
+    ui = cluster.layout.places["ui"][0].at("ui")
+    console.print(f"The cluster is up. Storm UI: {scheme}://{ui}, logs: ", end="")
     console.print(str(cluster.layout.logs), soft_wrap=True, markup=False)
 
 

@@ -51,21 +51,27 @@ class Broker(Server):
         super().prepare()
         if formatted:
             return
-        cluster_id = f"--cluster-id={self._cluster_id()}"  # one word: the id may begin with a hyphen
-        tool = ["kafka.tools.StorageTool", "format", cluster_id, "-c", f"{self.conf}/server.properties"]
-        done = self._format(self._java(*tool))
+        done = self._run(self._java(*self.formatting(self.cluster_id())))
         if done.returncode:
             raise UserError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
 
-    def _format(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """Where there are accounts, the first one is made with the storage: in a file, not in the list of processes."""
+    def formatting(self, cluster_id: str) -> list[str]:
+        """What formats the storage; where there are accounts, it makes the first one, and has its password."""
+        # One word: the id may begin with a hyphen.
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
+        tool += ["-c", f"{self.conf}/server.properties"]
+        if not self.layout.certificates:
+            return tool
+        security = self.layout.kafka.security
+        return [*tool, "--add-scram", f"{security.mechanism}=[name={security.user},password={password(security)}]"]
+
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """A password among the arguments is in a file, not in the list of processes."""
         if not self.layout.certificates:
             return subprocess.run(command, capture_output=True, text=True, check=False)
-        security = self.layout.kafka.security
-        account = f"{security.mechanism}=[name={security.user},password={password(security)}]"
         java, options, *more = command
         with tempfile.NamedTemporaryFile("w", dir=self.conf) as file:
-            file.write(" ".join(map(json.dumps, [*more, "--add-scram", account])))
+            file.write(" ".join(map(json.dumps, more)))
             file.flush()
             return subprocess.run([java, options, f"@{file.name}"], capture_output=True, text=True, check=False)
 
@@ -89,7 +95,7 @@ class Broker(Server):
     def _metadata(self) -> Path:
         return self.folder / "data/meta.properties"
 
-    def _cluster_id(self) -> str:
+    def cluster_id(self) -> str:
         """That of the nodes that are formatted already, or a new one."""
         for node in self.all_of_kind:
             if cluster_id := _property(node._metadata, "cluster.id"):

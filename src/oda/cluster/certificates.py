@@ -36,7 +36,7 @@ class Authority:
         self._certificate = x509.load_pem_x509_certificate(self.pem.read_bytes())
 
     def sign(
-        self, name: str, hosts: Sequence[str] = (LOOPBACK,), folder: Path | None = None, days: int = _DAYS
+        self, name: str, hosts: Sequence[str] = (LOOPBACK, "localhost"), folder: Path | None = None, days: int = _DAYS
     ) -> Path:
         """Make `NAME.pem`, `NAME.key` and `NAME.chain.pem` (key, certificate, authority); returns the first.
 

@@ -22,8 +22,8 @@ _ROUNDS = 10_000
 # Elasticsearch refuses to run as root. Run by root, it becomes nobody, but keeps root's way into
 # folders: our cache and data may well lie below /root. The securebit is what makes access(2) count
 # that capability too.
-_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--securebits=+no_setuid_fixup"]
-_NOBODY += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--securebits=+no_setuid_fixup"]
+NOBODY += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
 
 
 class ElasticsearchNode(Server):
@@ -46,7 +46,7 @@ class ElasticsearchNode(Server):
     def command(self) -> list[str]:
         """The server; as nobody when we are root."""
         start = str(self.software.elasticsearch / "bin/elasticsearch")
-        return [*_NOBODY, start] if os.geteuid() == 0 else [start]
+        return [*NOBODY, start] if os.geteuid() == 0 else [start]
 
     def prepare(self) -> None:
         super().prepare()

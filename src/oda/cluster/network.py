@@ -65,6 +65,10 @@ class Network:
         Raises:
             UserError: it can't be made.
         """
+        for machine in self.machines:
+            if not machine.address.startswith("127."):
+                # Elsewhere Elasticsearch asks for more than a machine has that shares this one with others.
+                raise UserError(f"servers.machines.{machine.name} is {machine.address}: it must be in 127.0.0.0/8")
         self._hosts.parent.mkdir(parents=True, exist_ok=True)
         names = [f"{machine.address} {machine.name}" for machine in self.machines]
         self._hosts.write_text("\n".join(["127.0.0.1 localhost", *names]) + "\n")

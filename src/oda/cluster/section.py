@@ -16,8 +16,8 @@ Port = Annotated[int, Field(gt=0, lt=65_536)]
 Host = Annotated[str, Field(pattern=r"^[a-z0-9]{1,8}$")]
 """A short name: a namespace and a network interface are named after it."""
 
-Loopback = Annotated[str, Field(pattern=r"^127\.(\d{1,3}\.){2}\d{1,3}$")]
-"""On any other address Elasticsearch wants more of its machine than one that is shared may have."""
+Address = Annotated[str, Field(pattern=r"^(\d{1,3}\.){3}\d{1,3}$")]
+"""Of namespaces, in 127/8."""
 
 
 class Servers(BaseModel):
@@ -27,7 +27,7 @@ class Servers(BaseModel):
 
     data: Path
     """Relative to the folder of config.json."""
-    machines: dict[Host, Loopback] = {}
+    machines: dict[Host, Address] = {}
     """Address by name, if they are several; each is a network namespace."""
     namespaces: Host = "oda"
     """What the namespaces' names begin with."""
@@ -40,6 +40,9 @@ class Servers(BaseModel):
     """As many, if there are certificates: brokers speak with each other at ports of their own."""
     certificates: Path | None = None
     """A folder with ca.pem, and the servers' server.pem, server.key and server.chain.pem (key, certificate, authority).
+
+    And people.pem, the authority of those who may use Storm's UI: with a certificate of ca.pem one may do all that
+    servers do.
 
     If it is given, servers ask for TLS and accounts (cluster/secured), and each of the environment's accounts is an
     administrator. Relative to the folder of config.json. Several machines have a folder each in it, by their names.

@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
-from urllib.request import ProxyHandler, build_opener
 
+from oda.cluster.keystores import PASSWORD, write_keystores
 from oda.cluster.layout import Place
 from oda.cluster.server import PROBE_SECONDS, Server
+from oda.storm.nimbus import nimbus
+from oda.storm.rest import RestApi
 
 
 class Patience(NamedTuple):
@@ -58,7 +60,7 @@ class StormDaemon(Server):
 
     def values(self) -> dict[str, object]:
         """Where the others are. The daemons find their pages and scripts in Storm's home."""
-        zookeepers, nimbus = self.layout.places["zookeeper"], self.layout.nimbus
+        zookeepers, master = self.layout.places["zookeeper"], self.layout.nimbus
         supervisor, *workers = self.layout.places["supervisor"][self.number - 1].ports.values()
         patience = SHARED if self.layout.is_shared else ALONE
         return super().values() | {
@@ -66,14 +68,20 @@ class StormDaemon(Server):
             "host": self.host,
             "zookeepers": json.dumps([place.machine.address for place in zookeepers]),
             "zookeeper_port": zookeepers[0].ports["zookeeper"],
-            "nimbus_host": nimbus.machine.address,
-            "nimbus_port": nimbus.ports["nimbus"],
+            "nimbus_host": master.machine.address,
+            "nimbus_port": master.ports["nimbus"],
             "ui_port": self.layout.places["ui"][0].ports["ui"],
             "logviewer_port": self.layout.logviewer_port,
             "supervisor_port": supervisor,
             "worker_ports": workers,
+            "keystore_password": PASSWORD,
             **{f"{name}_seconds": seconds for name, seconds in patience._asdict().items()},
         }
+
+    def prepare(self) -> None:
+        super().prepare()
+        if self.certificates:
+            write_keystores(self.certificates, self.conf)
 
     def environment(self) -> Mapping[str, str]:
         """Workers find their supervisor's storm.yaml by STORM_CONF_DIR."""
@@ -123,27 +131,35 @@ class Supervisor(StormDaemon):
             raise ConnectionError(f"nimbus has not heard of {self.name} yet")
 
 
-class UI(StormDaemon):
+class WebDaemon(StormDaemon):
+    """Has pages, and an API behind them."""
+
+    libraries = ("lib", "lib-webapp")
+    after = ("nimbus",)
+
+    def ask(self, path: str) -> Any:
+        """Its API."""
+        security = self.layout.settings.storm.security
+        return RestApi(self.machine.address, self.ports[0], security, PROBE_SECONDS).ask(path)
+
+
+class UI(WebDaemon):
     """Pages and REST API."""
 
     kind = "ui"
     main = "ui.UIServer"
-    libraries = ("lib", "lib-webapp")
-    after = ("nimbus",)
     memory_mb = 180
 
     def probe(self) -> None:
         """Whether its REST API reaches nimbus."""
-        json.loads(_get(self.place.at("ui"), "/api/v1/cluster/summary"))["stormVersion"]
+        self.ask("cluster/summary")["stormVersion"]
 
 
-class Logviewer(StormDaemon):
+class Logviewer(WebDaemon):
     """Shows the workers' logs to the UI's readers."""
 
     kind = "logviewer"
     main = "logviewer.LogviewerServer"
-    libraries = ("lib", "lib-webapp")
-    after = ("nimbus",)
     memory_mb = 160
 
     @property
@@ -153,28 +169,9 @@ class Logviewer(StormDaemon):
 
     def probe(self) -> None:
         """Whether it looks for logs."""
-        _get(self.place.at("logviewer"), "/api/v1/searchLogs")
+        self.ask("searchLogs")
 
 
-def _cluster_info(nimbus: Place) -> Any:
-    # Not streamparse's own get_nimbus_client: importing that takes a second and prints warnings.
-    from streamparse.thrift import Nimbus as Service
-    from thriftpy2.rpc import make_client
-    from thriftpy2.transport import TFramedTransportFactory
-
-    transport, timeout_ms = TFramedTransportFactory(), int(PROBE_SECONDS * 1000)
-    client = make_client(
-        Service, nimbus.machine.address, nimbus.ports["nimbus"], trans_factory=transport, timeout=timeout_ms
-    )
-    try:
-        return client.getClusterInfo()
-    finally:
-        client.close()
-
-
-def _get(address: str, path: str) -> bytes:
-    # A proxy in the environment is for the world, not for this machine.
-    opener = build_opener(ProxyHandler({}))
-    with opener.open(f"http://{address}{path}", timeout=PROBE_SECONDS) as response:
-        body: bytes = response.read()
-    return body
+def _cluster_info(place: Place) -> Any:
+    with nimbus(place.machine.address, place.ports["nimbus"], PROBE_SECONDS) as service:
+        return service.getClusterInfo()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 
 from oda.cluster.server import PROBE_SECONDS, Server
 
@@ -38,8 +39,16 @@ class ZooKeeper(Server):
 
     def probe(self) -> None:
         """Whether it serves, alone or with the others."""
-        with socket.create_connection((self.machine.address, self.ports[0]), PROBE_SECONDS) as client:
+        with self._connected() as client:
             client.sendall(b"srvr")
             answer = client.recv(4096)
         if not any(mode in answer for mode in _WORKS):
             raise ConnectionError(f"ZooKeeper says {answer!r}")
+
+    def _connected(self) -> socket.socket:
+        connection = socket.create_connection((self.machine.address, self.ports[0]), PROBE_SECONDS)
+        if not self.certificates:
+            return connection
+        tls = ssl.create_default_context(cafile=self.certificates / "ca.pem")
+        tls.load_cert_chain(self.certificates / "server.chain.pem")
+        return tls.wrap_socket(connection, server_hostname=self.machine.address)

@@ -12,6 +12,7 @@ import requests
 
 from oda.errors import UserError
 from oda.settings import load_settings
+from oda.storm.nimbus import nimbus
 from oda.storm.rest import RestApi
 from oda.storm.sparse import jar, sparse
 
@@ -19,6 +20,9 @@ TOPOLOGY = "analytics"
 """The file in `topologies/`, and the topology's name unless it is submitted under another."""
 
 _WAIT_SECONDS = 600
+
+_ANSWER_SECONDS = 30
+"""How long nimbus may take."""
 
 
 class Storm:
@@ -34,7 +38,9 @@ class Storm:
         self._arguments = ["--config", str(config.resolve()), "-e", env]
         section = json.loads(config.read_text())["envs"][env]
         security = load_settings(config, env).storm.security
-        self.api = RestApi(section["nimbus"].partition(":")[0], section.get("ui.port", 8080), security)
+        host, _, port = section["nimbus"].partition(":")
+        self._nimbus = host, int(port or 6627), _ANSWER_SECONDS
+        self.api = RestApi(host, section.get("ui.port", 8080), security)
 
     def sparse(self, command: str, *arguments: str) -> str:
         """Run a sparse command on this cluster; returns what it printed. Raises UserError."""
@@ -53,6 +59,16 @@ class Storm:
         """Kill a topology; returns when it is gone. Raises UserError."""
         self.sparse("kill", "-n", name, "--wait", "1")
         self._wait(lambda: self.api.topology_id(name) is None, f"topology {name} was not killed")
+
+    def deactivate(self, name: str) -> None:
+        """Let the spouts of a running topology emit nothing."""
+        with nimbus(*self._nimbus) as service:
+            service.deactivate(name)
+
+    def activate(self, name: str) -> None:
+        """Let the spouts go on."""
+        with nimbus(*self._nimbus) as service:
+            service.activate(name)
 
     @contextmanager
     def running(self, name: str, *options: str, topology: str = TOPOLOGY) -> Iterator[None]:
