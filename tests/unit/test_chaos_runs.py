@@ -55,7 +55,7 @@ def struck(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def run(struck: list[str], seed: int, first: int, count: int) -> None:
     system: Any = SimpleNamespace(settings=None)
     faults: list[Any] = [Harmless(f"fault {number}", struck) for number in range(50)]
-    runner.Run(system, lambda _: None).strike(faults, seed, first, lambda so_far: so_far == count)
+    runner.Run(system, lambda _: None, 200).strike(faults, seed, first, lambda so_far: so_far == count)
 
 
 def test_a_run_is_resumed_by_its_seed_and_a_number(struck: list[str]) -> None:

@@ -87,14 +87,18 @@ class Run:
     Args:
         system: what is struck.
         tell: called with each line of the timeline.
+        rate: readings a second.
         audit: says whether nothing is wrong. If it is given, it is asked after each fault, which so has a load of its
             own: what the log holds and what was acknowledged is compared, too.
     """
 
-    def __init__(self, system: System, tell: Callable[[str], None], audit: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self, system: System, tell: Callable[[str], None], rate: float, audit: Callable[[], bool] | None = None
+    ) -> None:
         self.timeline = Timeline()
         self._system = system
         self._tell = tell
+        self._rate = rate
         self._audit = audit
         self._observer = Observer(system.settings)
         self._began = time.monotonic()
@@ -125,7 +129,8 @@ class Run:
     @contextmanager
     def _load(self, seed: str) -> Iterator[None]:
         """Readings come, and rules change; it begins when the system works."""
-        load, rules = TrackedLoad(self._system.settings, rate=200), RuleChanges(self._system.settings, seed)
+        settings = self._system.settings
+        load, rules = TrackedLoad(settings, self._rate), RuleChanges(settings, seed)
         try:
             self._observer.expect(_now_ms())
             if not isfinite(self._observer.wait(RECOVERY_SECONDS).stored):

@@ -33,6 +33,12 @@ from oda.storm.sparse import jar
 
 _DRAIN_SECONDS = 180.0
 
+_RATE = 200.0
+"""Readings a second."""
+
+_RATE_ON_MACHINES = 50.0
+"""All of which share the cores of this one."""
+
 
 def register(app: typer.Typer) -> None:
     app.command()(chaos)
@@ -87,7 +93,8 @@ def chaos(
             system = System(cluster, storm, settings, name, options)
             end = time.monotonic() + minutes * 60
             audit = Audits(settings, Path(folder), console).sound if machines else None
-            run = Run(system, lambda line: console.print(line, highlight=False), audit)
+            rate = _RATE_ON_MACHINES if machines else _RATE
+            run = Run(system, lambda line: console.print(line, highlight=False), rate, audit)
             chosen = _chosen(machine_faults(system) if machines else all_faults(system), only)
             run.strike(chosen, seed, first, lambda n: n == faults or time.monotonic() > end)
             timeline = run.timeline

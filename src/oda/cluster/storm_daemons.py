@@ -20,20 +20,25 @@ class Patience(NamedTuple):
     Attributes:
         worker: a supervisor for a worker.
         worker_start: the same, while it starts.
+        component: a worker for a component's Python process.
         task: nimbus for a worker's heartbeats, by which it is given to another supervisor.
         task_start: the same, while it starts.
     """
 
     worker: int
     worker_start: int
+    component: int
     task: int
     task_start: int
 
 
-ALONE = Patience(worker=10, worker_start=30, task=15, task_start=60)
+ALONE = Patience(worker=10, worker_start=30, component=10, task=30, task_start=120)
 
-SHARED = Patience(worker=30, worker_start=120, task=15, task_start=120)
-"""Of several machines on one: with less, nimbus takes living workers for dead, and they die in a circle."""
+SHARED = Patience(worker=30, worker_start=120, component=120, task=15, task_start=120)
+"""Of several machines on one. At a load of 60 a Python component said nothing for 30 s, and was well; a worker that its
+supervisor started again took longer than `task`, so nimbus dealt out all of them anew. More would be too long for a
+machine that died: a worker on another one is to judge again within 30 s.
+"""
 
 
 class StormDaemon(Server):
