@@ -1,6 +1,7 @@
 """The running system as the tests see it."""
 
 import functools
+import json
 import os
 import signal
 import socket
@@ -101,6 +102,17 @@ def wait_until(true, message: str | Callable[[], str]):
             return found
         time.sleep(0.2)
     return pytest.fail(message if isinstance(message, str) else message())
+
+
+def config_of_nobody(folder: Path) -> Path:
+    """A config.json of servers that are not there, whatever runs on this machine."""
+    config = json.loads((ROOT / "config.json").read_text())
+    options = config["envs"]["local"]["options"]
+    options["oda.kafka.brokers"] = options["oda.cassandra.hosts"] = f"127.0.0.1:{free_port()}"
+    options["oda.elasticsearch.urls"] = f"http://127.0.0.1:{free_port()}"
+    path = folder / "config.json"
+    path.write_text(json.dumps(config))
+    return path
 
 
 def free_port() -> int:

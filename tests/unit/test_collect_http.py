@@ -21,14 +21,14 @@ from oda.collect.endpoint import Endpoint
 from oda.collect.intake import Intake
 from oda.collect.spool import Spool
 from oda.errors import UserError
-from oda.paths import BIN, ROOT
+from oda.paths import BIN
 from oda.web import listening
 from oda.web.guard import Guard
 from oda.web.listening import serve_until_stopped
 from oda.web.tokens import tokens_of_file
 from oda.web.where import Where
 from secured import Authority
-from support import HANG_SECONDS, free_port, wait_until
+from support import HANG_SECONDS, config_of_nobody, free_port, wait_until
 
 READING = {"series": "pump-7", "time": 1732300000123, "value": 3.25}
 BODY = json.dumps(READING).encode()
@@ -169,7 +169,7 @@ def test_other_machines_are_let_in_with_tokens_and_tls_or_when_it_is_said_so(tmp
         assert isinstance(result.exception, UserError)
         assert str(result.exception) == f"--host 0.0.0.0 lets other machines in, which takes {missing}"
     port = str(free_port())
-    line = [BIN / "oda", "--config", ROOT / "config.json", "collect", "http", "--host", "0.0.0.0", "--insecure"]
+    line = [BIN / "oda", "--config", config_of_nobody(tmp_path), "collect", "http", "--host", "0.0.0.0", "--insecure"]
     with subprocess.Popen([*line, "--port", port], cwd=tmp_path, stderr=subprocess.DEVNULL) as collector:
 
         async def is_healthy() -> bool:

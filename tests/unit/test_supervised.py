@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from oda.cli.main import app
 from oda.paths import BIN, ROOT
 from oda.supervised import heartbeat, tell
-from support import HANG_SECONDS, free_port
+from support import HANG_SECONDS, config_of_nobody, free_port
 
 UNITS = ROOT / "cluster" / "systemd"
 NAMES = ["oda-collect@http.service", "oda-notify.service", "oda-serve.service"]
@@ -53,7 +53,7 @@ def test_nothing_is_told_where_nobody_asked(monkeypatch):
 )
 def test_a_service_is_ready_lives_and_ends(told, tmp_path, arguments):
     port = str(free_port())
-    line = [BIN / "oda", "--config", ROOT / "config.json", *(part.replace("PORT", port) for part in arguments)]
+    line = [BIN / "oda", "--config", config_of_nobody(tmp_path), *(part.replace("PORT", port) for part in arguments)]
     environment = os.environ | {"WATCHDOG_USEC": "200000"}
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(line, cwd=tmp_path, env=environment, **pipes) as service:

@@ -230,7 +230,8 @@ def http(
     One reading, a JSON array of them, or one a line. The answer is 200 when they
     are on disk, whether Kafka is there or not; 400 when one of them is no reading
     (then none is taken; with ?partial=1 the others are, and the answer is 200);
-    413 beyond 1 MiB; 503 while the spool is full. GET /health says how many wait.
+    413 beyond 1 MiB; 401 without a token, where there are some; 429 and 503 while it
+    holds all that it can, such as a full spool. GET /health says how many wait.
 
     Examples:
 

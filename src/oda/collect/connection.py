@@ -45,8 +45,9 @@ class Connection:
         return None
 
     async def _refused(self, reason: Any) -> None:
-        """What the server says of it."""
-        self._said = shorten(str(reason.get("message", reason) if isinstance(reason, dict) else reason))
+        """What the server says of it, as one line."""
+        said = str(reason.get("message", reason) if isinstance(reason, dict) else reason)
+        self._said = shorten(" ".join(said.split()))
 
     async def ended(self) -> None:
         """Wait until it is, whoever ends it."""

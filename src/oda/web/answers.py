@@ -14,9 +14,9 @@ def json(content: Any, status: int = HTTPStatus.OK) -> web.Response:
     return web.Response(status=status, body=msgspec.json.encode(content), content_type="application/json")
 
 
-def error(status: int, text: str, **more: Any) -> web.Response:
+def error(status: int, text: str) -> web.Response:
     """What every answer is that is none."""
-    return json({"error": text, **more}, status)
+    return json({"error": text}, status)
 
 
 def later(status: int, text: str, seconds: int) -> web.Response:
