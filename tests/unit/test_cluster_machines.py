@@ -1,6 +1,7 @@
 """Environment `machines` of config.json: three of each server, each on a machine of its own, and a place for people."""
 
 import json
+import shutil
 import ssl
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,14 +42,22 @@ def written(folder: Path, **servers: Any) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: keys take their time."""
+    folder = tmp_path_factory.mktemp("pki")
+    machines = load_layout(CONFIG, "machines").machines
+    make_certificates(folder, {machine.name: [machine.name, machine.address] for machine in machines})
+    make_passwords(folder)
+    return folder
+
+
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
+def layout(tmp_path: Path, certificates: Path) -> Layout:
     """As `oda machines up` makes it: an administrator's, with certificates and passwords."""
+    shutil.copytree(certificates, tmp_path / "pki")
     config = written(tmp_path)
-    found = load_layout(config, "machines")
-    make_certificates(tmp_path / "pki", {machine.name: [machine.name, machine.address] for machine in found.machines})
-    make_passwords(tmp_path / "pki")
-    return load_layout(write_environments(config, "machines", found), "admin")
+    return load_layout(write_environments(config, "machines", load_layout(config, "machines")), "admin")
 
 
 def servers(layout: Layout, kind: type[Server]) -> list[Any]:

@@ -41,7 +41,7 @@ class Servers(BaseModel):
     certificates: Path | None = None
     """A folder with ca.pem, and the servers' server.pem, server.key and server.chain.pem (key, certificate, authority).
 
-    And people.pem, the authority of those who may look at Storm's UI: with a certificate of ca.pem one may do all that
+    And people.pem, the authority of those who may use Storm's UI: with a certificate of ca.pem one may do all that
     servers do.
 
     If it is given, servers ask for TLS and accounts (cluster/secured), and each of the environment's accounts is an

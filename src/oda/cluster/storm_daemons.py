@@ -20,21 +20,19 @@ class Patience(NamedTuple):
     Attributes:
         worker: a supervisor for a worker.
         worker_start: the same, while it starts.
-        supervisor: nimbus for a supervisor.
         task: nimbus for a worker's heartbeats, by which it is given to another supervisor.
         task_start: the same, while it starts.
     """
 
     worker: int
     worker_start: int
-    supervisor: int
     task: int
     task_start: int
 
 
-ALONE = Patience(worker=10, worker_start=30, supervisor=15, task=30, task_start=120)
+ALONE = Patience(worker=10, worker_start=30, task=15, task_start=60)
 
-SHARED = Patience(worker=120, worker_start=300, supervisor=90, task=90, task_start=300)
+SHARED = Patience(worker=30, worker_start=120, task=15, task_start=120)
 """Of several machines on one: with less, nimbus takes living workers for dead, and they die in a circle."""
 
 

@@ -1,4 +1,4 @@
-"""Nimbus's thrift service, which does what Storm's UI may not do where it only shows."""
+"""Nimbus's thrift service: plain, as Storm's TLS for it fails on Java 15 and later (docs/security.md)."""
 
 from __future__ import annotations
 

@@ -46,12 +46,12 @@ class Storm:
         """Run a sparse command on this cluster; returns what it printed. Raises UserError."""
         return sparse(command, *self._arguments, *arguments)
 
-    def submit(self, name: str, *options: str, topology: str = TOPOLOGY) -> None:
+    def submit(self, name: str, *options: str, topology: str = TOPOLOGY, force: bool = False) -> None:
         """Submit a topology, by its file in `topologies/`; returns when it has a worker. Raises UserError.
 
-        Options as `topology.workers=2`.
+        Options as `topology.workers=2`. With `force` one of that name is killed first, else there must be none.
         """
-        chosen = [part for option in options for part in ("-o", option)]
+        chosen = [part for option in options for part in ("-o", option)] + ["--force"] * force
         self.sparse("submit", "--local_jar_path", str(jar()), "-n", topology, "-N", name, *chosen)
         self._wait(lambda: self.api.has_worker(name), f"topology {name} got no worker")
 
@@ -73,8 +73,8 @@ class Storm:
     @contextmanager
     def running(self, name: str, *options: str, topology: str = TOPOLOGY) -> Iterator[None]:
         """Submit at the start, kill at the end; options as of `submit`."""
-        self.submit(name, *options, topology=topology)
         try:
+            self.submit(name, *options, topology=topology)  # which may be done, and yet be ended before it returns
             yield
         except BaseException:
             with suppress(UserError, requests.RequestException):  # a Storm that is down must not hide what went wrong
