@@ -39,7 +39,7 @@ def pki(tmp_path_factory) -> Authority:
     authority = Authority(tmp_path_factory.mktemp("pki"))
     authority.sign("server")
     authority.sign("expired", days=-1)
-    authority.sign("elsewhere", host="DNS:elsewhere.example")
+    authority.sign("elsewhere", ["elsewhere.example"])
     return authority
 
 
