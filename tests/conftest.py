@@ -28,6 +28,7 @@ _TWO_SUPERVISORS = {"supervisor_ports": [6628, 6629], "worker_ports": [[6700, 67
 NAB = ROOT.parent / "shared" / "nab"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist's own takes the groups as they are by then
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes (-n), one runs all that needs the cluster; of the rest a file's tests stay together."""
     for item in items:
