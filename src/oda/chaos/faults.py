@@ -115,22 +115,17 @@ class Resubmit(Fault):
         system.storm.kill(system.topology)
 
     def heal(self, system: System) -> None:
-        if system.storm.api.topology_id(system.topology) is None:  # else the strike was ended before it struck
+        if system.storm.api.topology_id(system.topology) is None:  # else it is there: never killed, or upgraded
             system.storm.submit(system.topology, *system.options)
 
 
-class Upgrade(Fault):
+class Upgrade(Resubmit):
     """`sparse submit --force`, as one submits a new version: the former is killed, and the new one goes on."""
 
     name = "upgrade topology"
 
     def strike(self, system: System) -> None:
         system.storm.submit(system.topology, *system.options, force=True)
-
-    def heal(self, system: System) -> None:
-        """One that was ended half way is submitted again."""
-        if system.storm.api.topology_id(system.topology) is None:
-            system.storm.submit(system.topology, *system.options)
 
 
 class SecondTopology(Fault):

@@ -60,26 +60,10 @@ class Loss(Death):
         super().heal(system)
 
 
-class Blink(Fault):
-    """A machine's link is down for a moment."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.name = f"{machine.name} cut off for {BLINK_SECONDS:g} s"
-        self._machine = machine
-
-    def strike(self, system: System) -> None:
-        system.network.cut(self._machine)
-        time.sleep(BLINK_SECONDS)
-
-    def heal(self, system: System) -> None:
-        system.network.mend(self._machine)
-        system.mend()
-
-
 class Away(Fault):
     """A machine's link is down for long. Nobody is told: what was sent there is not even refused."""
 
-    outlived = AWAY_SECONDS
+    outlived: float | None = AWAY_SECONDS
 
     def __init__(self, machine: Machine) -> None:
         self.name = f"{machine.name} cut off for {AWAY_SECONDS / 60:g} min"
@@ -91,6 +75,20 @@ class Away(Fault):
     def heal(self, system: System) -> None:
         system.network.mend(self._machine)
         system.mend()
+
+
+class Blink(Away):
+    """The same, for a moment."""
+
+    outlived = None
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(machine)
+        self.name = f"{machine.name} cut off for {BLINK_SECONDS:g} s"
+
+    def strike(self, system: System) -> None:
+        super().strike(system)
+        time.sleep(BLINK_SECONDS)
 
 
 class Apart(Fault):
