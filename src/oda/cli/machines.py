@@ -12,7 +12,7 @@ from rich.console import Console
 from oda.cli import servers
 from oda.cli.context import Context
 from oda.cluster.accounts import ADMIN, make_passwords, role_accounts, write_environments
-from oda.cluster.certificates import LOOPBACK, make_certificates
+from oda.cluster.certificates import OWN_ADDRESS, make_certificates
 from oda.cluster.layout import Layout, load_layout
 from oda.cluster.local import LocalCluster
 from oda.cluster.network import Network, check_root
@@ -121,10 +121,7 @@ def run(
 
         oda machines run -- oda --env auditor verify --wait 60
     """
-    check_root()
-    layout = load_layout(ctx.obj.config, ENVIRONMENT)
-    network = Network(layout)
-    network.enter(network.people)
+    layout, network = _entered(ctx.obj.config)
     line = network.inside(network.people, command)
     os.execvpe(line[0], line, os.environ | {"ODA_CONFIG": str(environments(layout))})
 
@@ -136,11 +133,17 @@ def entered(context: Context, console: Console) -> LocalCluster:
         UserError: the machines are not up, or this is not root.
     """
     check_root()
-    software = servers.fetch(console)
-    layout = load_layout(context.config, ENVIRONMENT)
+    software = servers.fetch(console)  # while this process still reaches the registry
+    layout, _ = _entered(context.config)
+    return LocalCluster(_as_administrator(layout), software)
+
+
+def _entered(config: Path) -> tuple[Layout, Network]:
+    check_root()
+    layout = load_layout(config, ENVIRONMENT)
     network = Network(layout)
     network.enter(network.people)
-    return LocalCluster(_as_administrator(layout), software)
+    return layout, network
 
 
 def environments(layout: Layout) -> Path:
@@ -152,7 +155,7 @@ def prepared(config: Path) -> Layout:
     """Makes certificates, passwords and environments; returns the layout as an administrator sees it."""
     layout = load_layout(config, ENVIRONMENT)
     if layout.certificates:
-        hosts = {machine.name: [machine.name, "localhost", machine.address, LOOPBACK] for machine in layout.machines}
+        hosts = {machine.name: [machine.name, "localhost", machine.address, OWN_ADDRESS] for machine in layout.machines}
         make_certificates(layout.certificates, hosts)
         make_passwords(layout.certificates)
     write_environments(config, ENVIRONMENT, layout)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-LOOPBACK = "127.0.0.1"
+OWN_ADDRESS = "127.0.0.1"
 
 _DAYS = 825
 
@@ -36,7 +36,11 @@ class Authority:
         self._certificate = x509.load_pem_x509_certificate(self.pem.read_bytes())
 
     def sign(
-        self, name: str, hosts: Sequence[str] = (LOOPBACK, "localhost"), folder: Path | None = None, days: int = _DAYS
+        self,
+        name: str,
+        hosts: Sequence[str] = (OWN_ADDRESS, "localhost"),
+        folder: Path | None = None,
+        days: int = _DAYS,
     ) -> Path:
         """Make `NAME.pem`, `NAME.key` and `NAME.chain.pem` (key, certificate, authority); returns the first.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from oda.cluster.artifacts import ArtifactCache
 from oda.cluster.broker import Broker
-from oda.cluster.certificates import LOOPBACK, Authority, write_private
+from oda.cluster.certificates import OWN_ADDRESS, Authority, write_private
 from oda.cluster.layout import Layout
 from oda.cluster.local import LocalCluster
 from oda.cluster.server import Server
@@ -78,5 +78,5 @@ def _let_format(brokers: list[Broker]) -> None:
 def _make_page(layout: Layout, certificates: Path) -> None:
     machine = layout.nimbus.machine
     if not (token := certificates / "page.token").exists():
-        Authority(certificates, "people").sign("page", ["localhost", machine.name, machine.address, LOOPBACK])
+        Authority(certificates, "people").sign("page", ["localhost", machine.name, machine.address, OWN_ADDRESS])
         write_private(token, f"{secrets.token_hex()}\n".encode())

@@ -14,8 +14,7 @@ from requests.auth import HTTPBasicAuth
 from oda.errors import UserError
 from oda.security import context, password, tls_problem
 from oda.settings import StormSecurity
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from oda.web.where import LOOPBACK
 
 
 class _Adapter(HTTPAdapter):

@@ -11,6 +11,7 @@ from oda.tls import ServerCertificate
 from oda.web.tokens import Tokens
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""How this machine is called by itself."""
 
 
 @dataclass(frozen=True)
