@@ -23,10 +23,10 @@ from oda.chaos.runner import Run, Timeline, all_faults
 from oda.chaos.signals import end_at_sigterm
 from oda.chaos.system import System
 from oda.cli.context import Context
-from oda.cli.machines import entered, environments
+from oda.cli.machines import entered
 from oda.cli.servers import local_cluster
 from oda.cli.verify import is_sound
-from oda.cluster.accounts import ADMIN
+from oda.cluster.accounts import ADMIN, environments
 from oda.errors import UserError
 from oda.settings import Settings
 from oda.storm.sparse import jar

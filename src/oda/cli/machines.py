@@ -11,15 +11,12 @@ from rich.console import Console
 
 from oda.cli import servers
 from oda.cli.context import Context
-from oda.cluster.accounts import ADMIN, make_passwords, role_accounts, write_environments
-from oda.cluster.certificates import OWN_ADDRESS, make_certificates
+from oda.cluster.accounts import environments
 from oda.cluster.layout import Layout, load_layout
 from oda.cluster.local import LocalCluster
+from oda.cluster.machines import ENVIRONMENT, administer, as_administrator, prepare
 from oda.cluster.network import Network, check_root
 from oda.storm.sparse import jar
-
-ENVIRONMENT = "machines"
-"""Of config.json."""
 
 app = typer.Typer(
     help="The cluster on several machines, three of each server: network namespaces of this one. As root.",
@@ -46,7 +43,7 @@ def up(ctx: typer.Context) -> None:
     """
     console = Console()
     check_root()
-    layout = prepared(ctx.obj.config)
+    layout = prepare(ctx.obj.config)
     network, software = Network(layout), servers.fetch(console)
     with console.status("Building the topology's jar, since the machines reach no registry"):
         jar()
@@ -57,7 +54,8 @@ def up(ctx: typer.Context) -> None:
         cluster = LocalCluster(layout, software)
         started = servers.start(cluster, console)
         try:
-            administer(layout, console)
+            with console.status("Making topics, tables, templates, accounts and their rights"):
+                administer(layout)
         except BaseException:
             cluster.down([server.name for server in started])
             raise
@@ -135,7 +133,7 @@ def entered(context: Context, console: Console) -> LocalCluster:
     check_root()
     software = servers.fetch(console)  # while this process still reaches the registry
     layout, _ = _entered(context.config)
-    return LocalCluster(_as_administrator(layout), software)
+    return LocalCluster(as_administrator(layout), software)
 
 
 def _entered(config: Path) -> tuple[Layout, Network]:
@@ -144,36 +142,3 @@ def _entered(config: Path) -> tuple[Layout, Network]:
     network = Network(layout)
     network.enter(network.people)
     return layout, network
-
-
-def environments(layout: Layout) -> Path:
-    """The config.json with an environment for each account."""
-    return layout.data / "config.json"
-
-
-def prepared(config: Path) -> Layout:
-    """Makes certificates, passwords and environments; returns the layout as an administrator sees it."""
-    layout = load_layout(config, ENVIRONMENT)
-    if layout.certificates:
-        hosts = {machine.name: [machine.name, "localhost", machine.address, OWN_ADDRESS] for machine in layout.machines}
-        make_certificates(layout.certificates, hosts)
-        make_passwords(layout.certificates)
-    write_environments(config, ENVIRONMENT, layout)
-    return _as_administrator(layout)
-
-
-def _as_administrator(layout: Layout) -> Layout:
-    return load_layout(environments(layout), ADMIN) if layout.certificates else layout
-
-
-def administer(layout: Layout, console: Console) -> None:
-    """Makes topics, tables, templates, accounts and rights."""
-    from oda.admin import make
-    from oda.admin.accounts import Account
-
-    accounts = [Account(*account) for account in role_accounts(layout.certificates)] if layout.certificates else []
-    with console.status("Making topics, tables, templates, accounts and their rights"):
-        make.in_kafka(layout.settings, accounts)
-        make.in_cassandra(layout.settings, accounts)
-        # Whose roles and users are in its files already: this distribution has no API for them.
-        make.in_elasticsearch(layout.settings, [])
