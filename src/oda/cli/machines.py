@@ -11,10 +11,11 @@ from rich.console import Console
 
 from oda.cli import servers
 from oda.cli.context import Context
+from oda.cluster import joining
 from oda.cluster.accounts import environments
-from oda.cluster.layout import Layout, load_layout
+from oda.cluster.layout import Layout
 from oda.cluster.local import LocalCluster
-from oda.cluster.machines import ENVIRONMENT, administer, as_administrator, prepare
+from oda.cluster.machines import administer, as_administrator, described, prepare
 from oda.cluster.network import Network, check_root
 from oda.storm.sparse import jar
 
@@ -32,10 +33,11 @@ def register(parent: typer.Typer) -> None:
 def up(ctx: typer.Context) -> None:
     """Make the machines, and start on them what is not running; with accounts, rights, topics, tables and templates.
 
-    They are what environment `machines` of config.json lists: m1, m2 and m3 have a broker, a Cassandra, an
-    Elasticsearch, a ZooKeeper and a supervisor each, m4 has nimbus and Storm's UI, and is where people are. Each
-    connection is encrypted and authenticated. Certificates and passwords are made in the folder `servers.certificates`
-    the first time. Takes 8 GB of memory, and some minutes. All lives on until `oda machines down`.
+    They are what environment `machines` of config.json lists, and those that have joined since (`oda machines add`):
+    m1, m2 and m3 have a broker, a Cassandra, an Elasticsearch, a ZooKeeper and a supervisor each, m4 has nimbus and
+    Storm's UI, and is where people are. Each connection is encrypted and authenticated. Certificates and passwords are
+    made in the folder `servers.certificates` the first time. Takes 8 GB of memory, and some minutes. All lives on until
+    `oda machines down`.
 
     Example:
 
@@ -77,7 +79,7 @@ def down(ctx: typer.Context) -> None:
     """
     console = Console()
     check_root()
-    layout = load_layout(ctx.obj.config, ENVIRONMENT)
+    layout = described(ctx.obj.config)
     network = Network(layout)
     with console.status("Ending the servers"):
         ended = LocalCluster(layout, servers.fetch(console)).down()
@@ -97,6 +99,43 @@ def status(ctx: typer.Context) -> None:
     """
     console = Console()
     servers.show(entered(ctx.obj, console), console)
+
+
+_Name = Annotated[str, typer.Argument(help="The machine's, such as m5.", show_default=False)]
+
+
+@app.command()
+def add(ctx: typer.Context, name: _Name) -> None:
+    """Let a machine join, with a broker, a Cassandra, an Elasticsearch and a supervisor, and give it its share.
+
+    ZooKeeper and Kafka's controllers stay three. Kafka's replicas and the rows of Cassandra are moved while everything
+    works, and each topology is dealt out anew, with a worker a supervisor. It takes 2.5 GB of memory, and some minutes;
+    what was ended in the midst goes on when it is repeated.
+
+    Example:
+
+        oda machines add m5
+    """
+    console = Console()
+    cluster = entered(ctx.obj, console)
+    with console.status(f"Machine {name} joins"):
+        joining.add(cluster, name, servers.telling(console))
+    console.print(f"Machine {name} has joined, and has its share. New topologies have a worker on it, too.")
+
+
+@app.command()
+def remove(ctx: typer.Context, name: _Name) -> None:
+    """Let the machine that joined last hand back its share, and remove it, with its data.
+
+    Example:
+
+        oda machines remove m5
+    """
+    console = Console()
+    cluster = entered(ctx.obj, console)
+    with console.status(f"Machine {name} hands back its share"):
+        joining.remove(cluster, name, servers.telling(console))
+    console.print(f"Machine {name} is gone; the others have what it had.")
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -138,7 +177,7 @@ def entered(context: Context, console: Console) -> LocalCluster:
 
 def _entered(config: Path) -> tuple[Layout, Network]:
     check_root()
-    layout = load_layout(config, ENVIRONMENT)
+    layout = described(config)
     network = Network(layout)
     network.enter(network.people)
     return layout, network
