@@ -1,11 +1,13 @@
 """A fourth machine: in the layout, in config.json, in its servers' configuration; and the last that joined leaves."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tenacity import wait_none
 
 from oda.cluster import joining, nodetool
 from oda.cluster.accounts import environments
@@ -259,3 +261,21 @@ def test_nodetool_is_let_in_only_while_it_works(four: Layout, monkeypatch: pytes
     assert stop[-2:] == ["7", "ManagementAgent.stop"]
     with pytest.raises(UserError, match="cassandra-4 does not run"):
         nodetool.nodetool(network, mine(four, CassandraNode), "cleanup")
+
+
+def test_a_node_is_empty_when_no_shard_is_on_it_nor_on_its_way(four: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        ["oda-1", "oda-4"],
+        ["oda-1", "oda-4 -> 127.1.0.12 x oda-2"],
+        [None, "oda-1", "oda-3 -> 127.1.0.12 x oda-2"],
+    ]
+    asked: list[Any] = []
+    elastic: Any = SimpleNamespace(
+        cat=SimpleNamespace(shards=lambda **_: [{"node": node} for node in rows.pop(0)]),
+        cluster=SimpleNamespace(put_settings=lambda persistent: asked.append(persistent)),
+    )
+    monkeypatch.setattr(joining, "connect", lambda _: nullcontext(elastic))
+    monkeypatch.setattr(joining.tenacity, "wait_fixed", lambda _: wait_none())
+    joining._empty(four, "oda-4")
+    assert rows == []
+    assert asked == [{"cluster.routing.allocation.exclude._name": "oda-4"}]

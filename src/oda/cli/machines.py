@@ -11,7 +11,6 @@ from rich.console import Console
 
 from oda.cli import servers
 from oda.cli.context import Context
-from oda.cluster import joining
 from oda.cluster.accounts import environments
 from oda.cluster.layout import Layout
 from oda.cluster.local import LocalCluster
@@ -116,6 +115,8 @@ def add(ctx: typer.Context, name: _Name) -> None:
 
         oda machines add m5
     """
+    from oda.cluster import joining  # whose clients cost each command time
+
     console = Console()
     cluster = entered(ctx.obj, console)
     with console.status(f"Machine {name} joins"):
@@ -131,6 +132,8 @@ def remove(ctx: typer.Context, name: _Name) -> None:
 
         oda machines remove m5
     """
+    from oda.cluster import joining  # whose clients cost each command time
+
     console = Console()
     cluster = entered(ctx.obj, console)
     with console.status(f"Machine {name} hands back its share"):
