@@ -59,8 +59,8 @@ def chaos(
     """Kill, pause and confuse the local cluster under load, with topics and tables of its own, and audit it.
 
     With --machines, one of the machines of `oda machines up` dies, loses its disk, is cut off, has a wrong clock
-    (where Debian's libfaketime is installed), or all are restarted in turn. After each fault the run waits until
-    all have their replicas again, and audits.
+    (where Debian's libfaketime is installed), one more joins and goes again, or all are restarted in turn. After each
+    fault the run waits until all have their replicas again, and audits.
 
     Anything else that runs on the cluster is struck, too. The disk of a server is filled only where
     its data folder is a file system of its own (docs/guarantees.md). Exit code 1 if anything was lost,
