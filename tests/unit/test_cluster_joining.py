@@ -1,6 +1,7 @@
 """A fourth machine: in the layout, in config.json, in its servers' configuration; and the last that joined leaves."""
 
 import json
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,7 +46,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def three(config: Path) -> Layout:
     """As `oda machines up` makes it."""
-    environments(described(config)).unlink()
+    shutil.rmtree(described(config).data)
     return prepare(config)
 
 
@@ -125,13 +126,9 @@ def test_it_is_no_seed_and_takes_its_rows_from_the_others(four: Layout) -> None:
     assert node.values()["seeds"] == first.values()["seeds"] == "127.1.0.11:7000,127.1.0.12:7000,127.1.0.13:7000"
     assert mine(four, ElasticsearchNode).values()["founders"] == "[]"
     (first.folder / "data").mkdir(parents=True)
-    try:
-        assert "127.1.0.15" in node.values()["replacing"]  # its disk is lost
-        (node.folder / "data").mkdir(parents=True)
-        assert node.values()["replacing"] == ""  # its disk is new
-    finally:
-        for each in (first, node):
-            (each.folder / "data").rmdir()
+    assert "127.1.0.15" in node.values()["replacing"]  # its disk is lost
+    (node.folder / "data").mkdir(parents=True)
+    assert node.values()["replacing"] == ""  # its disk is new
 
 
 def test_it_is_there_at_the_next_start_too(four: Layout, config: Path) -> None:
