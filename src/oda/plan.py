@@ -29,7 +29,7 @@ SERVED = {store.name: store.copies for store in STORES if store.server}
 """The stores that have servers, and how many copies the environment `cluster` of config.json keeps there."""
 
 SNAPSHOTS = ("windows", "anomalies", "cassandra server")
-"""Processes that write the state of all series, about once a second."""
+"""Processes that write the state of series, about every two seconds."""
 
 MACHINE_CORES = 8
 MACHINE_DISK = 2e12
@@ -79,6 +79,11 @@ class CostRun(msgspec.Struct):
         """The seconds are those of the run, which may be faster or slower than the readings' own time."""
         return Density(self.windows / self.readings, self.series * self.seconds / self.readings)
 
+    @property
+    def state_mb(self) -> float:
+        """Memory of the two bolts that have a state of each series, MiB."""
+        return self.memory["windows"] + self.memory["anomalies"]
+
 
 class ScaleRun(msgspec.Struct):
     """A run of `oda bench workers --quota`: workers of so many cores each, what they did and used of them."""
@@ -127,7 +132,7 @@ class Plan(NamedTuple):
         workers: Storm's, one a machine.
         nodes: brokers and nodes of each store, by name.
         disk: bytes of each store, over all its nodes.
-        state: bytes of memory of all window bolts.
+        state: bytes of memory of all window and anomaly bolts.
         buckets: of series, in Cassandra.
     """
 
@@ -159,7 +164,7 @@ class Model:
         }
         series = np.array([[run.series] for run in runs])
         self.apart = max(0.0, _apart(list(scaling)))
-        self._bytes_at_start, self.bytes_per_series = _fit(series, [run.memory["windows"] * 2**20 for run in runs])
+        self._bytes_at_start, self.bytes_per_series = _fit(series, [run.state_mb * 2**20 for run in runs])
 
     def cpu(self, process: str, density: Density) -> float:
         """CPU seconds of one reading."""
@@ -170,7 +175,7 @@ class Model:
         return _at(self._disk[store], density)
 
     def memory(self, series: int) -> float:
-        """Bytes of the process of a window bolt that has them all."""
+        """Bytes of a window bolt and an anomaly bolt that have them all."""
         return self._bytes_at_start + self.bytes_per_series * series
 
     def plan(self, demand: Demand) -> Plan:

@@ -19,7 +19,7 @@ def run(series: int, windows: float, seconds: float) -> CostRun:
         windows * readings,
         seconds,
         cpu | {name: cpu[name] + 3e-06 * series * seconds for name in SNAPSHOTS},
-        {"windows": 40 + series * 1024 / 2**20},
+        dict.fromkeys(("windows", "anomalies"), 40 + series * 512 / 2**20),
         {name: int(readings * (50 + 200 * windows)) for name in ("kafka", "cassandra", "elasticsearch")},
     )
 

@@ -339,11 +339,11 @@ def measure_cost(
 
 def _check_table(model: Model, costs: list[CostRun]) -> Table:
     """What the model foretells over what was measured."""
-    table = Table("series", "CPU, whole system", *(f"disk of {store}" for store in SERVED), "memory of window bolts")
+    table = Table("series", "CPU, whole system", *(f"disk of {store}" for store in SERVED), "memory of both bolts")
     for found in costs:
         cpu = sum(model.cpu(name, found.density) for name in found.cpu) * found.readings / sum(found.cpu.values())
         disk = [model.disk(store, found.density) * found.readings / found.disk[store] for store in SERVED]
-        memory = model.memory(found.series) / found.memory["windows"] / 2**20
+        memory = model.memory(found.series) / found.state_mb / 2**20
         table.add_row(f"{found.series:,}", *(f"{ratio:.2f}" for ratio in (cpu, *disk, memory)))
     return table
 

@@ -54,7 +54,7 @@ def _show(found: Plan, console: Console) -> None:
     for name, number in found.executors.items():
         table.add_row(f"executors of {name}", str(number), f"oda.parallelism.{name}")
     table.add_row("Storm workers, one a machine", str(found.workers), "topology.workers")
-    table.add_row("memory of all window bolts", f"{found.state / 2**30:,.1f} GiB", "")
+    table.add_row("memory of all window and anomaly bolts", f"{found.state / 2**30:,.1f} GiB", "")
     table.add_row("buckets of series in Cassandra", str(found.buckets), "oda.cassandra.buckets")
     for store in SERVED:
         table.add_row(f"nodes of {store}", str(found.nodes[store]), "")
