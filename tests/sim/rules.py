@@ -32,9 +32,14 @@ def some_rules(random: Random, series: int) -> str:
 _AGGREGATES = ("mean", "sum", "minimum", "maximum", "stddev", "members", "readings", "anomalous", "late")
 
 
+_NONE: tuple[tuple[str, str], ...] = ()
+_ONE = (("all", "s*"),)
+_SEVERAL = (("a{n}", "s{n}"), ("all", "s*"), ("top", "group:a*"))
+
+
 def _groups(random: Random) -> list[dict[str, Any]]:
     """None, or some; the last one is of groups."""
-    namings = random.choice(((), (("all", "s*"),), (("a{n}", "s{n}"), ("all", "s*"), ("top", "group:a*"))))
+    namings = random.choice((_NONE, _ONE, _SEVERAL, _SEVERAL))
     return [
         {
             "name": name,

@@ -93,6 +93,8 @@ class Simulation:
         self.topic.committing = partial(self._check_commit, ("windows", "judgement"))
         self.members.committing = partial(self._check_commit, ("groups",))
         until = self.events.random.uniform(8, 22)
+        if self.events.chance(0.5):
+            self._apply_rules()
         self._produce()
         self._strike()
         self.events.run(until)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Protocol
 
-from oda.audit.compare import Comparison
+from oda.audit.comparison import Comparison
 from oda.audit.groups import Groups, Member, Told, read_told
 from oda.audit.reference import Reference
 from oda.core.reading import Reading

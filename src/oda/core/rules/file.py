@@ -175,9 +175,6 @@ class Group(Part):
     ] = Field(description="one of the words, or {quantile: 0.9}: docs/groups.md says what each is")
     window: GroupWindow = GroupWindow()
     least: Positive = Field(default=1, description="a window with fewer members makes no reading")
-    suppress: bool = Field(
-        default=False, description="while it has an incident, people are not told of its members' incidents"
-    )
 
 
 MOST_GROUPS = 100

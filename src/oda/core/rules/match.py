@@ -30,7 +30,6 @@ class Group(NamedTuple):
 
     naming: Naming
     definition: Definition
-    is_suppressing: bool
 
 
 @dataclass
@@ -92,7 +91,7 @@ class Rules:
             if len(self._memberships) >= _MOST_CACHED:
                 self._memberships.clear()
             by_name: dict[str, Membership] = {}
-            for naming, definition, _ in self.groups:
+            for naming, definition in self.groups:
                 if (name := naming.group(series)) is not None:
                     by_name.setdefault(name, Membership(name, definition))
             found = self._memberships[series] = tuple(by_name.values())
