@@ -238,3 +238,14 @@ def test_a_plain_reading_under_a_groups_name_is_rejected_and_other_groups_derive
     meaning = log.read([Record(0, b"k", plain), *records(1, group="another")], "oda", 0, lambda _: "")
     assert list(meaning.rejected) == [0]
     assert not len(meaning.readings.offsets)
+
+
+def test_a_record_of_members_is_one_that_kafka_takes_whatever_their_names_are():
+    names = ["\U0001f6e0" * 249, "\x01" * 249]
+    found = [
+        Member(names[at % 2], names[at % 2], 2**43, 2**40, 1e-300 / 3, 1e300 / 3, at, at, True, TEN)
+        for at in range(999)
+    ]
+    messages = Telling("oda", 1).members([Said(0, 0, 999, 0, 0, found)])
+    assert all(len(value) < 1_000_000 for _, value in messages)
+    assert [one for _, value in messages for one in read([Said_record(value)], "oda")[0].told.members] == found

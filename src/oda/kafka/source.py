@@ -31,6 +31,9 @@ from oda.stores.origin import log_of_results
 
 _RPC_MS = 5_000
 
+_MOST_TOLD = 100
+"""Records of the log of members in one batch: each may have several hundred of these."""
+
 
 class KafkaSource:
     """Reads the partitions of one spout task; not safe for threads.
@@ -59,7 +62,7 @@ class KafkaSource:
             enable_auto_commit=False,
             # Where to go on when our position is not in the log is not for kafka-python to choose.
             auto_offset_reset="none",
-            max_poll_records=settings.readings.max_batch,
+            max_poll_records=settings.readings.max_batch if topic == kafka.readings else _MOST_TOLD,
             # A waiting fetch delays commits on the same connection by up to this.
             fetch_max_wait_ms=100,
             # How soon new partitions, and a topic that was made anew, are noticed.

@@ -13,6 +13,9 @@ from oda.core.batch import Batch
 from oda.core.groups.definition import is_group
 from oda.core.groups.told import NO_TIME, Member, Members, Progress
 
+MOST_MEMBERS = 300
+"""In one record: whatever their names are, they take less than Kafka's 1 MiB."""
+
 
 class Said(NamedTuple):
     """What the anomaly bolt says of a batch of one partition: its place, the newest time in it, members."""
@@ -81,7 +84,9 @@ class Telling:
                 for member in item.members:
                     parts.setdefault(crc32(member.group.encode()) % self._partitions, []).append(member)
                 for number, members in parts.items():
-                    found += [(number, msgspec.json.encode(Members(self._group, item.partition, members)))]
+                    for at in range(0, len(members), MOST_MEMBERS):
+                        some = Members(self._group, item.partition, members[at : at + MOST_MEMBERS])
+                        found.append((number, msgspec.json.encode(some)))
         return found
 
     def progress(self, items: Iterable[Said | Quiet], partitions: int) -> list[tuple[int, bytes]]:
