@@ -1,6 +1,6 @@
 """The groups bolt: merges members' windows along the log of members, and publishes what comes of it as readings."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from bolts.machine import MachineBolt
 from oda.core.batch import Batch
@@ -14,7 +14,6 @@ class GroupsBolt(MachineBolt[Merging]):
     """Emits nothing: what it finds goes through the log."""
 
     machine = Merging
-    outputs: ClassVar[list[Any]] = []
     open_derived: Any = DerivedWriter
 
     def initialize(self, storm_conf: dict[str, Any], context: dict[str, Any]) -> None:
