@@ -28,6 +28,13 @@ _TWO_SUPERVISORS = {"supervisor_ports": [6628, 6629], "worker_ports": [[6700, 67
 NAB = ROOT.parent / "shared" / "nab"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes (-n), one runs all that needs the cluster; of the rest a file's tests stay together."""
+    for item in items:
+        shares = "cluster" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("cluster" if shares else item.path.stem))
+
+
 def _shifted(config: dict, by: int) -> list[int]:
     """Move every port of a config.json; returns the ports."""
     local, servers = config["envs"]["local"], config["servers"]

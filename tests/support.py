@@ -15,7 +15,8 @@ import pytest
 from oda.isolated import isolated
 from oda.paths import BIN, ROOT
 from oda.settings import Settings, load_settings
-from oda.storm.topologies import ENVIRONMENT, Storm
+from oda.storm.sparse import ENVIRONMENT
+from oda.storm.topologies import Storm
 
 HANG_SECONDS = 600
 """No condition that comes at all takes so long to come, on however busy a machine: who waited for it hangs."""

@@ -276,6 +276,23 @@ def test_one_save_at_a_time_and_the_next_one_after_the_interval():
     assert [save.position for save in partition.saves] == [1, 2, 3]
 
 
+def test_a_backlog_is_saved_before_the_interval_is_over_and_then_as_soon_as_it_is_much_beside_what_went_before():
+    partition = fresh()
+    partition.receive(batch(0, [0] * 6_000), "a")
+    partition.saved(6_000)
+    partition.now += 0.1
+    partition.receive(batch(6_000, [0] * 4_000), "b")
+    assert [save.position for save in partition.saves] == [6_000]
+    partition.receive(batch(10_000, [0] * 50_000), "c")
+    assert [save.position for save in partition.saves] == [6_000, 60_000]
+    partition.saved(60_000)
+    partition.now += 0.1
+    partition.receive(batch(60_000, [0] * 8_000), "d")
+    assert [save.position for save in partition.saves] == [6_000, 60_000], "less than a seventh of the last seconds'"
+    partition.receive(batch(68_000, [0] * 2_000), "e")
+    assert [save.position for save in partition.saves] == [6_000, 60_000, 70_000]
+
+
 def test_a_gap_that_stays_is_told_to_the_spout_by_failing_a_batch_once_a_second():
     partition = fresh()
     partition.receive(batch(2, [1000]), "b")

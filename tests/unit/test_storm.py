@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from oda.storm.topologies import Storm, _no_proxy
+from oda.storm.sparse import _no_proxy
+from oda.storm.topologies import Storm
 
 
 class Answer(BaseHTTPRequestHandler):

@@ -10,7 +10,10 @@ import typer
 
 from oda.paths import ROOT
 
-_CHECKS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["pytest"]]
+_PYTEST = ["pytest", "-n", "2", "--dist", "loadgroup"]
+"""Two processes: what needs no servers runs beside what waits for them (tests/conftest.py)."""
+
+_CHECKS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], _PYTEST]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +28,7 @@ def run_all(
     Examples: oda test, oda test tests/unit, oda test -- -k walk
     """
     for check in _CHECKS:
-        more = (arguments or []) if check == ["pytest"] else []
+        more = (arguments or []) if check is _PYTEST else []
         command = [sys.executable, "-m", *check, *more]
         print(f"$ {' '.join([*check, *more])}", flush=True)
         code = subprocess.run(command, cwd=ROOT, check=False).returncode

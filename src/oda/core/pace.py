@@ -9,6 +9,25 @@ from __future__ import annotations
 from collections import deque
 
 
+class Recent:
+    """A sum over the last `seconds` of a clock that never goes back."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._added: deque[tuple[float, int]] = deque()
+        self._sum = 0
+
+    def add(self, amount: int, now: float) -> None:
+        self._added.append((now, amount))
+        self._sum += amount
+
+    def total(self, now: float) -> int:
+        """What was added in the last seconds."""
+        while self._added and self._added[0][0] <= now - self._seconds:
+            self._sum -= self._added.popleft()[1]
+        return self._sum
+
+
 class Pace:
     """Lets as much on its way as was acknowledged in the last `seconds`, between `least` and `most`.
 
@@ -19,14 +38,11 @@ class Pace:
     def __init__(self, least: int, most: int, seconds: float) -> None:
         self._least = least
         self._most = most
-        self._seconds = seconds
-        self._acked: deque[tuple[float, int]] = deque()
-        self._sum = 0
+        self._acked = Recent(seconds)
 
     def acked(self, readings: int, now: float) -> None:
-        """So many readings were acknowledged at `now`, in seconds of a clock that never goes back."""
-        self._acked.append((now, readings))
-        self._sum += readings
+        """So many readings were acknowledged at `now`."""
+        self._acked.add(readings, now)
 
     def timed_out(self) -> None:
         """Something was not done in time: `least` may be more than the stores take, and no longer holds."""
@@ -34,6 +50,4 @@ class Pace:
 
     def limit(self, now: float) -> int:
         """Most readings that may be un-acknowledged."""
-        while self._acked and self._acked[0][0] <= now - self._seconds:
-            self._sum -= self._acked.popleft()[1]
-        return min(max(self._least, self._sum), self._most)
+        return min(max(self._least, self._acked.total(now)), self._most)

@@ -24,6 +24,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from oda.core import snapshot
 from oda.core.batch import Batch
 from oda.core.machine import Machine, OvertakenError
+from oda.core.pace import Recent
 from oda.core.rules.problem import RulesError
 
 _GAP_SECONDS = 1.0
@@ -31,6 +32,12 @@ _GAP_SECONDS = 1.0
 
 _WAIT_SECONDS = 10.0
 """How often rules that can't be followed are tried again: somebody has to install something first."""
+
+_MANY = 5_000
+_MANY_SECONDS, _MANY_PART = 10.0, 0.15
+"""So many offsets that are applied and not durable, and at least this part of those that became durable in the last
+seconds, are saved before it is time: a spout that works off a backlog lets only as much on its way as was acknowledged
+not long ago, so it would be long before it is at full speed."""
 
 _SAVE_BYTES = 4 * 2**20
 """Of snapshots in a second, at most: what encodes and stores them takes a few hundredths of a core."""
@@ -118,7 +125,8 @@ class Partition(Generic[M]):
         self._saved_whole = self._saved_changes = 0  # bytes: of the last whole state, and of changes to it since then
         self._saves_of_changes = 0
         self._committed = self._committed_before = 0  # as told by now, and when the snapshot was asked for
-        self._next_save = -inf
+        self._next_save = self._next_early_save = -inf
+        self._durable_lately = Recent(_MANY_SECONDS)
         self._next_recall: float | None = None
         self._next_apply = -inf
         self._runs: list[int] = []  # by epoch, the one heard of last at the end
@@ -151,7 +159,7 @@ class Partition(Generic[M]):
         return self._apply(self._machine, now) + self._recall(self._machine, now) + self._save(now)
 
     def _save(self, now: float) -> list[Action]:
-        if self._machine is None or self._is_saving or now < self._next_save or self.position <= self._durable:
+        if self._machine is None or self._is_saving or self.position <= self._durable or not self._may_save(now):
             return []
         self._is_saving = True
         is_whole = self._saved_changes >= self._saved_whole or self._saves_of_changes >= _MOST_CHANGES
@@ -161,12 +169,20 @@ class Partition(Generic[M]):
         else:
             self._saved_changes += len(data)
             self._saves_of_changes += 1
-        self._next_save = now + max(self._save_seconds, min(len(data) / _SAVE_BYTES, _MOST_SAVE_SECONDS))
+        self._next_early_save = now + min(len(data) / _SAVE_BYTES, _MOST_SAVE_SECONDS)
+        self._next_save = max(now + self._save_seconds, self._next_early_save)
         return [Save(self.position, data, is_whole)]
+
+    def _may_save(self, now: float) -> bool:
+        if now >= self._next_save:
+            return True
+        many = max(_MANY, _MANY_PART * self._durable_lately.total(now))
+        return now >= self._next_early_save and self.position - self._durable >= many
 
     def saved(self, position: int, now: float) -> list[Action]:
         """The snapshot of this position is durable: acknowledge what waited for it."""
         self._is_saving = False
+        self._durable_lately.add(max(position - self._durable, 0), now)
         self._durable = max(self._durable, position)
         return [*self._let_done(), *self._save(now)]
 

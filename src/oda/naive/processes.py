@@ -15,7 +15,7 @@ import requests
 
 from oda.errors import UserError
 from oda.paths import BIN, ROOT
-from oda.storm.topologies import ENVIRONMENT
+from oda.storm.sparse import ENVIRONMENT
 
 _LIMIT_SECONDS = 120.0
 """For what takes a second, on however busy a machine."""

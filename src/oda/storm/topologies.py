@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import requests
 
 from oda.errors import UserError
-from oda.paths import BIN, ROOT
 from oda.settings import load_settings
-from oda.storm.rest import LOOPBACK, RestApi
+from oda.storm.rest import RestApi
+from oda.storm.sparse import jar, sparse
 
 TOPOLOGY = "analytics"
 """The file in `topologies/`, and the topology's name unless it is submitted under another."""
-
-
-def _no_proxy(environment: Mapping[str, str]) -> str:
-    """A proxy is for the world, not for this machine."""
-    named = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    return named if named == "*" else ",".join([*LOOPBACK, *filter(None, [named])])
-
-
-ENVIRONMENT = os.environ | {
-    "LEIN_ROOT": "1",
-    "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-    "no_proxy": _no_proxy(os.environ),
-}
-"""What `sparse` needs: the commands beside our Python, Leiningen's leave to run as root, and a way to the Storm UI."""
 
 _WAIT_SECONDS = 600
 
@@ -53,16 +37,8 @@ class Storm:
         self.api = RestApi(section["nimbus"].partition(":")[0], section.get("ui.port", 8080), security)
 
     def sparse(self, command: str, *arguments: str) -> str:
-        """Run a sparse command; returns what it printed.
-
-        Raises:
-            UserError: it failed.
-        """
-        line = [str(BIN / "sparse"), command, *self._arguments, *arguments]
-        done = subprocess.run(line, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise UserError(f"sparse {command} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-        return done.stdout
+        """Run a sparse command on this cluster; returns what it printed. Raises UserError."""
+        return sparse(command, *self._arguments, *arguments)
 
     def submit(self, name: str, *options: str, topology: str = TOPOLOGY) -> None:
         """Submit a topology, by its file in `topologies/`; returns when it has a worker. Raises UserError.
@@ -70,7 +46,7 @@ class Storm:
         Options as `topology.workers=2`.
         """
         chosen = [part for option in options for part in ("-o", option)]
-        self.sparse("submit", "-n", topology, "-N", name, *chosen)
+        self.sparse("submit", "--local_jar_path", str(jar()), "-n", topology, "-N", name, *chosen)
         self._wait(lambda: self.api.has_worker(name), f"topology {name} got no worker")
 
     def kill(self, name: str) -> None:
