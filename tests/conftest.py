@@ -8,9 +8,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from oda.paths import ROOT
 from support import Cluster
@@ -28,11 +30,18 @@ _TWO_SUPERVISORS = {"supervisor_ports": [6628, 6629], "worker_ports": [[6700, 67
 NAB = ROOT.parent / "shared" / "nab"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (-n), one runs all that needs the cluster; of the rest a file's tests stay together."""
-    for item in items:
-        shares = "cluster" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("cluster" if shares else item.path.stem))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """With several processes (-n)."""
+    return _ByServers(config, log)
+
+
+class _ByServers(LoadScopeScheduling):
+    """One process runs all that needs servers; of the rest a file's tests stay together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "servers" if file.startswith(("tests/faults/", "tests/integration/")) else file
 
 
 def _shifted(config: dict, by: int) -> list[int]:

@@ -1,54 +1,21 @@
 """Servers that ask for TLS and accounts, with certificates and passwords made for this run."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from oda.cluster.broker import Broker
+from oda.cluster.certificates import Authority
 from oda.cluster.layout import load_layout
 from oda.cluster.local import LocalCluster
 from oda.cluster.software import install
 from oda.paths import ROOT
 from support import free_port
 
-NEW = ["-newkey", "rsa:2048", "-nodes"]
-
 KINDS = ("kafka", "cassandra", "elasticsearch")
 
-_SERVERS = ("kafka-1", "cassandra", "elasticsearch")
-
-
-class Authority:
-    """A certificate authority in a folder of its own."""
-
-    def __init__(self, folder: Path, name: str = "ca") -> None:
-        self.folder, self.name = folder, name
-        folder.mkdir(parents=True, exist_ok=True)
-        self._openssl("req", "-x509", *NEW, "-days", "2", "-subj", f"/CN={name}", *self._out(name))
-
-    @property
-    def pem(self) -> Path:
-        return self.folder / f"{self.name}.pem"
-
-    def sign(self, name: str, host: str = "IP:127.0.0.1", days: int = 2) -> Path:
-        """Make NAME.pem, NAME.key and NAME.chain.pem for a host; returns the first. Negative days are over."""
-        path = self.folder / name
-        extensions = f"subjectAltName={host}\nextendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=CA:FALSE\n"
-        path.with_suffix(".ext").write_text(extensions)
-        self._openssl("req", *NEW, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        signed = ["x509", "-req", "-in", f"{name}.csr", "-CA", self.pem.name, "-CAkey", f"{self.name}.key"]
-        self._openssl(*signed, "-CAcreateserial", "-days", str(days), "-extfile", f"{name}.ext", "-out", f"{name}.pem")
-        parts = [path.with_suffix(suffix).read_text() for suffix in (".key", ".pem")]
-        path.with_suffix(".chain.pem").write_text("".join([*parts, self.pem.read_text()]))
-        return path.with_suffix(".pem")
-
-    @staticmethod
-    def _out(name: str) -> list[str]:
-        return ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
-
-    def _openssl(self, *arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
+_SERVERS = ("cassandra", "elasticsearch")
 
 
 def secret(folder: Path, name: str) -> Path:
@@ -61,35 +28,63 @@ def secret(folder: Path, name: str) -> Path:
 
 def secured(folder: Path) -> Path:
     """Write a config.json of one server of each kind on free ports; its environment is an administrator's."""
-    authority = Authority(folder / "pki")
+    authority, people = Authority(folder / "pki"), Authority(folder / "pki", "people")
     authority.sign("server")
+    certificate = people.sign("person")
     document = json.loads((ROOT / "config.json").read_text())
-    options = document["envs"]["local"]["options"]
+    local = document["envs"]["local"]
+    local |= {"nimbus": f"127.0.0.1:{free_port()}", "ui.port": free_port()}
+    options = local["options"]
     options |= {
         "oda.kafka.brokers": f"127.0.0.1:{free_port()}",
         "oda.cassandra.hosts": f"127.0.0.1:{free_port()}",
         "oda.elasticsearch.urls": f"https://127.0.0.1:{free_port()}",
+        "oda.storm.security.ca": str(authority.pem),
+        "oda.storm.security.certificate": str(certificate),
+        "oda.storm.security.key": str(certificate.with_suffix(".key")),
     }
-    document["envs"]["local"]["options"] = as_user(options, authority, "admin", secret(folder, "admin"))
+    local["options"] = as_user(options, authority.pem, "admin", secret(folder, "admin"))
     ports = {name: free_port() for name, value in document["servers"].items() if name.endswith("_port")}
     lists = {"kafka_controller_ports": [free_port()], "kafka_internal_ports": [free_port()]}
+    lists |= {"supervisor_ports": [free_port()], "worker_ports": [[free_port(), free_port()]]}
     document["servers"] |= ports | lists | {"data": "data", "certificates": "pki"}
     path = folder / "config.json"
     path.write_text(json.dumps(document))
     return path
 
 
-def as_user(options: dict, authority: Authority, user: str, password: Path) -> dict:
+def as_user(options: dict, ca: Path, user: str, password: Path) -> dict:
     """The options with another account."""
-    sections = {"ca": authority.pem, "user": user, "password_file": password}
+    sections = {"ca": ca, "user": user, "password_file": password}
     return options | {f"oda.{kind}.security.{key}": str(value) for kind in KINDS for key, value in sections.items()}
+
+
+_OTHER = r"""
+listener.name.other.ssl.client.auth=required
+listener.name.other.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
+listener.name.other.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.other.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+    user_plain="plain-secret";
+"""
+
+
+class _BrokerOfAllKinds(Broker):
+    """With a listener more, for what clients may set and ODA's own brokers do not ask for."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        file = self.conf / "server.properties"
+        other = f"listeners=OTHER://127.0.0.1:{free_port()},"
+        text = file.read_text().replace("listeners=", other)
+        file.write_text(text.replace("protocol.map=", "protocol.map=OTHER:SASL_SSL,") + _OTHER)
 
 
 @contextmanager
 def running(config: Path) -> Iterator[LocalCluster]:
     """The three servers, without Storm's."""
     cluster = LocalCluster(load_layout(config, "local"), install(lambda *_: None))
-    cluster.servers = [server for server in cluster.servers if server.name in _SERVERS]
+    mine = [server for server in cluster.servers if server.name in _SERVERS]
+    cluster.servers = [*mine, _BrokerOfAllKinds(cluster.layout, mine[0].software, 1)]
     try:
         cluster.up(lambda *_: None)
         yield cluster

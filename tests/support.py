@@ -1,15 +1,18 @@
 """The running system as the tests see it."""
 
 import functools
+import json
+import os
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from oda.isolated import isolated
@@ -44,7 +47,7 @@ class Cluster:
 
     def oda(self, *args: object, check: bool = True, **kwargs) -> subprocess.CompletedProcess:
         """Run an oda command against this cluster."""
-        command = [str(BIN / "oda"), "--config", str(self.config), *map(str, args)]
+        command = [str(BIN / "oda"), "--config", str(self.config), "--env", self.env, *map(str, args)]
         options = {"cwd": ROOT, "env": ENV, "capture_output": True, "text": True, "timeout": HANG_SECONDS} | kwargs
         done = subprocess.run(command, **options)
         if check and done.returncode:
@@ -62,10 +65,33 @@ class Cluster:
         with self.storm.running(name):
             yield name
 
+    @contextmanager
+    def in_one_process(self) -> Iterator[None]:
+        """`sparse run`, ended by Ctrl-C, which a terminal sends to all that it has started."""
+        command = [BIN / "sparse", "run", "--config", self.config, "-e", self.env]
+        with subprocess.Popen(command, cwd=ROOT, env=ENV, start_new_session=True, preexec_fn=HEARS_CTRL_C) as run:
+            try:
+                yield
+                assert run.poll() is None, "it ended by itself"
+            finally:
+                os.killpg(run.pid, signal.SIGINT)
+                assert run.wait(HANG_SECONDS) == -signal.SIGINT
+                wait_until(lambda: not group(run.pid), lambda: f"it left processes behind: {group(run.pid)}")
+
     def verify(self) -> None:
         """Everything is drained and the audit finds no difference."""
         done = self.oda("verify", "--wait", HANG_SECONDS, timeout=2 * HANG_SECONDS, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def group(leader: int) -> list[psutil.Process]:
+    """The living processes of a process group."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, psutil.Error):
+            if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def wait_until(true, message: str | Callable[[], str]):
@@ -76,6 +102,17 @@ def wait_until(true, message: str | Callable[[], str]):
             return found
         time.sleep(0.2)
     return pytest.fail(message if isinstance(message, str) else message())
+
+
+def config_of_nobody(folder: Path) -> Path:
+    """A config.json of servers that are not there, whatever runs on this machine."""
+    config = json.loads((ROOT / "config.json").read_text())
+    options = config["envs"]["local"]["options"]
+    options["oda.kafka.brokers"] = options["oda.cassandra.hosts"] = f"127.0.0.1:{free_port()}"
+    options["oda.elasticsearch.urls"] = f"http://127.0.0.1:{free_port()}"
+    path = folder / "config.json"
+    path.write_text(json.dumps(config))
+    return path
 
 
 def free_port() -> int:

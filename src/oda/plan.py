@@ -8,7 +8,9 @@ that write snapshots have a cost by the second besides, for each series.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 from math import ceil
+from statistics import fmean
 from typing import NamedTuple
 
 import msgspec
@@ -78,6 +80,31 @@ class CostRun(msgspec.Struct):
         return Density(self.windows / self.readings, self.series * self.seconds / self.readings)
 
 
+class ScaleRun(msgspec.Struct):
+    """A run of `oda bench workers --quota`: workers of so many cores each, what they did and used of them."""
+
+    series: int
+    workers: int
+    quota: float
+    readings: int
+    seconds: float
+    cpu: float
+
+    @property
+    def per_second(self) -> float:
+        return self.readings / self.seconds
+
+    @property
+    def used(self) -> float:
+        """Of the cores that they were given. Much less than 1: something else was in short supply."""
+        return self.cpu / self.seconds / self.workers / self.quota
+
+    @property
+    def core_seconds(self) -> float:
+        """What a reading took of the cores that they were given."""
+        return self.workers * self.quota * self.seconds / self.readings
+
+
 class Demand(NamedTuple):
     """What is planned for: series, readings a second over all of them, days that are kept."""
 
@@ -114,9 +141,13 @@ class Plan(NamedTuple):
 
 
 class Model:
-    """Fitted to runs of at least three sizes."""
+    """Fitted to runs of at least three sizes, and to runs with one worker and with more.
 
-    def __init__(self, runs: Iterable[CostRun]) -> None:
+    Attributes:
+        apart: what a reading takes more where workers are many, as a share of what it takes in one.
+    """
+
+    def __init__(self, runs: Iterable[CostRun], scaling: Iterable[ScaleRun]) -> None:
         runs = list(runs)
         density = np.array([run.density for run in runs])
         self._cpu = {
@@ -127,6 +158,7 @@ class Model:
             name: _fit(density[:, :1], [run.disk[name] / run.readings for run in runs]) for name in runs[0].disk
         }
         series = np.array([[run.series] for run in runs])
+        self.apart = max(0.0, _apart(list(scaling)))
         self._bytes_at_start, self.bytes_per_series = _fit(series, [run.memory["windows"] * 2**20 for run in runs])
 
     def cpu(self, process: str, density: Density) -> float:
@@ -145,8 +177,7 @@ class Model:
         """Round up, but for `BUSY`."""
         density = demand.density
         cores = {process: self.cpu(process, density) * demand.rate for process in self._cpu}
-        storm = sum(cores[name] for name in (*COMPONENTS, "worker"))
-        workers = ceil(storm / BUSY / MACHINE_CORES)
+        workers = self._workers(sum(cores[name] for name in (*COMPONENTS, "worker")))
         # A multiple, so that whatever has to do with a partition is in one worker.
         executors = {name: workers * max(1, ceil(cores[name] / BUSY / workers)) for name in COMPONENTS}
         kept = demand.rate * 86_400 * demand.days
@@ -163,6 +194,10 @@ class Model:
         partitions = max(nodes["kafka"], 2 * max(executors.values()))
         return Plan(executors, partitions, workers, nodes, disk, demand.series * self.bytes_per_series, buckets(demand))
 
+    def _workers(self, cores: float) -> int:
+        """So many that these have room for what would take so many cores in one."""
+        return next(n for n in count(1) if cores * (1 + self.apart * _away(n)) <= n * MACHINE_CORES * BUSY)
+
 
 def buckets(demand: Demand) -> int:
     """How many keep Cassandra's partitions small, if no series has a large share of the readings.
@@ -176,6 +211,25 @@ def buckets(demand: Demand) -> int:
     rows = min(demand.rate, demand.series * FLUSHES_A_SECOND)
     slot_bytes = (rows * ROW_BYTES + demand.rate * READING_BYTES) * SLOT_MS / 1000
     return max(MIN_BUCKETS, ceil(2 * slot_bytes / MOST_BYTES))
+
+
+def _away(workers: int) -> float:
+    """Of what goes to any worker alike, as acknowledgements do, how much goes to another one.
+
+    >>> [_away(workers) for workers in (1, 2, 4)]
+    [0.0, 0.5, 0.75]
+    """
+    return 1 - 1 / workers
+
+
+def _apart(runs: list[ScaleRun]) -> float:
+    """Mean over the runs with more than one worker, each beside those of one worker and as many series; 0 of none."""
+    alone = {
+        series: fmean(run.core_seconds for run in runs if run.workers == 1 and run.series == series)
+        for series in {run.series for run in runs}
+    }
+    more = [run for run in runs if run.workers > 1]
+    return fmean((run.core_seconds / alone[run.series] - 1) / _away(run.workers) for run in more) if more else 0.0
 
 
 _Terms = tuple[float, ...]

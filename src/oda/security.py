@@ -10,12 +10,12 @@ import socket
 import ssl
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
 from urllib.parse import urlsplit
 
 from oda.errors import UserError
 from oda.secret import read_secret
 from oda.settings import SYSTEM, Security
+from oda.tls import Fresh, load_chain, unreadable
 
 PROBE_SECONDS = 5.0
 """How long one look at a server may take."""
@@ -29,7 +29,7 @@ def context(security: Security) -> ssl.SSLContext | None:
     if security.ca is None:
         return None
     _read(security)  # what is wrong is said now, and not by a client that tries again and again
-    return _Fresh(security)
+    return Fresh(ssl.PROTOCOL_TLS_CLIENT, lambda: _read(security))
 
 
 def password(security: Security) -> str:
@@ -47,46 +47,16 @@ def account(security: Security) -> str:
     return f"{security.setting}.user = {security.user} with the password of {where}"
 
 
-class _Fresh(ssl.SSLContext):
-    """Reads the certificates for each connection that it is asked for."""
-
-    def __new__(cls, _: Security) -> _Fresh:
-        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
-
-    def __init__(self, security: Security) -> None:
-        self._security = security
-
-    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
-        return _read(self._security).wrap_socket(*args, **kwargs)
-
-    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
-        return _read(self._security).wrap_bio(*args, **kwargs)
-
-
 def _read(security: Security) -> ssl.SSLContext:
     try:
         made = ssl.create_default_context(cafile=None if security.ca == SYSTEM else security.ca)
     except (OSError, ssl.SSLError) as error:
-        raise UserError(f"{security.setting}.ca = {security.ca}: {_unreadable(error)}") from None
+        raise UserError(f"{security.named('ca')} = {security.ca}: {unreadable(error)}") from None
     made.minimum_version = ssl.TLSVersion.TLSv1_2
-    if security.certificate:
-
-        def no_passphrase() -> str:
-            raise UserError(f"{security.setting}.key = {security.key}: must not be encrypted; protect it by its mode")
-
-        try:
-            made.load_cert_chain(security.certificate, security.key, no_passphrase)
-        except (OSError, ssl.SSLError) as error:
-            raise UserError(
-                f"{security.setting}.certificate = {security.certificate}, key = {security.key}: {_unreadable(error)}"
-            ) from None
+    if security.certificate and security.key:
+        names = f"{security.named('certificate')} =", f"{security.named('key')} ="
+        load_chain(made, security.certificate, security.key, names)
     return made
-
-
-def _unreadable(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return "holds nothing of that kind in PEM, or not what belongs together"
-    return str(error.strerror)
 
 
 # -- why a connection is not made -----------------------------------------------------------------
@@ -110,11 +80,11 @@ def tls_problem(addresses: Iterable[tuple[str, int]], security: Security) -> str
 def addresses(text: str) -> list[tuple[str, int]]:
     """Of `host:port`, or of URLs, comma separated.
 
-    >>> addresses("a:1,[::1]:2"), addresses("https://b:9200,https://b")
+    >>> addresses("a:1,[::1]:2"), addresses("https://b:9200,wss://b")
     ([('a', 1), ('::1', 2)], [('b', 9200), ('b', 443)])
     """
     parts = [urlsplit(part if "//" in part else f"//{part}") for part in text.split(",")]
-    return [(str(part.hostname), part.port or (443 if part.scheme == "https" else 80)) for part in parts]
+    return [(str(part.hostname), part.port or (443 if part.scheme in ("https", "wss") else 80)) for part in parts]
 
 
 def _problem(host: str, port: int, security: Security) -> str | None:
@@ -155,7 +125,7 @@ def _fault(error: ssl.SSLCertVerificationError, host: str, security: Security) -
             return "it is not valid yet; is a clock wrong?"
         case 62 | 64:
             return f"it is not of {host}, but of another name; use a name of it in the settings"
-    return f"{security.setting}.ca = {security.ca} does not know who signed it ({error.verify_message})"
+    return f"{security.named('ca')} = {security.ca} does not know who signed it ({error.verify_message})"
 
 
 def _refused(error: ssl.SSLError, host: str, port: int, security: Security) -> str | None:
@@ -164,14 +134,14 @@ def _refused(error: ssl.SSLError, host: str, port: int, security: Security) -> s
         return _plain(host, port, security)
     said = re.sub(r".*alert ", "", reason)
     if security.certificate is None and ("certificate" in said or "handshake failure" in said):
-        return f"{host}:{port} asks for a certificate of ours: set {security.setting}.certificate and key"
+        return f"{host}:{port} asks for a certificate of ours: set {security.named('certificate')} and key"
     if security.certificate and ("certificate" in said or "unknown ca" in said):
-        return f"{host}:{port} does not accept {security.setting}.certificate = {security.certificate}: {said}"
+        return f"{host}:{port} does not accept {security.named('certificate')} = {security.certificate}: {said}"
     return f"{host}:{port} ended the TLS handshake: {said}"
 
 
 def _plain(host: str, port: int, security: Security) -> str:
-    return f"{host}:{port} does not speak TLS, and {security.setting}.ca says that it should"
+    return f"{host}:{port} does not speak TLS, and {security.named('ca')} says that it should"
 
 
 def _expects_tls(connection: socket.socket, host: str, port: int, security: Security) -> str | None:
@@ -185,4 +155,4 @@ def _expects_tls(connection: socket.socket, host: str, port: int, security: Secu
         speaks = "ALERT" in (error.reason or "")
     except OSError:
         speaks = False
-    return f"{host}:{port} speaks TLS: set {security.setting}.ca" if speaks else None
+    return f"{host}:{port} speaks TLS: set {security.named('ca')}" if speaks else None

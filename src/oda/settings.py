@@ -121,6 +121,10 @@ class Security(Section):
     password_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """The name of an environment variable that holds it instead."""
 
+    def named(self, field: str) -> str:
+        """What one of the fields is called, for errors."""
+        return f"{self.setting}.{field}"
+
     @model_validator(mode="after")
     def _complete(self) -> Security:
         if (self.certificate is None) != (self.key is None):

@@ -2,12 +2,8 @@
 
 import itertools
 import json
-import os
-import signal
 import subprocess
-from contextlib import contextmanager, suppress
 
-import psutil
 import pytest
 from kafka import KafkaProducer
 from kafka.errors import MessageSizeTooLargeError
@@ -135,35 +131,6 @@ def compressing(settings, codec):
     )
 
 
-@contextmanager
-def running_in_one_process(cluster):
-    """`sparse run`, ended by Ctrl-C, which a terminal sends to all that it has started."""
-    command = [BIN / "sparse", "run", "--config", cluster.config, "-e", cluster.env]
-    with subprocess.Popen(command, cwd=ROOT, env=ENV, start_new_session=True, preexec_fn=hears_ctrl_c) as run:
-        try:
-            yield
-            assert run.poll() is None, "it ended by itself"
-        finally:
-            os.killpg(run.pid, signal.SIGINT)
-            assert run.wait(HANG_SECONDS) == -signal.SIGINT
-            wait_until(lambda: not group(run.pid), f"it left processes behind: {group(run.pid)}")
-
-
-def hears_ctrl_c():
-    """A shell that runs the tests in the background has made them, and what they start, deaf to it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def group(leader):
-    """The living processes of a process group."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(ProcessLookupError, psutil.Error):
-            if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
-
-
 def test_sparse_run_runs_the_topology_in_one_process_whatever_the_topic_was_compressed_with(cluster, tmp_path):
     local = cluster.isolated(tmp_path)
     topic = local.settings.kafka.readings
@@ -177,7 +144,7 @@ def test_sparse_run_runs_the_topology_in_one_process_whatever_the_topic_was_comp
                 8
             ):  # one batch of a few kB, which are 16 MB of malformed messages, each beyond Kafka's 1 MiB
                 producer.send(topic, b"x" * 2**21, partition=1)
-    with running_in_one_process(local):
+    with local.in_one_process():
         local.verify()
     assert len(messages(local.settings, local.settings.kafka.rejected)) >= 4 * 8
 

@@ -527,7 +527,10 @@ def test_mistakes_are_one_line_without_a_traceback(isolated, tmp_path):
         port = collector.url.rpartition(":")[2]
         for arguments, said in (
             (["http", "--port", port, "--spool", tmp_path / "other"], f"can't listen on 127.0.0.1:{port}: "),
-            (["http", "--host", "nowhere.invalid", "--spool", tmp_path / "other"], "can't listen on nowhere.invalid"),
+            (
+                ["http", "--host", "nowhere.invalid", "--insecure", "--spool", tmp_path / "other"],
+                "can't listen on nowhere.invalid",
+            ),
             (["http", "--spool", tmp_path / "spool"], "used by another `oda collect`: give another --spool"),
             (["stdin", "--spool", isolated.config], "can't be opened"),
             (["socketio", "localhost:5000"], "is no URL of a Socket.IO server"),

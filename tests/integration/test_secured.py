@@ -1,10 +1,14 @@
 """Servers that ask for TLS and accounts: one line says what is wrong, and each role can do its own and no more."""
 
+import csv
 import json
 import logging
 import os
+import re
+import signal
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 from cassandra import Unauthorized
 from cassandra.cluster import NoHostAvailable, Session
 from elasticsearch import AuthorizationException
@@ -23,15 +28,21 @@ from kafka.errors import AuthorizationError
 from oda.admin import printed
 from oda.admin.rights import ROLES
 from oda.cluster.elasticsearch import hashed
+from oda.cluster.layout import load_layout
+from oda.cluster.local import LocalCluster
+from oda.cluster.software import install
 from oda.collect.producer import Producer
 from oda.core.kinds import WINDOWS
 from oda.errors import UserError
+from oda.isolated import isolated
 from oda.kafka import account, client
 from oda.kafka.clock import ClockWriter
 from oda.kafka.group import Group
 from oda.kafka.reader import reader
 from oda.kafka.source import KafkaSource
 from oda.kafka.topics import create_topics, list_topics
+from oda.paths import BIN, ROOT
+from oda.security import tls_problem
 from oda.settings import Settings, StormSecurity, load_options
 from oda.stores.cassandra import CassandraStore
 from oda.stores.catalogue import STORES
@@ -39,8 +50,11 @@ from oda.stores.contract import Store
 from oda.stores.elasticsearch import ElasticsearchStore, connect
 from oda.stores.session import open_session
 from oda.storm.rest import RestApi
+from oda.storm.sparse import ENVIRONMENT
+from receivers import Hook
 from secured import KINDS, Authority, as_user, running, secret, secured
-from support import Cluster, free_port, wait_until
+from ssh import sshd
+from support import ENV, HANG_SECONDS, HEARS_CTRL_C, Cluster, free_port, wait_until
 
 
 @dataclass(frozen=True)
@@ -65,13 +79,37 @@ class Servers:
             {name: value for name, value in options.items() if changes.get(name[4:].replace(".", "__"), "") is not None}
         )
 
+    @property
+    def certificate(self) -> Path:
+        """Of the servers."""
+        return self.folder / "pki/server.pem"
+
+    def listener(self, name: str) -> str:
+        """Where the broker has it."""
+        properties = (self.folder / "data/kafka-1/conf/server.properties").read_text()
+        return re.search(rf"{name}://([^,\s]+)", properties)[1]
+
     def role(self, role: str) -> Settings:
         """As one of the roles that `roles` made."""
-        user = f"oda-{role}"
-        changes = {f"{kind}__security__user": user for kind in KINDS}
-        return self.settings(
-            **changes, **{f"{kind}__security__password_file": self.folder / "passwords" / user for kind in KINDS}
-        )
+        changes = {f"{kind}__security__user": f"oda-{role}" for kind in KINDS}
+        return self.settings(**changes, **{f"{kind}__security__password_file": self.password(role) for kind in KINDS})
+
+    def password(self, role: str) -> Path:
+        """The file of its account's."""
+        return self.folder / "passwords" / f"oda-{role}"
+
+    def make(self, config: Path, *arguments: object) -> None:
+        """All that `oda admin` makes for what a config.json names, and what it can't make in this Elasticsearch."""
+        users = [word for role in ROLES for word in ("--user", f"{role}=oda-{role}")]
+        done = Cluster(config).oda("admin", *users, *arguments, check=False)
+        assert "Kafka: done\nCassandra: done\n" in done.stdout, done.stdout + done.stderr
+        # This distribution of Elasticsearch has no API of users, and `oda admin` says so.
+        assert done.returncode == 1
+        assert "`oda admin --print` has roles.yml" in done.stdout
+        conf, settings = self.folder / "data/elasticsearch/conf", Cluster(config).settings
+        with (conf / "roles.yml").open("a") as roles, (conf / "users_roles").open("a") as users_roles:
+            roles.write(printed.roles_yml(settings))
+            users_roles.writelines(f"{settings.elasticsearch.prefix}-{role}:oda-{role}\n" for role in ROLES)
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +178,12 @@ class TestOneLineSaysWhy:
         address = {"kafka": settings.kafka.brokers, "cassandra": settings.cassandra.hosts}.get(
             kind, settings.elasticsearch.urls
         )
-        named = servers.settings(**{address_of(kind): address.replace("127.0.0.1", "localhost")})
+        other = "localhost" if kind == "cassandra" else "0.0.0.0"
+        named = servers.settings(**{address_of(kind): address.replace("127.0.0.1", other)})
         if kind == "cassandra":  # whose driver looks names up, and goes by addresses
             reach(kind, named)
             return
-        assert "it is not of localhost, but of another name" in why(kind, named)
+        assert "it is not of 0.0.0.0, but of another name" in why(kind, named)
 
     def test_an_expired_certificate(self, servers: Servers, kind: str, tmp_path: Path) -> None:
         authority = Authority(tmp_path)
@@ -215,6 +254,43 @@ def test_a_data_centre_that_is_none(servers: Servers) -> None:
     assert "oda.cassandra.datacenter = elsewhere is none of its data centres (datacenter1)" in line
 
 
+# -- other ways to say who one is -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
+def test_another_mechanism_and_a_certificate_besides(
+    servers: Servers, mechanism: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with closing(client.admin(servers.settings().kafka)) as admin:
+        admin.alter_user_scram_credentials([UserScramCredentialUpsertion("plain", "SCRAM-SHA-256", "plain-secret")])
+    given = {"brokers": servers.listener("OTHER"), "security__mechanism": mechanism, "security__user": "plain"}
+    given |= {"security__certificate": servers.certificate, "security__key": servers.certificate.with_suffix(".key")}
+    given |= {"security__password_file": secret(tmp_path, "plain")}
+
+    def settings(**changed: object) -> Settings:
+        return servers.settings(**{f"kafka__{name}": value for name, value in (given | changed).items()})
+
+    wait_until(lambda: account.problem(settings().kafka) is None, "the broker does not know the account")
+    reach("kafka", settings())
+    wrong = settings(security__password_file=secret(tmp_path, "wrong"))
+    assert "does not accept oda.kafka.security.user = plain with the password of password_file" in why("kafka", wrong)
+    without = settings(security__certificate=None, security__key=None)
+    assert "asks for a certificate of ours: set oda.kafka.security.certificate and key" in why("kafka", without)
+    assert "plain-secret" not in caplog.text
+
+
+def test_a_certificate_alone(servers: Servers) -> None:
+    given = {"brokers": servers.listener("INTERNAL"), "security__password_file": None, "security__user": None}
+    given |= {"security__certificate": servers.certificate, "security__key": servers.certificate.with_suffix(".key")}
+    changes = {f"kafka__{name}": value for name, value in given.items()}
+    create_topics(servers.settings(**changes).kafka)
+    stranger = servers.settings(**changes | {"kafka__security__certificate": None, "kafka__security__key": None})
+    assert "asks for a certificate of ours: set oda.kafka.security.certificate and key" in why("kafka", stranger)
+    with_account = servers.settings(kafka__brokers=given["brokers"])
+    assert "certificate of ours" in why("kafka", with_account)
+
+
 # -- roles ------------------------------------------------------------------------------------------
 
 
@@ -224,18 +300,10 @@ def roles(servers: Servers) -> Servers:
     passwords = servers.folder / "passwords"
     passwords.mkdir(exist_ok=True)
     for role in ROLES:
-        (passwords / f"oda-{role}").write_text(f"oda-{role}-secret\n")
-    users = [word for role in ROLES for word in ("--user", f"{role}=oda-{role}")]
-    done = Cluster(servers.config).oda("admin", *users, "--passwords", passwords, check=False)
-    assert "Kafka: done\nCassandra: done\n" in done.stdout, done.stdout + done.stderr
-    # This distribution of Elasticsearch has no API of users, and `oda admin` says so.
-    assert done.returncode == 1
-    assert "`oda admin --print` has roles.yml" in done.stdout
-    conf = servers.folder / "data/elasticsearch/conf"
-    (conf / "roles.yml").write_text(printed.roles_yml(servers.settings()))
-    lines = [f"admin:{hashed('admin-secret')}", *(f"oda-{role}:{hashed(f'oda-{role}-secret')}" for role in ROLES)]
-    (conf / "users_roles").write_text("superuser:admin\n" + "".join(f"oda-{role}:oda-{role}\n" for role in ROLES))
-    (conf / "users").write_text("\n".join(lines) + "\n")
+        servers.password(role).write_text(f"oda-{role}-secret\n")
+    with (servers.folder / "data/elasticsearch/conf/users").open("a") as users:
+        users.writelines(f"oda-{role}:{hashed(f'oda-{role}-secret')}\n" for role in ROLES)
+    servers.make(servers.config, "--passwords", passwords)
     wait_until(lambda: _lets_in(servers.role("auditor")), "Elasticsearch did not read its files of users")
     return servers
 
@@ -357,9 +425,8 @@ def test_a_collector_sees_its_own_topic_only(roles: Servers, tmp_path: Path) -> 
     assert not sends(settings, kafka.windows)
     assert not commits(settings, kafka.group)
     options = load_options(roles.config, "local")
-    mine = as_user(options, Authority(tmp_path), "oda-collector", roles.folder / "passwords/oda-collector")
     document = json.loads(roles.config.read_text())
-    document["envs"]["local"]["options"] = mine | {f"oda.{kind}.security.ca": str(roles.ca) for kind in KINDS}
+    document["envs"]["local"]["options"] = as_user(options, roles.ca, "oda-collector", roles.password("collector"))
     config = tmp_path / "config.json"
     config.write_text(json.dumps(document))
     done = Cluster(config).oda("collect", "walk", "--seconds", "2")
@@ -503,3 +570,108 @@ def test_storms_ui_by_tls_with_an_account(tmp_path: Path) -> None:
             RestApi("127.0.0.1", server.server_port, other).ask("cluster/summary")
         server.shutdown()
     assert len(set(seen)) == 2
+
+
+# -- the main job -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def job(roles: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """With Storm, a config.json that has an environment for each role. Nimbus is behind an sshd."""
+    folder = tmp_path_factory.mktemp("job")
+    config = isolated(roles.config, "local", roles.folder, **{"kafka__partitions": 2})
+    document = json.loads(config.read_text())
+    local = document["envs"]["local"]
+    local["options"]["topology.workers"] = 2
+    for role in ROLES:
+        options = as_user(local["options"], roles.ca, f"oda-{role}", roles.password(role))
+        document["envs"][role] = local | {"options": options}
+    layout = load_layout(roles.config, "local")
+    with sshd(folder, layout.nimbus.ports["nimbus"]) as ssh, pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ENVIRONMENT, "PATH", f"{ssh.bin}:{ENVIRONMENT['PATH']}")
+        topology = document["envs"]["topology"]
+        topology |= {"use_ssh_for_nimbus": True, "user": ssh.user, "ssh_port": ssh.port}
+        # A supervisor's workers have what is in its environment.
+        del topology["options"]["oda.cassandra.security.password_file"]
+        topology["options"]["oda.cassandra.security.password_env"] = "ODA_TEST_PASSWORD"
+        for environment in (os.environ, ENV):
+            patch.setitem(environment, "ODA_TEST_PASSWORD", roles.password("topology").read_text().strip())
+        config.write_text(json.dumps(document))
+        roles.make(config)
+        LocalCluster(layout, install(lambda *_: None)).up(lambda *_: None)
+        yield config
+        assert f"Accepted publickey for {ssh.user}" in ssh.log.read_text()
+
+
+def test_the_main_job_by_accounts_that_may_do_no_more_than_their_role(job: Path, tmp_path: Path) -> None:
+    administrator, topology, collector, reader, auditor = (Cluster(job, env) for env in ("local", *ROLES))
+    (tmp_path / "rules.yaml").write_text("rules: [{series: '*', incident: {quiet: 1m}}]")
+    administrator.oda("rules", "apply", tmp_path / "rules.yaml")
+    with Hook() as hook, notifying(reader, tmp_path, hook), topology.topology():
+        collector.oda("collect", "walk", "--series", 5, "--rate", 500, "--count", 4000, "--spikes", 200)
+        auditor.verify()
+        wait_until(lambda: hook.told, "nobody was told of an incident")
+        with started(reader, "watch", "--from-beginning", stdout=subprocess.PIPE, text=True) as watch:
+            wait_until(lambda: "ANOMALY" in watch.stdout.readline(), "no anomaly is shown")
+        exported = reader.oda("export", "anomalies", "-", "--since", "2000-01-01T00:00:00Z").stdout
+        found = next(csv.DictReader(exported.splitlines()))
+        assert "equal to the last bit" in reader.oda("why", found["series"], found["time"]).stdout
+        port = free_port()
+        with started(reader, "serve", "--port", port, "--topology", reader.settings.kafka.group):
+            wait_until(lambda: answers(f"http://127.0.0.1:{port}/ready"), "the page is not ready")
+            pipeline = requests.get(f"http://127.0.0.1:{port}/api/pipeline", timeout=HANG_SECONDS)
+            assert '"ACTIVE"' in pipeline.text
+        storm_keeps_out_who_has_no_certificate_for_it(topology)
+
+
+def test_sparse_run_by_the_topologys_account(job: Path) -> None:
+    with Cluster(job, "topology").in_one_process():
+        Cluster(job, "collector").oda("collect", "walk", "--series", 2, "--rate", 500, "--count", 1000)
+        Cluster(job, "auditor").verify()
+
+
+def storm_keeps_out_who_has_no_certificate_for_it(topology: Cluster) -> None:
+    """People come to the UI and the logs; only servers come to ZooKeeper, and workers to workers."""
+    layout = load_layout(topology.config, "local")
+    person = topology.settings.storm.security
+    stranger = StormSecurity(ca=person.ca)
+    certificate = layout.certificates / "server.pem"
+    server = StormSecurity(ca=person.ca, certificate=str(certificate), key=str(certificate.with_suffix(".key")))
+    of = {kind: [*places[0].ports.values()] for kind, places in layout.places.items()}
+    _supervisor, *workers = of["supervisor"]
+    outside, inside = [*of["ui"], *of["logviewer"]], [of["zookeeper"][0], *workers]
+    for ports, welcome, others in ((outside, person, (stranger, server)), (inside, server, (stranger, person))):
+        for address in (("127.0.0.1", port) for port in ports):
+            assert tls_problem([address], welcome) is None
+            assert all(tls_problem([address], other) for other in others), address
+
+
+@contextmanager
+def started(cluster: Cluster, *arguments: object, **more: object) -> Iterator[subprocess.Popen]:
+    """A command that goes on until it is ended."""
+    command = [BIN / "oda", "--config", cluster.config, "--env", cluster.env, *map(str, arguments)]
+    with subprocess.Popen(command, cwd=ROOT, env=ENV, preexec_fn=HEARS_CTRL_C, **more) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(HANG_SECONDS)
+
+
+@contextmanager
+def notifying(reader: Cluster, folder: Path, hook: Hook) -> Iterator[None]:
+    """Tells a receiver what happens from now on."""
+    file = folder / "notify.yaml"
+    file.write_text(
+        json.dumps({"receivers": [{"name": "ops", "webhook": {"url": hook.url}}], "routes": [{"to": ["ops"]}]})
+    )
+    with started(reader, "notify", "run", file):
+        wait_until(lambda: "never started" not in reader.oda("notify", "status", file, check=False).stdout, "not known")
+        yield
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=HANG_SECONDS).status_code == 200
+    except requests.ConnectionError:
+        return False

@@ -23,7 +23,8 @@ def test_with_executors_for_each_worker_a_partition_stays_in_one(cluster, tmp_pa
     spouts, bolts = ({p: port for p, is_bolt, port in found if is_bolt == wanted} for wanted in (False, True))
     assert spouts == bolts, "from one worker to the other"
     used = {port for _, _, port in found}
-    assert [len(used & set(ports)) for ports in layout.worker_ports] == [1, 1], "one worker on each supervisor"
+    supervisors = [set(place.ports.values()) for place in layout.places["supervisor"]]
+    assert [len(used & ports) for ports in supervisors] == [1, 1], "one worker on each supervisor"
 
 
 def all_taken_on(logs: Path, name: str):

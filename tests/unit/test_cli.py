@@ -5,13 +5,13 @@ import sys
 
 from typer.testing import CliRunner
 
-from oda.cli.main import _MODULES, app
+from oda.cli.main import _COMMANDS, app
 
 
 def test_every_command_is_there_and_in_the_help() -> None:
     runner = CliRunner()
     shown = runner.invoke(app, ["--help"]).output
-    for name in _MODULES:
+    for name in _COMMANDS:
         assert f" {name} " in shown
         found = runner.invoke(app, [name, "--help"])
         assert found.exit_code == 0

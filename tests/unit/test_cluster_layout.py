@@ -35,7 +35,7 @@ def test_data_is_relative_to_the_configuration(tmp_path: Path) -> None:
 
 
 def test_the_projects_own_configuration_is_right() -> None:
-    assert load_layout(CONFIG, "local").ports["supervisor_1"] == 6628
+    assert load_layout(CONFIG, "local").places["supervisor"][0].ports["supervisor"] == 6628
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,12 @@ from oda.collect.spool import Spool, SpoolError
 from oda.collect.subscriber import Subscriber
 from oda.collect.timeunit import TimeUnit
 from oda.collect.together import Together
+from oda.collect.upstream import Upstream
 from oda.core.reading import MAX_TIME, MAX_VALUE, MIN_NUMBER, RejectedError
 from oda.errors import UserError
 from oda.settings import Window
+from oda.web.guard import Guard
+from oda.web.where import Where
 
 READING = {"series": "pump-7", "time": 1732300000123, "value": 3.25}
 DAY = 86_400_000
@@ -194,7 +197,7 @@ def ask(intake: Intake, *requests: tuple[str, str, dict]) -> list[tuple[int, dic
     """Status, JSON content and headers of each answer."""
 
     async def run():
-        async with TestClient(TestServer(Endpoint(intake).application())) as client:
+        async with TestClient(TestServer(Endpoint(intake, Guard(Where("127.0.0.1", 0))).application())) as client:
             answers = [await client.request(method, path, **more) for method, path, more in requests]
             return [(a.status, json.loads(await a.read()), dict(a.headers)) for a in answers]
 
@@ -334,7 +337,7 @@ def test_a_bare_number_is_a_reading_of_the_series_that_was_named_at_the_time_whe
     numbers = [1.5, -3, 10**200, True, float("nan"), "4", None]
 
     async def received(intake: Intake, series: str | None) -> dict:
-        subscriber = Subscriber(intake, "http://localhost:5000", "walk", series)
+        subscriber = Subscriber(intake, Upstream("http://localhost:5000"), "walk", series)
         return await subscriber._received(0.5, [*numbers, READING])
 
     with Spool(tmp_path / "spool", "readings", 4 * 2**20) as spool:

@@ -49,7 +49,7 @@ class Clone:
         self.home.mkdir()
         self.bin = folder / "bin"
         self.bin.mkdir()
-        for name in ("mvn", "lein", "setpriv", "chromium"):
+        for name in ("mvn", "lein", "setpriv", "chromium", "systemd-analyze"):
             (self.bin / name).symlink_to("/bin/true")
         (self.bin / "python3.11").symlink_to(Path(sys.executable).resolve())
         shutil.copy(ROOT / "oda", self.root)
@@ -162,7 +162,8 @@ def pins(lock: str) -> set[str]:
 
 def test_supervisors_get_a_part_of_what_developers_have_and_no_tool_of_theirs() -> None:
     for_all, for_developers = pins("requirements.lock"), pins("requirements-dev.lock")
-    assert for_all < for_developers
+    for_supervisors = pins("requirements-topology.lock")
+    assert for_supervisors < for_all < for_developers
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
     assert {tool for tool in tools if not any(pin.startswith(f"{tool} ") for pin in for_developers)} == set()
     assert {tool for tool in tools if any(pin.startswith(f"{tool} ") for pin in for_all)} == set()

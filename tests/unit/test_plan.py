@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oda.plan import BUSY, COMPONENTS, MACHINE_CORES, SNAPSHOTS, CostRun, Demand, Density, Model
+from oda.plan import BUSY, COMPONENTS, MACHINE_CORES, SNAPSHOTS, CostRun, Demand, Density, Model, ScaleRun
 
 PROCESSES = (*COMPONENTS, "worker", "kafka server", "cassandra server", "elasticsearch server")
 
@@ -24,7 +24,15 @@ def run(series: int, windows: float, seconds: float) -> CostRun:
     )
 
 
-MODEL = Model([run(100, 0.005, 10), run(10_000, 0.05, 30), run(100_000, 0.5, 500)])
+RUNS = [run(100, 0.005, 10), run(10_000, 0.05, 30), run(100_000, 0.5, 500)]
+
+
+def scaled(*rates: float) -> list[ScaleRun]:
+    """Readings a second of one worker with a quarter of a core, of two, ..."""
+    return [ScaleRun(100, workers, 0.25, int(100 * rate), 100, 25 * workers) for workers, rate in enumerate(rates, 1)]
+
+
+MODEL = Model(RUNS, scaled(10_000, 20_000, 30_000))
 
 
 @pytest.mark.parametrize("windows", [0.0, 0.1, 1.0])
@@ -60,6 +68,20 @@ def test_a_large_load_fits_what_is_planned_for_it():
     assert {executors % plan.workers for executors in plan.executors.values()} == {0}
     assert plan.partitions >= 2 * plan.executors["windows"]
     assert plan.disk["kafka"] == pytest.approx(250 * 5e6 * 86_400 * 30 * 3)
+
+
+def test_workers_that_are_held_up_by_each_other_are_more():
+    # Half a reading's cost more where workers are many: 1.25 times with two, 1.33 times with three.
+    held_up = Model(RUNS, scaled(10_000, 20_000 / 1.25, 30_000 / (1 + 0.5 * 2 / 3)))
+    assert held_up.apart == pytest.approx(0.5, rel=1e-3)
+    demand = Demand(10_000_000, 5_000_000, 30)
+    assert MODEL.apart == 0
+    assert held_up.plan(demand).workers == pytest.approx(1.5 * MODEL.plan(demand).workers, rel=0.05)
+    assert held_up.plan(Demand(100, 1000, 1)).workers == 1
+
+
+def test_two_workers_that_do_more_than_twice_as_much_are_taken_for_noise():
+    assert Model(RUNS, scaled(10_000, 22_000, 33_000)).apart == 0
 
 
 def test_a_series_has_at_most_one_window_for_each_reading():

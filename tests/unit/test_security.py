@@ -1,5 +1,7 @@
 """The sections `oda.*.security`: what they may say, that no secret is shown, and what TLS makes of them."""
 
+import logging
+import re
 import ssl
 import subprocess
 import threading
@@ -9,7 +11,11 @@ from pathlib import Path
 from socket import create_connection, create_server
 
 import pytest
+from kafka.protocol.parser import KafkaProtocol
+from kafka.protocol.sasl import SaslAuthenticateRequest
 
+from oda.cluster.java import find_jdk
+from oda.cluster.keystores import PASSWORD, write_keystores
 from oda.errors import UserError
 from oda.kafka.account import options
 from oda.security import context, tls_problem
@@ -49,6 +55,16 @@ def test_a_section_may_be_written_as_names_or_as_an_object() -> None:
     names = {"oda.kafka.security.ca": "system", "oda.kafka.security.user": "u", "oda.kafka.security.password_env": "P"}
     whole = {"oda.kafka.security": {"ca": "system", "user": "u", "password_env": "P"}}
     assert Settings.from_options(NEEDED | names) == Settings.from_options(NEEDED | whole)
+
+
+def test_a_password_is_in_no_log_whatever_its_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    parser = KafkaProtocol(client_id="oda")
+    request = SaslAuthenticateRequest(b"\0u\0hunter2")
+    request.API_VERSION = 1
+    parser.send_request(request)
+    assert b"hunter2" in parser.send_bytes()
+    assert "hunter2" not in caplog.text
 
 
 def test_without_a_section_nothing_is_encrypted() -> None:
@@ -143,3 +159,23 @@ def test_files_that_can_not_be_used_name_their_setting(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=setting.replace(".", r"\.")):
             context(section)
+
+
+def test_key_stores_that_storm_reads_hold_who_one_is_and_who_is_trusted(tmp_path: Path) -> None:
+    """`keytool` says what Java sees in them; only their owner sees it."""
+    certificates, stores = tmp_path / "pki", tmp_path / "stores"
+    Authority(certificates).sign("server")
+    Authority(certificates, "people")
+    stores.mkdir()
+    write_keystores(certificates, stores)
+    found = {}
+    for file in stores.iterdir():
+        assert file.stat().st_mode & 0o777 == 0o600
+        listed = [find_jdk() / "bin/keytool", "-list", "-v", "-keystore", file, "-storepass", PASSWORD]
+        text = subprocess.run(listed, check=True, capture_output=True, text=True).stdout
+        found[file.name] = set(re.findall(r"Entry type: (\w+)|Owner: CN=(\w+)", text))
+    assert found == {
+        "server.p12": {("PrivateKeyEntry", ""), ("", "server")},
+        "trust.p12": {("trustedCertEntry", ""), ("", "ca")},
+        "people.p12": {("trustedCertEntry", ""), ("", "people")},
+    }

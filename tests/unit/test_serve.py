@@ -29,16 +29,17 @@ from oda.query.positions import Position, RejectedMessage, RejectedMessages
 from oda.query.storm import Component, StormState, Topology
 from oda.serve import push
 from oda.serve.app import application
-from oda.serve.guard import COOKIE, HEADERS, LOOPBACK, Guard, _signature, read_tokens
+from oda.serve.guard import COOKIE, HEADERS, Guard, _signature
 from oda.serve.push import QUEUE_BYTES
-from oda.serve.run import Where
 from oda.serve.service import Service
 from oda.settings import Window
 from oda.stores.archive import Columns
 from oda.verdicts import Verdict
+from oda.web.tokens import Tokens, read_tokens
+from oda.web.where import Where
 
 TOKEN = "0123456789abcdef"
-TOKENS = {TOKEN: "ann", "fedcba9876543210": "bob"}
+TOKENS = Tokens(lambda: f"ann {TOKEN}\nbob fedcba9876543210", "a test")
 TLS = Path(__file__).parent / "tls"
 
 HOSTILE = [
@@ -128,7 +129,7 @@ class System:
     `hear` tells it what the feed would.
     """
 
-    def __init__(self, tokens: dict[str, str] | None = None, hosts: tuple[str, ...] = LOOPBACK) -> None:
+    def __init__(self, tokens: Tokens | None = None) -> None:
         self.begin = now_ms() // 600_000 * 600_000 - 3_600_000
         self.service = service = Service(settings(window=Window(size_ms=10_000)), StormState(None, "analytics"))
         self.store = Store(self.begin)
@@ -144,7 +145,7 @@ class System:
         )
         rejected = RejectedMessage(2, 7, "not JSON <b>", b"\xff", b"<script>alert(1)</script>\x00")
         service.rejected = Idle(RejectedMessages(1, [rejected], [("not JSON", 1)]))
-        self.guard = Guard(tokens or {}, hosts, is_secure=False)
+        self.guard = Guard(Where("127.0.0.1", 0, tokens=tokens))
         self.app = application(service, self.guard)
 
     def hear(self, **news: Any) -> None:
@@ -162,7 +163,7 @@ async def client_of(system: System, **options: Any):
         yield client
 
 
-def play(scene: Callable[..., Awaitable[None]], tokens: dict[str, str] | None = None) -> None:
+def play(scene: Callable[..., Awaitable[None]], tokens: Tokens | None = None) -> None:
     async def run() -> None:
         system = System(tokens)
         async with client_of(system) as client:
@@ -378,11 +379,10 @@ def test_tokens_have_owners():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({}, "a token, by --token-file or in the environment"),
+        ({}, "tokens, by --token-file"),
         ({}, "and TLS, by --certificate and --key"),
         ({"tokens": TOKENS}, "lets other machines in, which takes TLS"),
-        ({"certificate": TLS / "certificate.pem", "key": TLS / "key.pem"}, "takes a token"),
-        ({"certificate": TLS / "certificate.pem"}, "give both, or none"),
+        ({"certificate": TLS / "certificate.pem", "key": TLS / "key.pem"}, "takes tokens"),
     ],
 )
 def test_other_machines_come_in_only_with_token_and_tls(options, says):
@@ -404,7 +404,7 @@ def test_wrong_certificates_are_named(certificate, key):
 def test_by_tls_the_cookie_is_secure():
     async def run() -> None:
         system = System(TOKENS)
-        system.guard._is_secure = True
+        system.guard.is_secure = True
         where = Where("127.0.0.1", 0, TLS / "certificate.pem", TLS / "key.pem", TOKENS)
         runner = web.AppRunner(system.app)
         await runner.setup()

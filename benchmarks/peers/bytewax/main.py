@@ -16,6 +16,7 @@ from bytewax.connectors.kafka import KafkaSink, KafkaSinkMessage, KafkaSource, K
 from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 from confluent_kafka import OFFSET_BEGINNING
+from security import librdkafka
 from series import State, new_state, step
 
 BROKERS = environ["BROKERS"].split(",")
@@ -48,8 +49,15 @@ class Series(StatefulBatchLogic[Reading, KafkaSinkMessage, State]):
 
 
 flow = Dataflow("oda")
-source = KafkaSource(BROKERS, [environ["READINGS"]], tail=True, starting_offset=OFFSET_BEGINNING, batch_size=10_000)
-sink = KafkaSink(BROKERS, environ["RESULTS"])
+source = KafkaSource(
+    BROKERS,
+    [environ["READINGS"]],
+    tail=True,
+    starting_offset=OFFSET_BEGINNING,
+    add_config=librdkafka(),
+    batch_size=10_000,
+)
+sink = KafkaSink(BROKERS, environ["RESULTS"], add_config=librdkafka())
 messages = op.input("readings", flow, source)
 judged = op.stateful_batch("series", op.flat_map_batch("keyed", messages, keyed), Series)
 op.output("results", op.key_rm("rows", judged), sink)

@@ -4,17 +4,33 @@ States are in memory, with a changelog topic; at least once. That is its default
 the first has begun: what was read until then is read again, and the results differ from those of one pass.
 """
 
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from os import environ
 from typing import Any
 
 import faust
+import security
 from series import new_state, step
+
+
+def credentials() -> object | None:
+    """As faust has them."""
+    if security.CA is None:
+        return None
+    tls = ssl.create_default_context(cafile=security.CA)
+    if security.USER is None:
+        return faust.SSLCredentials(tls)
+    return faust.SASLCredentials(
+        username=security.USER, password=security.PASSWORD, mechanism=security.MECHANISM, ssl_context=tls
+    )
+
 
 app = faust.App(
     environ["GROUP"],
     broker=[f"kafka://{broker}" for broker in environ["BROKERS"].split(",")],
+    broker_credentials=credentials(),
     datadir=environ["STATE"],
     topic_partitions=4,
     stream_wait_empty=False,

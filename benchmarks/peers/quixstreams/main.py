@@ -9,6 +9,8 @@ from typing import Any
 
 import processes
 from quixstreams import Application, State
+from quixstreams.kafka import ConnectionConfig
+from security import librdkafka
 from series import new_state, step
 
 
@@ -22,8 +24,9 @@ def judge(reading: dict[str, Any], state: State) -> list[dict[str, Any]]:
 
 def work() -> None:
     """One worker, until SIGTERM."""
+    brokers = {"bootstrap.servers": environ["BROKERS"], **librdkafka()}
     app = Application(
-        broker_address=environ["BROKERS"],
+        broker_address=ConnectionConfig.from_librdkafka_dict(brokers),
         consumer_group=environ["GROUP"],
         auto_offset_reset="earliest",
         state_dir=f"{environ['STATE']}/{sys.argv[1]}",

@@ -11,7 +11,7 @@ import psutil
 
 from oda.bench import throughput
 from oda.bench.recorder import rss
-from oda.bench.workload import Workload, fill
+from oda.bench.workload import Workload
 from oda.chaos.system import System
 from oda.cluster import processes
 from oda.core.kinds import OF_SERIES
@@ -19,9 +19,6 @@ from oda.plan import COMPONENTS, CostRun
 from oda.stores import elasticsearch
 from oda.stores.catalogue import STORES
 from oda.stores.session import open_session
-
-_APART_MS = 600_000
-"""More than filling the topic takes: the second half must not be older than the first."""
 
 _MERGE_SECONDS = 300
 
@@ -36,21 +33,16 @@ _SERVERS = {f"{store.name} server": store.server for store in STORES if store.se
 def measure(system: System, workload: Workload) -> CostRun:
     """Cost of a workload's readings.
 
-    The same again goes before, uncounted: young processes import modules and compile, which is most of the CPU time of
-    a short run and nothing in one of days.
+    The same again goes before, uncounted.
 
     Args:
         system: its topic is empty, its topology is not running.
         workload: what to measure.
     """
     settings, storm = system.settings, system.storm
-    fill(settings, workload, ago_ms=workload.duration_ms + _APART_MS)
-    with storm.running(system.topology):
-        throughput.wait_for_commits(settings)
-        storm.api.deactivate(system.topology)
-        fill(settings, workload)
+    with throughput.warmed_up(storm, settings, workload):
         before, began = _cpu(system), time.monotonic()
-        storm.api.activate(system.topology)
+        storm.activate(system.topology)
         throughput.wait_for_commits(settings)
         cpu = {name: after - before[name] for name, after in _cpu(system).items()}
         seconds = time.monotonic() - began

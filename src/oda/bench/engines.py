@@ -23,7 +23,8 @@ from oda.cli.context import Context
 from oda.cluster.layout import load_layout
 from oda.errors import UserError
 from oda.paths import ROOT
-from oda.settings import Settings
+from oda.security import password
+from oda.settings import SYSTEM, KafkaSecurity, Settings
 from oda.storm.topologies import Storm
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -98,8 +99,6 @@ class Peer(Engine):
 
     def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> EngineRun:
         """From the first result to the last."""
-        if context.settings().kafka.security.ca:
-            raise UserError(f"{self.name} connects without TLS: compare it on brokers without oda.kafka.security")
         with _stream(context, topic, lateness_ms) as (_, settings), tempfile.TemporaryDirectory() as folder:
             with self._running(settings, Path(folder)) as process:
                 wait_for(settings, len(expected.rows), lambda: _must_run(process, self.name))
@@ -129,6 +128,7 @@ class Peer(Engine):
             "STATE": str(state),
             "WORKERS": str(_WORKERS),
             "PYTHONPATH": str(PEERS),
+            **_security(settings.kafka.security),
         }
         log = _ENVIRONMENTS / f"{self.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -200,6 +200,16 @@ ENGINES: tuple[Engine, ...] = (
     PythonPeer("quixstreams"),
     PythonPeer("faust", share=0.1),
 )
+
+
+def _security(section: KafkaSecurity) -> dict[str, str]:
+    """What a peer is told of it; an environment is for the eyes of its user only."""
+    if section.ca == SYSTEM or section.certificate:
+        raise UserError("peers know oda.kafka.security.ca as a file, and no certificate of their own")
+    if section.user is None:
+        return {"CA": section.ca} if section.ca else {}
+    account = {"ACCOUNT": section.user, "PASSWORD": password(section), "MECHANISM": section.mechanism}
+    return {"CA": str(section.ca), **account}
 
 
 def _build(command: list[str]) -> None:

@@ -104,11 +104,11 @@ def measure(system: System, store: str, seconds: float, rate: int, tell: Callabl
 
 @contextmanager
 def _held_back(system: System) -> Iterator[None]:
-    system.storm.api.deactivate(system.topology)
+    system.storm.deactivate(system.topology)
     try:
         yield
     finally:
-        system.storm.api.activate(system.topology)
+        system.storm.activate(system.topology)
 
 
 @contextmanager

@@ -1,17 +1,35 @@
-"""What a worker boundary costs: the same topic with one worker and with two, in turn."""
+"""What a worker boundary costs, and what one more worker brings: the same work with more and more of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
+import psutil
+
+from oda.bench import throughput
 from oda.bench.own import own_stream
-from oda.bench.throughput import topology_rate
+from oda.bench.quota import limited
+from oda.bench.workload import Workload
+from oda.chaos.system import System
 from oda.cli.context import Context
 from oda.cluster.layout import load_layout
+from oda.cluster.local import LocalCluster
+from oda.errors import UserError
+from oda.plan import ScaleRun
 from oda.settings import Parallelism
 
 EXECUTORS = (1, 2)
 """Of each component. With as many as workers, all that has to do with a partition is in one worker."""
+
+WORKERS = (1, 2, 3)
+
+_PARTITIONS = 6
+"""So that each worker has as many."""
+
+_FROM, _TO = 0.55, 0.95
+"""Half of the topic goes before, unmeasured; in the end partitions that hold more than others are alone."""
 
 
 def measure(
@@ -28,9 +46,56 @@ def measure(
     return found
 
 
+def scale(context: Context, cluster: LocalCluster, workload: Workload, quota: float) -> Iterator[ScaleRun]:
+    """What workers of `quota` cores bring, with the JVM and all components of each in its part; compute only.
+
+    Kafka and the Cassandra of snapshots are outside. `workload` is that of one worker; more have so much more to do.
+    """
+    for workers in WORKERS:
+        work = workload._replace(readings=workload.readings * workers)
+        with own_stream(context, kafka__partitions=_PARTITIONS, **_executors(workers)) as (storm, settings):
+            system, options = System(cluster, storm, settings, settings.kafka.group), _options(workers)
+            with (
+                throughput.warmed_up(storm, settings, work, *options, topology="../benchmarks/compute"),
+                _limited(system, quota),
+            ):
+                storm.activate(system.topology)
+                first, began, before = throughput.wait_for_commits(settings, _FROM), time.monotonic(), _cpu(system)
+                readings = throughput.wait_for_commits(settings, _TO) - first
+                seconds, cpu = time.monotonic() - began, _cpu(system) - before
+        yield ScaleRun(workload.series, workers, quota, readings, seconds, cpu)
+
+
 def _rate(context: Context, topic: str, executors: int, workers: int) -> float:
-    parallelism = {f"parallelism__{name}": executors for name in Parallelism.model_fields}
-    with own_stream(context, kafka__readings=topic, **parallelism) as (storm, settings):
-        options = (f"topology.workers={workers}", f"topology.acker.executors={workers}")
-        with storm.running(settings.kafka.group, *options):
-            return topology_rate(settings, load_layout(context.config, context.env).logs).per_second
+    with (
+        own_stream(context, kafka__readings=topic, **_executors(executors)) as (storm, settings),
+        storm.running(settings.kafka.group, *_options(workers)),
+    ):
+        return throughput.topology_rate(settings, load_layout(context.config, context.env).logs).per_second
+
+
+def _executors(number: int) -> dict[str, int]:
+    return {f"parallelism__{name}": number for name in Parallelism.model_fields}
+
+
+def _options(workers: int) -> tuple[str, ...]:
+    return (f"topology.workers={workers}", f"topology.acker.executors={workers}")
+
+
+def _families(system: System) -> list[list[psutil.Process]]:
+    return [[worker, *worker.children(recursive=True)] for worker in system.workers()]
+
+
+@contextmanager
+def _limited(system: System, quota: float) -> Iterator[None]:
+    if not (families := _families(system)):
+        raise UserError("--quota needs the workers on this machine: the servers that run here were started elsewhere")
+    with ExitStack() as limits:
+        for family in families:
+            limits.enter_context(limited(quota, [process.pid for process in family]))
+        yield
+
+
+def _cpu(system: System) -> float:
+    times = [process.cpu_times() for family in _families(system) for process in family]
+    return sum(time.user + time.system for time in times)

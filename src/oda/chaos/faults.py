@@ -19,9 +19,16 @@ HURT_SECONDS = 15.0
 
 
 class Fault(ABC):
-    """One way to hurt the system."""
+    """One way to hurt the system.
+
+    Attributes:
+        name: for people; no other has it.
+        outlived: for at least so many seconds the rest has to work without what was struck, and only when it does
+            that is healed; None: it is healed at once.
+    """
 
     name: str
+    outlived: float | None = None
 
     @abstractmethod
     def strike(self, system: System) -> None:
@@ -108,7 +115,17 @@ class Resubmit(Fault):
         system.storm.kill(system.topology)
 
     def heal(self, system: System) -> None:
-        system.storm.submit(system.topology, *system.options)
+        if system.storm.api.topology_id(system.topology) is None:  # else it is there: never killed, or upgraded
+            system.storm.submit(system.topology, *system.options)
+
+
+class Upgrade(Resubmit):
+    """`sparse submit --force`, as one submits a new version: the former is killed, and the new one goes on."""
+
+    name = "upgrade topology"
+
+    def strike(self, system: System) -> None:
+        system.storm.submit(system.topology, *system.options, force=True)
 
 
 class SecondTopology(Fault):
@@ -121,7 +138,8 @@ class SecondTopology(Fault):
         time.sleep(HURT_SECONDS)
 
     def heal(self, system: System) -> None:
-        system.storm.kill(f"{system.topology}-twin")
+        if system.storm.api.topology_id(f"{system.topology}-twin"):
+            system.storm.kill(f"{system.topology}-twin")
 
 
 class MorePartitions(Fault):

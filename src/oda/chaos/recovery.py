@@ -21,15 +21,20 @@ from oda.settings import Settings
 class Recovery(NamedTuple):
     """Seconds from the end of a fault; infinite for never.
 
+    Of a fault that is outlived `judged` and `stored` are from its beginning, while what was struck stays away.
+
     Attributes:
         healed: until what does not start again by itself had been started, and served.
         judged: until readings produced after it were judged, in every series.
         stored: until all that was in the log by then was in every store, too: its offsets were committed.
+        behind: how old the newest reading that was judged became at most, in any series, from its beginning on: the
+            longest that nothing was judged.
     """
 
     healed: float
     judged: float
     stored: float
+    behind: float
 
 
 class Observer:
@@ -40,6 +45,7 @@ class Observer:
         self._newest = dict.fromkeys(SERIES, 0)
         self._since_ms = 0
         self._judged_ms: int | None = None
+        self._behind_ms = dict.fromkeys(SERIES, 0)
         self._noted = threading.Condition()
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -48,15 +54,21 @@ class Observer:
         with self._noted:
             self._since_ms, self._judged_ms = since_ms, None
 
+    def begin(self) -> None:
+        """A fault begins."""
+        with self._noted:
+            self._behind_ms = dict.fromkeys(SERIES, 0)
+
     def wait(self, limit: float) -> Recovery:
         """Recovery from that fault, which is healed now; waits at most `limit` s for each of the two."""
         healed = self._seconds_after(_now_ms())
         with self._noted:
             if not self._noted.wait_for(lambda: self._judged_ms is not None, limit):
-                return Recovery(healed, inf, inf)
+                return Recovery(healed, inf, inf, inf)
             judged = self._seconds_after(self._judged_ms or 0)
+            behind = max(self._behind_ms.values()) / 1000
         stored = self._wait_until_stored(limit)
-        return Recovery(healed, judged, self._seconds_after(_now_ms()) if stored else inf)
+        return Recovery(healed, judged, self._seconds_after(_now_ms()) if stored else inf, behind)
 
     def _seconds_after(self, time_ms: int) -> float:
         return (time_ms - self._since_ms) / 1000
@@ -81,12 +93,15 @@ class Observer:
                 self._note([ANOMALIES.located(record.value).row for record in records])
 
     def _note(self, rows: list[Anomaly]) -> None:
+        now = _now_ms()
         with self._noted:
             for row in rows:
-                if row.series in self._newest:
-                    self._newest[row.series] = max(row.time, self._newest[row.series])
+                if row.time > self._newest.get(row.series, row.time):
+                    behind = now - self._newest[row.series]
+                    self._behind_ms[row.series] = max(behind, self._behind_ms[row.series])
+                    self._newest[row.series] = row.time
             if self._judged_ms is None and min(self._newest.values()) >= self._since_ms:
-                self._judged_ms = _now_ms()
+                self._judged_ms = now
                 self._noted.notify_all()
 
 

@@ -43,7 +43,7 @@ class RuleChanges:
         failed: how often it did not, or only in some partitions.
     """
 
-    def __init__(self, settings: Settings, seed: int) -> None:
+    def __init__(self, settings: Settings, seed: str) -> None:
         self.applied = self.failed = 0
         self._settings = settings
         self._random = Random(seed)

@@ -11,9 +11,14 @@ from typing import NamedTuple
 import psutil
 import tenacity
 
+from oda.chaos.whole import wait_until_whole
 from oda.cluster import processes
+from oda.cluster.layout import Machine
 from oda.cluster.local import LocalCluster, ServerFailedError
+from oda.cluster.network import Network
+from oda.cluster.server import Server
 from oda.cluster.storm_daemons import Supervisor
+from oda.errors import UserError
 from oda.settings import Settings
 from oda.stores.catalogue import STORES
 from oda.storm.topologies import Storm
@@ -57,13 +62,30 @@ class System:
         running = processes.find_servers(self.cluster.layout.data)
         return [running[name]] if name in running else []
 
+    @property
+    def network(self) -> Network:
+        """Of a cluster of several machines."""
+        if self.cluster.network is None:
+            raise UserError("the environment has no servers.machines: there is one machine")
+        return self.cluster.network
+
+    @property
+    def machines(self) -> list[Machine]:
+        """Those without which the system has to do: all but that of nimbus, where people are."""
+        return [machine for machine in self.network.machines if machine != self.network.people]
+
+    def servers_of(self, machine: Machine) -> list[Server]:
+        return [server for server in self.cluster.servers if server.machine == machine]
+
     def mend(self) -> None:
-        """Start the servers that are missing; returns when all serve."""
+        """Start the servers that are missing; returns when all serve, and everything has its replicas again."""
         # Nimbus and supervisors end by themselves when ZooKeeper was away, and may do so while it is started again.
         retry = tenacity.retry_if_exception_type(ServerFailedError)
         tenacity.Retrying(retry=retry, stop=tenacity.stop_after_attempt(3), reraise=True)(
             self.cluster.up, lambda *_: None
         )
+        if self.cluster.network:
+            wait_until_whole(self.settings)
 
     @property
     def supervisors(self) -> list[str]:

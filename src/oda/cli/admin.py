@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from cassandra import DriverException
-from cassandra.cluster import NoHostAvailable
 
-from oda.admin import accounts as made
-from oda.admin import printed
+from oda.admin import make, printed
 from oda.admin.accounts import Account
 from oda.admin.rights import ROLES
 from oda.cli.context import Context
 from oda.errors import UserError
-from oda.kafka.topics import create_topics
 from oda.settings import Settings
-from oda.stores.cassandra import CassandraStore
-from oda.stores.elasticsearch import ElasticsearchStore, connect
-from oda.stores.session import open_session
 
 
 def register(app: typer.Typer) -> None:
@@ -74,38 +66,13 @@ def _accounts(texts: list[str], passwords: Path | None) -> Sequence[Account]:
 
 
 def _make(settings: Settings, accounts: Sequence[Account]) -> None:
-    create_topics(settings.kafka)
-    if accounts:
-        made.in_kafka(settings, accounts)
+    make.in_kafka(settings, accounts)
     print("Kafka: done")
-    _make_in_cassandra(settings, accounts)
+    make.in_cassandra(settings, accounts)
     print("Cassandra: done")
-    if problem := _make_in_elasticsearch(settings, accounts):
+    if problem := make.in_elasticsearch(settings, accounts):
         print(f"Elasticsearch: templates done, but no roles and users ({problem}).")
         print("Without that API they are in files of each node: `oda admin --print` has roles.yml, and")
         print("`elasticsearch-users useradd NAME -r ROLE` makes a user.")
         raise typer.Exit(1)
     print("Elasticsearch: done")
-
-
-def _make_in_cassandra(settings: Settings, accounts: Sequence[Account]) -> None:
-    with closing(CassandraStore(settings)) as store:
-        store.migrate()
-    if not accounts:
-        return
-    session = open_session(settings.cassandra)
-    try:
-        made.in_cassandra(session, settings, accounts)
-    except (DriverException, NoHostAvailable) as error:
-        raise UserError(f"Cassandra did not make these accounts and rights: {error}") from None
-    finally:
-        session.cluster.shutdown()
-
-
-def _make_in_elasticsearch(settings: Settings, accounts: Sequence[Account]) -> str | None:
-    with closing(ElasticsearchStore(settings)) as store:
-        store.make()
-    if not accounts:
-        return None
-    with connect(settings.elasticsearch) as client:
-        return made.in_elasticsearch(client, settings, accounts)

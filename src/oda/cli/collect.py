@@ -16,10 +16,11 @@ import typer
 
 from oda.cli.context import Context
 from oda.cli.csvfiles import BadRows, character
+from oda.cli.where import Certificate, Host, Key, Port, TokenFile
 from oda.collect import csvfile
 from oda.collect.check import Check
 from oda.collect.endpoint import serve
-from oda.collect.intake import Intake, intake, say
+from oda.collect.intake import Intake, intake
 from oda.collect.kinds import readings as of_each_kind
 from oda.collect.late import Late
 from oda.collect.lines import collect_lines
@@ -29,11 +30,14 @@ from oda.collect.run import collect
 from oda.collect.subscriber import subscribe
 from oda.collect.times import Replay, parse_time
 from oda.collect.timeunit import TimeUnit
-from oda.collect.urls import require_url
+from oda.collect.upstream import Upstream
 from oda.collect.walk import Walks
 from oda.core.reading import MAX_TIME, Reading, RejectedError, epoch_ms
 from oda.errors import UserError
 from oda.kafka.topics import create_topics
+from oda.say import say
+from oda.web.tokens import tokens_of_file
+from oda.web.where import Where
 
 app = typer.Typer(help="Collect readings from a source into Kafka.", no_args_is_help=True)
 
@@ -208,8 +212,15 @@ def stdin(
 @app.command()
 def http(
     ctx: typer.Context,
-    host: Annotated[str, typer.Option(help="The address to listen on. Whoever reaches it may send.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8088,
+    host: Host = "127.0.0.1",
+    port: Port = 8088,
+    token_file: TokenFile = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="Let other machines in without tokens and TLS: all may send."),
+    ] = False,
     spool: SpoolFolder = None,
     spool_max_mb: SpoolMaxMb = 1024,
     time_unit: Unit = None,
@@ -219,7 +230,8 @@ def http(
     One reading, a JSON array of them, or one a line. The answer is 200 when they
     are on disk, whether Kafka is there or not; 400 when one of them is no reading
     (then none is taken; with ?partial=1 the others are, and the answer is 200);
-    413 beyond 1 MiB; 503 while the spool is full. GET /health says how many wait.
+    413 beyond 1 MiB; 401 without a token, where there are some; 429 and 503 while it
+    holds all that it can, such as a full spool. GET /health says how many wait.
 
     Examples:
 
@@ -228,9 +240,14 @@ def http(
         curl -d '{"series": "pump-7", "time": 1732300000123, "value": 3.25}' localhost:8088/readings
 
         curl --data-binary @readings.ndjson 'localhost:8088/readings?partial=1'
+
+        oda collect http --host 0.0.0.0 --token-file tokens --certificate cert.pem --key key.pem
     """
+    where = Where(host, port, certificate, key, tokens_of_file(token_file) if token_file else None)
+    if not insecure:
+        where.check()
     with _intake(ctx, "http", spool, spool_max_mb, time_unit) as taken:
-        asyncio.run(serve(taken, host, port))
+        asyncio.run(serve(taken, where))
         raise KeyboardInterrupt
 
 
@@ -241,6 +258,13 @@ def socketio(
     event: Annotated[str, typer.Option(help="The event whose payload is a reading, or a list of them.")] = "reading",
     series: Annotated[
         str | None, typer.Option(help="Take bare numbers too: of this series, of when they come.", show_default=False)
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(help="Who may sign its certificate: a PEM file.", show_default="whom the system trusts"),
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="A file with the token that it wants. Read anew for each connection.")
     ] = None,
     spool: SpoolFolder = None,
     spool_max_mb: SpoolMaxMb = 1024,
@@ -255,13 +279,14 @@ def socketio(
 
         oda collect socketio http://localhost:5000
 
-        oda collect socketio https://example.org --event temperature
+        oda collect socketio https://example.org --event temperature --ca ca.pem --token-file token
 
         oda collect socketio http://localhost:5000 --event walk --series walk
     """
-    require_url(url)
+    upstream = Upstream(url, ca, token_file)
+    upstream.check()
     with _intake(ctx, "socketio", spool, spool_max_mb, time_unit) as taken:
-        asyncio.run(subscribe(taken, url, event, series))
+        asyncio.run(subscribe(taken, upstream, event, series))
         raise KeyboardInterrupt
 
 

@@ -14,12 +14,12 @@ from rich.console import Console
 
 from oda.cli.context import Context
 from oda.cli.spans import moment
-from oda.collect.intake import say
 from oda.core.kinds import KINDS
 from oda.core.rules.pattern import Pattern
 from oda.errors import UserError
 from oda.export.files import created
 from oda.export.tables import COLUMNS, READINGS, Columns, Wanted, of_readings, of_rows
+from oda.say import say
 from oda.stores.cassandra import CassandraStore
 
 What = StrEnum("What", list(COLUMNS))  # type: ignore[misc]  # mypy wants to see the names

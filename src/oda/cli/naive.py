@@ -13,11 +13,11 @@ from oda.bench.own import own_stream
 from oda.chaos.system import System
 from oda.cli.context import Context
 from oda.cli.servers import local_cluster
-from oda.collect.intake import say
-from oda.collect.urls import require_url
+from oda.collect.upstream import require_url
 from oda.naive.compare import FAULT_SECONDS, Hurt, Rates, hurt, rates
 from oda.naive.server import INTERVAL, serve
 from oda.naive.watcher import watch
+from oda.say import say
 
 _FAST_SECONDS = 10.0
 

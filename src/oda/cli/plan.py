@@ -10,10 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from oda.paths import ROOT
-from oda.plan import BUSY, MACHINE_CORES, MACHINE_DISK, SERVED, CostRun, Demand, Model, Plan
+from oda.plan import BUSY, MACHINE_CORES, MACHINE_DISK, SERVED, CostRun, Demand, Model, Plan, ScaleRun
 
 COST = ROOT / "benchmarks/cost.json"
 """Written by `oda bench cost`."""
+
+SCALING = ROOT / "benchmarks/scaling.json"
+"""Written by `oda bench workers --quota`."""
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +28,7 @@ def plan(
     rate: Annotated[float, typer.Option(min=1, help="Readings a second, over all series.")],
     retention: Annotated[float, typer.Option(min=0.01, help="Days that everything is kept.")],
 ) -> None:
-    """Partitions, executors, machines and disk for a load, from what `oda bench cost` measured.
+    """Partitions, executors, machines and disk for a load, from what `oda bench cost` and `workers` measured.
 
     docs/capacity.md tells the model and how near it comes.
 
@@ -35,8 +38,10 @@ def plan(
 
 
 def load_model() -> Model:
-    """Fitted to benchmarks/cost.json."""
-    return Model(msgspec.json.decode(COST.read_bytes(), type=list[CostRun]))
+    """Fitted to benchmarks/cost.json and, if workers have been measured, scaling.json."""
+    costs = msgspec.json.decode(COST.read_bytes(), type=list[CostRun])
+    scaling = SCALING.read_bytes() if SCALING.exists() else b"[]"
+    return Model(costs, msgspec.json.decode(scaling, type=list[ScaleRun]))
 
 
 def _show(found: Plan, console: Console) -> None:

@@ -19,10 +19,10 @@ from oda.cli.context import Context
 from oda.cli.rules import from_file
 from oda.cli.shadowed import Report
 from oda.cli.spans import end_of, place
-from oda.collect.intake import say
 from oda.core.kinds import ANOMALIES, INCIDENTS
 from oda.core.rules.match import Rules
 from oda.errors import UserError
+from oda.say import say
 from oda.settings import Settings, load_options
 from oda.shadow import run, stores
 from oda.shadow.compare import Span

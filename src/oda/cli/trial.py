@@ -16,11 +16,11 @@ from oda.cli import tried
 from oda.cli.context import Context
 from oda.cli.csvfiles import BadRows, character
 from oda.cli.rules import from_file
-from oda.collect.intake import say
 from oda.collect.timeunit import TimeUnit
 from oda.core.batch import Readings
 from oda.core.rules.match import of_options
 from oda.errors import UserError
+from oda.say import say
 from oda.settings import Settings
 from oda.shown import plain
 from oda.trial.compare import Differences, compare

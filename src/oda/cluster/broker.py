@@ -13,48 +13,26 @@ from pathlib import Path
 
 from kafka.admin import NewTopic
 
-from oda.cluster.layout import Layout
 from oda.cluster.server import PROBE_SECONDS, Server
-from oda.cluster.software import Software
 from oda.errors import UserError
 from oda.kafka import client
 from oda.security import password
 
 
 class Broker(Server):
-    """One node, broker and controller; together they are one Kafka.
+    """One node, broker and controller; together they are one Kafka. 1 is the first in `oda.kafka.brokers`."""
 
-    Attributes:
-        number: 1 is the first in `oda.kafka.brokers`.
-    """
-
+    kind = "kafka"
     templates = "kafka"
     memory_mb = 350
-
-    def __init__(self, layout: Layout, software: Software, number: int) -> None:
-        super().__init__(layout, software)
-        self.number = number
-        self.name = f"kafka-{number}"
-        self.listens_on = (f"kafka_{number}", f"kafka_controller_{number}")
-        if layout.certificates:
-            self.listens_on += (f"kafka_internal_{number}",)
-
-    @property
-    def folder(self) -> Path:
-        """Its data and configuration; each node has its own."""
-        return self.layout.data / self.name
+    numbered = True
 
     def values(self) -> dict[str, object]:
-        """Who it is, who votes, and how many replicas the internal topics have."""
-        port, controller_port, *internal_port = self.ports
-        voters = [f"{n}@127.0.0.1:{self.layout.ports[f'kafka_controller_{n}']}" for n in self._numbers]
-        replicas = min(3, self.layout.brokers)
+        """Who votes, and how many replicas the internal topics have."""
+        places = self.layout.places[self.kind]
+        replicas = min(3, len(places))
         return super().values() | {
-            "node": self.number,
-            "kafka_port": port,
-            "kafka_controller_port": controller_port,
-            "voters": ",".join(voters),
-            "kafka_internal_port": internal_port[0] if internal_port else "",
+            "voters": ",".join(f"{number}@{place.at('kafka_controller')}" for number, place in enumerate(places, 1)),
             "kafka_admin": self.layout.kafka.security.user,
             "replicas": replicas,
             # Of three, one may be down.
@@ -67,27 +45,33 @@ class Broker(Server):
         Raises:
             UserError: the storage could not be formatted, or is that of a Kafka of more or fewer brokers.
         """
-        formatted = self._metadata(self.number).exists()
+        formatted = self._metadata.exists()
         if formatted:
             self._check_brokers()
         super().prepare()
         if formatted:
             return
-        cluster_id = f"--cluster-id={self._cluster_id()}"  # one word: the id may begin with a hyphen
-        tool = ["kafka.tools.StorageTool", "format", cluster_id, "-c", f"{self.conf}/server.properties"]
-        done = self._format(self._java(*tool))
+        done = self._run(self._java(*self.formatting(self.cluster_id())))
         if done.returncode:
             raise UserError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
 
-    def _format(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """Where there are accounts, the first one is made with the storage: in a file, not in the list of processes."""
+    def formatting(self, cluster_id: str) -> list[str]:
+        """What formats the storage; where there are accounts, it makes the first one, and has its password."""
+        # One word: the id may begin with a hyphen.
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
+        tool += ["-c", f"{self.conf}/server.properties"]
+        if not self.layout.certificates:
+            return tool
+        security = self.layout.kafka.security
+        return [*tool, "--add-scram", f"{security.mechanism}=[name={security.user},password={password(security)}]"]
+
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """A password among the arguments is in a file, not in the list of processes."""
         if not self.layout.certificates:
             return subprocess.run(command, capture_output=True, text=True, check=False)
-        security = self.layout.kafka.security
-        account = f"{security.mechanism}=[name={security.user},password={password(security)}]"
         java, options, *more = command
         with tempfile.NamedTemporaryFile("w", dir=self.conf) as file:
-            file.write(" ".join(map(json.dumps, [*more, "--add-scram", account])))
+            file.write(" ".join(map(json.dumps, more)))
             file.flush()
             return subprocess.run([java, options, f"@{file.name}"], capture_output=True, text=True, check=False)
 
@@ -98,35 +82,33 @@ class Broker(Server):
         """Whether it is one of the brokers, and a topic could be made."""
         timeout_ms = int(PROBE_SECONDS * 1000)
         # It has to answer itself to begin with; what is asked then may be answered by another one.
-        itself = self.layout.kafka.model_copy(update={"brokers": f"127.0.0.1:{self.ports[0]}"})
+        address = self.place.at(self.kind)
+        itself = self.layout.kafka.model_copy(update={"brokers": address})
         with closing(client.admin(itself, request_timeout_ms=timeout_ms)) as admin:
-            if self.ports[0] not in {broker["port"] for broker in admin.describe_cluster()["brokers"]}:
+            if address not in {f"{node['host']}:{node['port']}" for node in admin.describe_cluster()["brokers"]}:
                 raise ConnectionError("the controller has not let it serve yet")
             # Brokers answer before they can make a topic; `validate_only` makes none.
             topic = NewTopic(f"probe-{uuid.uuid4()}", num_partitions=1, replication_factor=1)
             admin.create_topics([topic], timeout_ms=timeout_ms, validate_only=True)
 
     @property
-    def _numbers(self) -> range:
-        return range(1, self.layout.brokers + 1)
+    def _metadata(self) -> Path:
+        return self.folder / "data/meta.properties"
 
-    def _metadata(self, number: int) -> Path:
-        return self.layout.data / f"kafka-{number}/data/meta.properties"
-
-    def _cluster_id(self) -> str:
+    def cluster_id(self) -> str:
         """That of the nodes that are formatted already, or a new one."""
-        for metadata in map(self._metadata, self._numbers):
-            if cluster_id := _property(metadata, "cluster.id"):
+        for node in self.all_of_kind:
+            if cluster_id := _property(node._metadata, "cluster.id"):
                 return cluster_id
         return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
     def _check_brokers(self) -> None:
         """Its last configuration tells how many there were: a quorum cannot just be given other members."""
-        voters = _property(self.conf / "server.properties", "controller.quorum.voters")
-        if voters and (before := len(voters.split(","))) != self.layout.brokers:
+        voters, now = _property(self.conf / "server.properties", "controller.quorum.voters"), len(self.all_of_kind)
+        if voters and (before := len(voters.split(","))) != now:
             raise UserError(
-                f"{self.layout.data} has the data of {before} Kafka brokers, and oda.kafka.brokers lists "
-                f"{self.layout.brokers}. List as many as before, or name another folder in servers.data."
+                f"{self.layout.data} has the data of {before} Kafka brokers, and oda.kafka.brokers lists {now}. "
+                "List as many as before, or name another folder in servers.data."
             )
 
     def _java(self, *main: str) -> list[str]:

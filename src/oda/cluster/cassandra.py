@@ -14,17 +14,26 @@ if TYPE_CHECKING:  # the driver costs each command time
 
 
 class CassandraNode(Server):
-    """One node."""
+    """One node; together they are one ring."""
 
-    name = "cassandra"
+    kind = "cassandra"
     templates = "cassandra"
-    listens_on = ("cassandra", "cassandra_storage")
     memory_mb = 1000
 
     def values(self) -> dict[str, object]:
-        """Cassandra measures its memtables with a Java agent."""
+        """Who the others are. Cassandra measures its memtables with a Java agent."""
         jamm = next(file for file in self.software.cache.files("cassandra") if file.name.startswith("jamm-"))
-        return super().values() | {"jamm": jamm}
+        nodes, address, lost = self.all_of_kind, self.machine.address, self.lost_its_disk()
+        # A seed takes no rows from others, so all may be started at once, and none that has to get its rows is one.
+        seeds = [node.place.at("cassandra_storage") for node in nodes if not lost or node.number != self.number]
+        return super().values() | {
+            "jamm": jamm,
+            "seeds": ",".join(seeds),
+            "replicas": min(3, len(nodes)),
+            "heap_mb": 512 if self.layout.is_shared else 640,
+            "gossip_rounds": -1 if len(nodes) > 1 else 0,
+            "replacing": f"-Dcassandra.replace_address_first_boot={address}" if lost else "",
+        }
 
     def command(self) -> list[str]:
         jars = self.software.cache.files("cassandra")
@@ -36,7 +45,8 @@ class CassandraNode(Server):
 
         from oda.stores.session import open_session
 
-        itself = self.layout.settings.cassandra.model_copy(update={"timeout_ms": int(PROBE_SECONDS * 1000)})
+        own = {"hosts": self.place.at(self.kind), "timeout_ms": int(PROBE_SECONDS * 1000)}
+        itself = self.layout.settings.cassandra.model_copy(update=own)
         try:
             session = open_session(itself)
         except UserError:

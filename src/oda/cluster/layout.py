@@ -1,4 +1,7 @@
-"""Where the servers of one local cluster are: folders and ports, from config.json."""
+"""Where the servers of one cluster are: machines, folders and ports, from config.json.
+
+The machines are this computer, or several that are made of it: network namespaces (`oda.cluster.network`).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import json
 import locale
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
-from typing import Annotated
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
+from oda.cluster.section import Servers, read_servers
 from oda.errors import UserError
 from oda.paths import ROOT
 from oda.settings import Kafka, Settings, load_settings
@@ -23,53 +27,56 @@ CLUSTER = ROOT / "cluster"
 _UNUSABLE = re.compile(r'[:,"\\\x00-\x1f\x7f\ud800-\udfff]|\$\{')
 """In a folder's name; the last range is what is no UTF-8."""
 
-Port = Annotated[int, Field(gt=0, lt=65_536)]
 
+@dataclass(frozen=True)
+class Machine:
+    """One that servers run on.
 
-class Servers(BaseModel):
-    """Section `servers` of config.json: what the topology need not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    data: Path
-    """Relative to the folder of config.json."""
-    zookeeper_port: Port
-    kafka_controller_ports: tuple[Port, ...]
-    """One a broker, in the order of `oda.kafka.brokers`."""
-    kafka_internal_ports: tuple[Port, ...] = ()
-    """As many, if there are certificates: brokers speak with each other at ports of their own."""
-    certificates: Path | None = None
-    """A folder with ca.pem, and the servers' server.pem, server.key and server.chain.pem (key, certificate, authority).
-
-    If it is given, servers ask for TLS and accounts (cluster/secured), and each of the environment's accounts is an
-    administrator. Relative to the folder of config.json.
+    Attributes:
+        name: its host's.
+        address: where its servers listen.
+        namespace: that of its network; None: it is this computer itself.
     """
-    cassandra_storage_port: Port
-    elasticsearch_transport_port: Port
-    logviewer_port: Port
-    supervisor_ports: Annotated[tuple[Port, ...], Field(min_length=1)]
-    """One a supervisor; each stands for a machine."""
-    worker_ports: tuple[Annotated[tuple[Port, ...], Field(min_length=1)], ...]
-    """For each supervisor, one a Storm worker."""
+
+    name: str
+    address: str
+    namespace: str | None = None
+
+
+class Place(NamedTuple):
+    """Where one server is.
+
+    Attributes:
+        machine: which it runs on.
+        ports: by what is there, such as `kafka` and `kafka_controller`; the first is the one that clients use.
+    """
+
+    machine: Machine
+    ports: dict[str, int]
+
+    def at(self, what: str) -> str:
+        """The address of one of its ports, `host:port`."""
+        return f"{self.machine.address}:{self.ports[what]}"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Folders and ports of one cluster; two clusters with nothing in common here don't meet.
+    """Folders and places of one cluster; two clusters with nothing in common here don't meet.
 
     Attributes:
         data: folder of all data, configuration and logs.
-        ports: port by name, such as `nimbus`, or `kafka_1` and `kafka_controller_1` of the first broker, or
-            `supervisor_1` of the first supervisor.
+        machines: at least one.
+        places: of the servers, by their kind, such as `kafka`.
         settings: how clients reach the servers.
+        logviewer_port: of Storm's logviewer; several machines have none, since here one folder has all logs.
         certificates: the folder of the servers' certificates; None if all is plain.
-        worker_ports: of each supervisor, one a Storm worker.
     """
 
     data: Path
-    ports: dict[str, int]
+    machines: tuple[Machine, ...]
+    places: dict[str, tuple[Place, ...]]
     settings: Settings
-    worker_ports: tuple[tuple[int, ...], ...]
+    logviewer_port: int
     certificates: Path | None = None
 
     @property
@@ -78,69 +85,85 @@ class Layout:
         return self.settings.kafka
 
     @property
-    def brokers(self) -> int:
-        """How many there are."""
-        return len(self.kafka.brokers.split(","))
-
-    @property
     def logs(self) -> Path:
         """Folder of the log files, one a server."""
         return self.data / "logs"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several machines share this computer."""
+        return len(self.machines) > 1
+
+    @property
+    def nimbus(self) -> Place:
+        """Storm's master; where there are several machines, people are on its one."""
+        return self.places["nimbus"][0]
+
+    def certificates_of(self, machine: Machine) -> Path | None:
+        """The folder of its certificates."""
+        return self.certificates / machine.name if self.certificates and machine.namespace else self.certificates
 
 
 def load_layout(config: Path, env: str) -> Layout:
     """The layout that a config.json describes for one of its environments.
 
     Raises:
-        UserError: a setting is missing or wrong, an address is not on this machine, two servers would
+        UserError: a setting is missing or wrong, an address is on none of the machines, two servers would
             share a port, not every broker has a controller port or not every supervisor has ports of workers, there
             are fewer brokers than replicas, or a folder has a name that the servers can't use.
     """
     settings = load_settings(config, env)
     document = json.loads(config.read_text())
     section = document["envs"][env]
-    try:
-        servers = Servers.model_validate(document.get("servers", {}))
-    except ValidationError as error:
-        problems = [f"servers.{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors()]
-        raise UserError(f"{config}: " + "; ".join(problems)) from None
-    ports = {name.removesuffix("_port"): port for name, port in servers if name.endswith("_port")}
-    brokers = [_local_port("oda.kafka.brokers", address) for address in settings.kafka.brokers.split(",")]
-    if len(brokers) != len(servers.kafka_controller_ports):
-        raise UserError(
-            f"{config}: oda.kafka.brokers lists {len(brokers)} and servers.kafka_controller_ports "
-            f"{len(servers.kafka_controller_ports)}; each broker needs one controller port"
-        )
-    if settings.kafka.replication > len(brokers):
-        raise UserError(
-            f"{config}: oda.kafka.replication is {settings.kafka.replication}, "
-            f"and oda.kafka.brokers lists {len(brokers)}"
-        )
-    for number, (port, controller_port) in enumerate(zip(brokers, servers.kafka_controller_ports, strict=True), 1):
-        ports |= {f"kafka_{number}": port, f"kafka_controller_{number}": controller_port}
-    if len(servers.kafka_internal_ports) != (len(brokers) if servers.certificates else 0):
-        raise UserError(f"{config}: servers.kafka_internal_ports must list a port a broker, with servers.certificates")
-    ports |= {f"kafka_internal_{number}": port for number, port in enumerate(servers.kafka_internal_ports, 1)}
-    ports |= {
-        "cassandra": _local_port("oda.cassandra.hosts", settings.cassandra.hosts),
-        "elasticsearch": _local_port("oda.elasticsearch.urls", settings.elasticsearch.urls),
-        "nimbus": _local_port("nimbus", str(section.get("nimbus"))),
-        "ui": int(section.get("ui.port", 8080)),
-    }
-    if len(servers.supervisor_ports) != len(servers.worker_ports):
-        raise UserError(
-            f"{config}: servers.supervisor_ports lists {len(servers.supervisor_ports)} and servers.worker_ports "
-            f"{len(servers.worker_ports)}; each supervisor needs a list of ports for its workers"
-        )
-    ports |= {f"supervisor_{number}": port for number, port in enumerate(servers.supervisor_ports, 1)}
-    uses = Counter([*ports.values(), *(port for workers in servers.worker_ports for port in workers)])
-    if shared := [port for port, count in uses.items() if count > 1]:
-        raise UserError(f"{config}: port {shared[0]} is given to two servers")
+    servers = read_servers(config, document, env)
+    named = (Machine(name, address, f"{servers.namespaces}-{name}") for name, address in servers.machines.items())
+    machines = tuple(named) or (Machine("localhost", "127.0.0.1"),)
     data = (config.parent / servers.data).resolve()
     check_name("servers.data", data)
     check_name("the repository", CLUSTER)
     certificates = (config.parent / servers.certificates).resolve() if servers.certificates else None
-    return Layout(data, ports, settings, servers.worker_ports, certificates)
+    try:
+        places = _places(settings, section, servers, machines)
+    except UserError as error:
+        raise UserError(f"{config}: {error}") from None
+    return Layout(data, machines, places, settings, servers.logviewer_port, certificates)
+
+
+def _places(
+    settings: Settings, section: dict[str, Any], servers: Servers, machines: Sequence[Machine]
+) -> dict[str, tuple[Place, ...]]:
+    brokers = _brokers(settings.kafka, servers, machines)
+    nimbus = _place("nimbus", str(section.get("nimbus")), machines, "nimbus")
+    elastic = {"elasticsearch_transport": servers.elasticsearch_transport_port}
+    cassandra = {"cassandra_storage": servers.cassandra_storage_port}
+    found = {
+        "zookeeper": _zookeepers(servers, list(dict.fromkeys(broker.machine for broker in brokers))),
+        "elasticsearch": tuple(
+            _place("oda.elasticsearch.urls", url, machines, "elasticsearch", elastic)
+            for url in settings.elasticsearch.urls.split(",")
+        ),
+        "cassandra": tuple(
+            _place("oda.cassandra.hosts", host, machines, "cassandra", cassandra)
+            for host in settings.cassandra.hosts.split(",")
+        ),
+        "kafka": brokers,
+        "nimbus": (nimbus,),
+        "supervisor": _supervisors(servers, [one for one in machines if one != nimbus.machine] or machines),
+        "ui": (Place(nimbus.machine, {"ui": int(section.get("ui.port", 8080))}),),
+        "logviewer": (Place(nimbus.machine, {"logviewer": servers.logviewer_port}),) if len(machines) == 1 else (),
+    }
+    uses = Counter(
+        (place.machine, port) for of_kind in found.values() for place in of_kind for port in place.ports.values()
+    )
+    if shared := [port for (_, port), count in uses.items() if count > 1]:
+        raise UserError(f"port {shared[0]} is given to two servers")
+    return found
+
+
+def _zookeepers(servers: Servers, machines: Sequence[Machine]) -> tuple[Place, ...]:
+    peer, election = servers.zookeeper_peer_ports
+    among = {"zookeeper_peer": peer, "zookeeper_election": election} if len(machines) > 1 else {}
+    return tuple(Place(machine, {"zookeeper": servers.zookeeper_port} | among) for machine in machines)
 
 
 def check_name(what: str, folder: Path) -> None:
@@ -154,15 +177,52 @@ def check_name(what: str, folder: Path) -> None:
         )
 
 
-def _local_port(setting: str, address: str) -> int:
-    """The port of one `host:port` or URL on this machine."""
+def _brokers(kafka: Kafka, servers: Servers, machines: Sequence[Machine]) -> tuple[Place, ...]:
+    found = [_place("oda.kafka.brokers", address, machines, "kafka") for address in kafka.brokers.split(",")]
+    count = len(found)
+    if count != len(servers.kafka_controller_ports):
+        raise UserError(
+            f"oda.kafka.brokers lists {count} and servers.kafka_controller_ports "
+            f"{len(servers.kafka_controller_ports)}; each broker needs one controller port"
+        )
+    if kafka.replication > count:
+        raise UserError(f"oda.kafka.replication is {kafka.replication}, and oda.kafka.brokers lists {count}")
+    if len(servers.kafka_internal_ports) != (count if servers.certificates else 0):
+        raise UserError("servers.kafka_internal_ports must list a port a broker, with servers.certificates")
+    listeners = {"kafka_controller": servers.kafka_controller_ports, "kafka_internal": servers.kafka_internal_ports}
+    return tuple(
+        place._replace(ports=place.ports | {name: ports[n] for name, ports in listeners.items() if ports})
+        for n, place in enumerate(found)
+    )
+
+
+def _supervisors(servers: Servers, machines: Sequence[Machine]) -> tuple[Place, ...]:
+    if len(servers.supervisor_ports) != len(servers.worker_ports):
+        raise UserError(
+            f"servers.supervisor_ports lists {len(servers.supervisor_ports)} and servers.worker_ports "
+            f"{len(servers.worker_ports)}; each supervisor needs a list of ports for its workers"
+        )
+    return tuple(
+        Place(machine, {"supervisor": port} | {f"worker_{n}": worker for n, worker in enumerate(workers)})
+        for machine, port, workers in zip(cycle(machines), servers.supervisor_ports, servers.worker_ports, strict=False)
+    )
+
+
+def _place(
+    setting: str, address: str, machines: Sequence[Machine], what: str, more: Mapping[str, int] | None = None
+) -> Place:
+    """Where one `host:port` or URL is, and the other ports there."""
     parts = urlsplit(address.strip() if "//" in address else f"//{address.strip()}")
     try:
-        if parts.hostname in {"127.0.0.1", "localhost"} and parts.port:
-            return parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
-        pass
+        host = port = None
+    for machine in machines:
+        # The name of a machine in a namespace is known there only.
+        if port and host in {machine.address, machine.address if machine.namespace else machine.name}:
+            return Place(machine, {what: port} | dict(more or {}))
+    here = " or ".join(f"{machine.address}:PORT" for machine in machines)
     raise UserError(
-        f"{setting} is {address!r}: the local cluster starts its servers at 127.0.0.1:PORT. "
+        f"{setting} is {address!r}: the local cluster starts its servers at {here}. "
         "Use an environment of config.json that says so (oda --env local)."
     )

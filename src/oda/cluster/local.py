@@ -1,4 +1,4 @@
-"""The local cluster as a whole: up, down, status."""
+"""The local cluster as a whole, on one machine or on several that are this computer: up, down, status."""
 
 from __future__ import annotations
 
@@ -17,14 +17,30 @@ from oda.cluster.cassandra import CassandraNode
 from oda.cluster.elasticsearch import ElasticsearchNode
 from oda.cluster.layout import Layout
 from oda.cluster.memory import free_mb
+from oda.cluster.network import Network
 from oda.cluster.server import Server
 from oda.cluster.software import Software
 from oda.cluster.storm_daemons import UI, Logviewer, Nimbus, Supervisor
 from oda.cluster.zookeeper import ZooKeeper
 from oda.errors import UserError
 
+KINDS: tuple[type[Server], ...] = (
+    *(ZooKeeper, ElasticsearchNode, CassandraNode, Broker),
+    *(Nimbus, Supervisor, UI, Logviewer),
+)
+"""In the order of their start."""
+
+ONE_AFTER_ANOTHER = ("elasticsearch", "cassandra", "kafka")
+"""Kinds that several machines on one computer start in turn: each takes all of its cores."""
+
 START_SECONDS = 600
 """How long a server may take to serve; a cold disk and busy cores make it minutes."""
+
+ASK_SECONDS = 0.3
+"""Between two questions to a server that does not serve yet."""
+
+ASK_SHARED_SECONDS = 2.0
+"""The same, where three of each kind start on the same cores: questions cost, too."""
 
 LOG_LINES = 25
 """How much of the log of a server that failed is shown."""
@@ -59,20 +75,18 @@ class Status:
 
 
 class LocalCluster:
-    """The servers of one layout on this machine.
+    """The servers of one layout. Of several machines, whoever asks them has to be in the network of one.
 
     Attributes:
+        network: the machines, if they are several; they have to be up.
         servers: all of them, in the order of their start.
     """
 
     def __init__(self, layout: Layout, software: Software) -> None:
         self.layout = layout
+        self.network = Network(layout) if layout.is_shared else None
         self.servers: list[Server] = [
-            *(server(layout, software) for server in (ZooKeeper, ElasticsearchNode, CassandraNode)),
-            *(Broker(layout, software, number) for number in range(1, layout.brokers + 1)),
-            Nimbus(layout, software),
-            *(Supervisor(layout, software, number) for number in range(1, len(layout.worker_ports) + 1)),
-            *(server(layout, software) for server in (UI, Logviewer)),
+            kind(layout, software, number) for kind in KINDS for number in range(1, len(layout.places[kind.kind]) + 1)
         ]
 
     def up(self, on_ready: Callable[[Server, float], None]) -> list[Server]:
@@ -90,7 +104,8 @@ class LocalCluster:
         # A server that died may have left processes behind, on its ports.
         processes.end(self.layout.data, [server.name for server in missing if not server.adopts])
         adopted = [process.pid for family in processes.find(self.layout.data).values() for process in family]
-        check_ports(missing, adopted)
+        if not self.layout.is_shared:  # in the networks of machines of ours is nobody else
+            check_ports(missing, adopted)
         check_memory(missing)
         # One after another: Storm's daemons share a configuration, and one may be reading it already.
         for server in missing:
@@ -126,11 +141,12 @@ class LocalCluster:
         serving: dict[str, Future[None]] = {}
 
         def run(server: Server) -> None:
-            for name in server.after:
-                serving[name].result()
+            for other in self.servers:
+                if other.kind in self._before(server):
+                    serving[other.name].result()
             began = time.monotonic()
             process = running[server.name] if server.name in running else self._start(server)
-            _wait(server, process, give_up)
+            _wait(server, process, give_up, ASK_SHARED_SECONDS if self.layout.is_shared else ASK_SECONDS)
             if server.name not in running:
                 on_ready(server, time.monotonic() - began)
 
@@ -145,10 +161,19 @@ class LocalCluster:
             future.result()
 
     def _start(self, server: Server) -> psutil.Process:
-        return processes.start(self.layout.data, server.name, server.command(), server.environment(), server.log)
+        command = server.command()
+        if self.network:
+            command = self.network.inside(server.machine, command)
+        return processes.start(self.layout.data, server.name, command, server.environment(), server.log)
+
+    def _before(self, server: Server) -> tuple[str, ...]:
+        """The kinds that must serve first."""
+        if self.layout.is_shared and server.kind in ONE_AFTER_ANOTHER:
+            return ONE_AFTER_ANOTHER[: ONE_AFTER_ANOTHER.index(server.kind)]
+        return server.after
 
 
-def _wait(server: Server, process: psutil.Process, give_up: threading.Event) -> None:
+def _wait(server: Server, process: psutil.Process, give_up: threading.Event, pause: float) -> None:
     def ask() -> None:
         if give_up.is_set():
             raise _CancelledError
@@ -160,7 +185,7 @@ def _wait(server: Server, process: psutil.Process, give_up: threading.Event) -> 
 
     retry = retry_if_not_exception_type((_CancelledError, ServerFailedError))
     try:
-        Retrying(retry=retry, stop=stop_after_delay(START_SECONDS), wait=wait_fixed(0.3))(ask)
+        Retrying(retry=retry, stop=stop_after_delay(START_SECONDS), wait=wait_fixed(pause))(ask)
     except RetryError as error:
         cause = error.last_attempt.exception()
         raise ServerFailedError(_failure(server, f"does not serve after {START_SECONDS} s ({cause})")) from None

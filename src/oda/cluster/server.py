@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from oda.cluster.layout import CLUSTER, Layout
+from oda.cluster.layout import CLUSTER, Layout, Machine, Place
 from oda.cluster.software import Software
 from oda.paths import BIN
 
@@ -29,32 +29,52 @@ class _Configuration(Template):
 class Server(ABC):
     """One server of the local cluster.
 
-    To add one: the five attributes, the templates, and the two methods that are missing here.
+    To add one: the three attributes without a value, its place in `oda.cluster.layout`, the templates, and the two
+    methods that are missing here.
 
     Attributes:
-        name: as people and files call it.
-        after: names of the servers that must serve before this one is started.
-        memory_mb: about what it needs, in MiB.
+        kind: as `Layout.places` calls it.
         templates: the folder in `cluster/` with its configuration.
-        listens_on: names of its ports; the first is the one that clients use.
+        memory_mb: about what it needs, in MiB.
+        numbered: whether it has a number in its name although it is the only one.
+        after: kinds whose servers must serve before this one is started.
         adopts: whether it takes over what a former one of its kind started and left behind.
+        number: 1 is the first of its kind.
+        name: as people and files call it.
     """
 
-    name: str
-    after: ClassVar[tuple[str, ...]] = ()
-    memory_mb: ClassVar[int]
+    kind: ClassVar[str]
     templates: ClassVar[str]
-    listens_on: tuple[str, ...]
+    memory_mb: ClassVar[int]
+    numbered: ClassVar[bool] = False
+    after: ClassVar[tuple[str, ...]] = ()
     adopts: ClassVar[bool] = False
 
-    def __init__(self, layout: Layout, software: Software) -> None:
+    def __init__(self, layout: Layout, software: Software, number: int = 1) -> None:
         self.layout = layout
         self.software = software
+        self.number = number
+        self.name = f"{self.kind}-{number}" if self.numbered or len(layout.places[self.kind]) > 1 else self.kind
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return self.layout.places[self.kind][self.number - 1]
+
+    @property
+    def machine(self) -> Machine:
+        """The one that it runs on."""
+        return self.place.machine
 
     @property
     def ports(self) -> list[int]:
         """The ports that it listens on; the first is the one that clients use."""
-        return [self.layout.ports[name] for name in self.listens_on]
+        return list(self.place.ports.values())
+
+    @property
+    def all_of_kind(self) -> list[Self]:
+        """The servers of its kind, itself among them: together they are one system."""
+        return [type(self)(self.layout, self.software, n) for n in range(1, len(self.layout.places[self.kind]) + 1)]
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -66,8 +86,8 @@ class Server(ABC):
 
     @property
     def folder(self) -> Path:
-        """Its data and configuration."""
-        return self.layout.data / self.templates
+        """Its data and configuration; each has its own."""
+        return self.layout.data / self.name
 
     @property
     def conf(self) -> Path:
@@ -79,13 +99,24 @@ class Server(ABC):
         """Its standard output and error."""
         return self.layout.logs / f"{self.name}.log"
 
+    @property
+    def certificates(self) -> Path | None:
+        """The folder of its machine's; None if all is plain."""
+        return self.layout.certificates_of(self.machine)
+
     def values(self) -> dict[str, object]:
         """What its templates may refer to."""
+        itself = {"name": self.name, "number": self.number, "address": self.machine.address}
         folders = {"folder": self.folder, "conf": self.conf, "logs": self.layout.logs}
-        folders |= {"certificates": self.layout.certificates} if self.layout.certificates else {}
+        folders |= {"certificates": self.certificates} if self.certificates else {}
         # Where Java expects a URI, a blank or a percent sign in a folder's name has to be escaped.
         uris = {"conf_uri": self.conf.as_uri(), "cluster_uri": CLUSTER.as_uri()}
-        return {**{f"{name}_port": port for name, port in self.layout.ports.items()}, **folders, **uris}
+        return {**{f"{what}_port": port for what, port in self.place.ports.items()}, **itself, **folders, **uris}
+
+    def lost_its_disk(self) -> bool:
+        """Whether it has no data, and another of its kind has: it is to join them, and not to begin anew."""
+        data = [server.folder / "data" for server in self.all_of_kind]
+        return not (self.folder / "data").exists() and any(folder.exists() for folder in data)
 
     def prepare(self) -> None:
         """Write its configuration."""
@@ -113,7 +144,7 @@ class Server(ABC):
         """Whether something accepts connections at its first port."""
         with socket.socket() as client:
             client.settimeout(1)
-            return client.connect_ex(("127.0.0.1", self.ports[0])) == 0
+            return client.connect_ex((self.machine.address, self.ports[0])) == 0
 
 
 def _latin(properties: str) -> str:

@@ -5,39 +5,83 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
-from urllib.request import ProxyHandler, build_opener
+from typing import Any, ClassVar, NamedTuple
 
-from oda.cluster.layout import Layout
+from oda.cluster.keystores import PASSWORD, write_keystores
+from oda.cluster.layout import Place
 from oda.cluster.server import PROBE_SECONDS, Server
-from oda.cluster.software import Software
+from oda.storm.nimbus import nimbus
+from oda.storm.rest import RestApi
+
+
+class Patience(NamedTuple):
+    """How long Storm waits for what says nothing, seconds.
+
+    Attributes:
+        worker: a supervisor for a worker.
+        worker_start: the same, while it starts.
+        component: a worker for a component's Python process.
+        task: nimbus for a worker's heartbeats, by which it is given to another supervisor.
+        task_start: the same, while it starts.
+    """
+
+    worker: int
+    worker_start: int
+    component: int
+    task: int
+    task_start: int
+
+
+ALONE = Patience(worker=10, worker_start=30, component=10, task=30, task_start=120)
+
+SHARED = Patience(worker=30, worker_start=120, component=120, task=15, task_start=120)
+"""Of several machines on one. At a load of 60 a Python component said nothing for 30 s, and was well; a worker that its
+supervisor started again took longer than `task`, so nimbus dealt out all of them anew. More would be too long for a
+machine that died: a worker on another one is to judge again within 30 s.
+"""
 
 
 class StormDaemon(Server):
-    """A daemon as plain Java: `bin/storm` would start two JVMs more to read the configuration.
-
-    Attributes:
-        number: which supervisor its configuration describes; 1 is the first in `servers.supervisor_ports`.
-    """
+    """A daemon as plain Java: `bin/storm` would start two JVMs more to read the configuration."""
 
     templates = "storm"
     main: ClassVar[str]
     libraries: ClassVar[tuple[str, ...]] = ("lib",)
-    number = 1
 
     @property
     def host(self) -> str:
         """What it calls its machine: to the scheduler, supervisors on addresses of their own are machines apart."""
-        return f"127.0.0.{self.number}"
+        return self.machine.address if self.layout.is_shared else f"127.0.0.{self.number}"
+
+    @property
+    def folder(self) -> Path:
+        """Nimbus and UI share one."""
+        return self.layout.data / self.templates
 
     def values(self) -> dict[str, object]:
-        """The daemons find their pages and scripts in Storm's home."""
+        """Where the others are. The daemons find their pages and scripts in Storm's home."""
+        zookeepers, master = self.layout.places["zookeeper"], self.layout.nimbus
+        supervisor, *workers = self.layout.places["supervisor"][self.number - 1].ports.values()
+        patience = SHARED if self.layout.is_shared else ALONE
         return super().values() | {
             "storm_home": self.software.storm,
             "host": self.host,
-            "supervisor_port": self.layout.ports[f"supervisor_{self.number}"],
-            "worker_ports": list(self.layout.worker_ports[self.number - 1]),
+            "zookeepers": json.dumps([place.machine.address for place in zookeepers]),
+            "zookeeper_port": zookeepers[0].ports["zookeeper"],
+            "nimbus_host": master.machine.address,
+            "nimbus_port": master.ports["nimbus"],
+            "ui_port": self.layout.places["ui"][0].ports["ui"],
+            "logviewer_port": self.layout.logviewer_port,
+            "supervisor_port": supervisor,
+            "worker_ports": workers,
+            "keystore_password": PASSWORD,
+            **{f"{name}_seconds": seconds for name, seconds in patience._asdict().items()},
         }
+
+    def prepare(self) -> None:
+        super().prepare()
+        if self.certificates:
+            write_keystores(self.certificates, self.conf)
 
     def environment(self) -> Mapping[str, str]:
         """Workers find their supervisor's storm.yaml by STORM_CONF_DIR."""
@@ -51,30 +95,25 @@ class StormDaemon(Server):
 class Nimbus(StormDaemon):
     """The master."""
 
-    name = "nimbus"
-    listens_on = ("nimbus",)
+    kind = "nimbus"
     main = "nimbus.Nimbus"
     after = ("zookeeper",)
     memory_mb = 160
 
     def probe(self) -> None:
         """Whether it knows its cluster."""
-        _cluster_info(self.layout.ports["nimbus"])
+        _cluster_info(self.layout.nimbus)
 
 
 class Supervisor(StormDaemon):
     """One of them: starts and watches its workers, which are JVMs of their own."""
 
+    kind = "supervisor"
+    numbered = True
     main = "supervisor.Supervisor"
     adopts = True  # its workers go on working while it is away
     after = ("nimbus",)
     memory_mb = 160
-
-    def __init__(self, layout: Layout, software: Software, number: int) -> None:
-        super().__init__(layout, software)
-        self.number = number
-        self.name = f"supervisor-{number}"
-        self.listens_on = (f"supervisor_{number}",)
 
     @property
     def folder(self) -> Path:
@@ -86,40 +125,41 @@ class Supervisor(StormDaemon):
         """One for all: the UI's pages of all supervisors link to this name, at the one logviewer."""
         return self.layout.logs / "supervisor.log"
 
-    @property
-    def ports(self) -> list[int]:
-        """Its own and its workers'."""
-        return [*super().ports, *self.layout.worker_ports[self.number - 1]]
-
     def probe(self) -> None:
         """Whether nimbus has heard of it."""
-        if self.host not in {found.host for found in _cluster_info(self.layout.ports["nimbus"]).supervisors}:
+        if self.host not in {found.host for found in _cluster_info(self.layout.nimbus).supervisors}:
             raise ConnectionError(f"nimbus has not heard of {self.name} yet")
 
 
-class UI(StormDaemon):
-    """Pages and REST API."""
+class WebDaemon(StormDaemon):
+    """Has pages, and an API behind them."""
 
-    name = "ui"
-    listens_on = ("ui",)
-    main = "ui.UIServer"
     libraries = ("lib", "lib-webapp")
     after = ("nimbus",)
+
+    def ask(self, path: str) -> Any:
+        """Its API."""
+        security = self.layout.settings.storm.security
+        return RestApi(self.machine.address, self.ports[0], security, PROBE_SECONDS).ask(path)
+
+
+class UI(WebDaemon):
+    """Pages and REST API."""
+
+    kind = "ui"
+    main = "ui.UIServer"
     memory_mb = 180
 
     def probe(self) -> None:
         """Whether its REST API reaches nimbus."""
-        json.loads(_get(self.ports[0], "/api/v1/cluster/summary"))["stormVersion"]
+        self.ask("cluster/summary")["stormVersion"]
 
 
-class Logviewer(StormDaemon):
+class Logviewer(WebDaemon):
     """Shows the workers' logs to the UI's readers."""
 
-    name = "logviewer"
-    listens_on = ("logviewer",)
+    kind = "logviewer"
     main = "logviewer.LogviewerServer"
-    libraries = ("lib", "lib-webapp")
-    after = ("nimbus",)
     memory_mb = 160
 
     @property
@@ -129,26 +169,9 @@ class Logviewer(StormDaemon):
 
     def probe(self) -> None:
         """Whether it looks for logs."""
-        _get(self.ports[0], "/api/v1/searchLogs")
+        self.ask("searchLogs")
 
 
-def _cluster_info(nimbus_port: int) -> Any:
-    # Not streamparse's own get_nimbus_client: importing that takes a second and prints warnings.
-    from streamparse.thrift import Nimbus as Service
-    from thriftpy2.rpc import make_client
-    from thriftpy2.transport import TFramedTransportFactory
-
-    transport, timeout_ms = TFramedTransportFactory(), int(PROBE_SECONDS * 1000)
-    client = make_client(Service, "127.0.0.1", nimbus_port, trans_factory=transport, timeout=timeout_ms)
-    try:
-        return client.getClusterInfo()
-    finally:
-        client.close()
-
-
-def _get(port: int, path: str) -> bytes:
-    # A proxy in the environment is for the world, not for this machine.
-    opener = build_opener(ProxyHandler({}))
-    with opener.open(f"http://127.0.0.1:{port}{path}", timeout=PROBE_SECONDS) as response:
-        body: bytes = response.read()
-    return body
+def _cluster_info(place: Place) -> Any:
+    with nimbus(place.machine.address, place.ports["nimbus"], PROBE_SECONDS) as service:
+        return service.getClusterInfo()

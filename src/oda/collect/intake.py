@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from oda.collect.run import progress
 from oda.collect.sender import Sender
 from oda.collect.spool import Spool, SpoolError
 from oda.collect.timeunit import TimeUnit
+from oda.say import say
 from oda.settings import Settings
 
 
@@ -40,19 +40,29 @@ class Intake:
         self.rejected += len(checked.rejected)
         return checked
 
+    def require_room(self, size: int) -> None:
+        """Raises SpoolError when there is none for messages of so many bytes in all."""
+        with self._saying():
+            self.spool.require_room(size)
+
     def append(self, messages: Sequence[bytes]) -> None:
         """Take messages; they are durable when this returns. Raises SpoolError: none was taken."""
-        try:
+        with self._saying():
             self.spool.append(messages)
+        if self._refuses:
+            say(f"the spool {self.spool.folder} has room again")
+        self._refuses = False
+        self.accepted += len(messages)
+
+    @contextmanager
+    def _saying(self) -> Iterator[None]:
+        try:
+            yield
         except SpoolError as error:
             if not self._refuses:
                 say(f"{error}; nothing more is taken until there is room")
             self._refuses = True
             raise
-        if self._refuses:
-            say(f"the spool {self.spool.folder} has room again")
-        self._refuses = False
-        self.accepted += len(messages)
 
     def __str__(self) -> str:
         waiting = f"{len(self.spool)} wait for Kafka in {self.spool.folder}"
@@ -80,8 +90,3 @@ def intake(settings: Settings, folder: Path, max_bytes: int, unit: TimeUnit | No
                 yield taken
         finally:
             print(taken, flush=True)
-
-
-def say(text: str) -> None:
-    """A line for the person who runs the collector."""
-    print(f"oda: {text}", file=sys.stderr, flush=True)

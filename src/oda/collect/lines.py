@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 
 from oda.collect.check import MAX_LENGTH
 from oda.collect.elements import numbered, unmarked
-from oda.collect.intake import Intake, say
+from oda.collect.intake import Intake
 from oda.collect.late import Late
 from oda.collect.spool import SpoolError
 from oda.core.reading import RejectedError
 from oda.errors import UserError
+from oda.say import say
 
 CHUNK = 2**18
 """Bytes read at once, at most; the lines among them become durable together."""

@@ -113,10 +113,18 @@ class Spool:
             with self._writing() as txn:
                 with txn.cursor(self._messages) as cursor:
                     cursor.putmulti(((_KEY.pack(n), m) for n, m in enumerate(messages, self._next)), append=True)
-                if self._used(txn) > self._max_bytes:
-                    raise SpoolError(f"the spool {self.folder} is full: {self._max_bytes / 2**20:g} MB")
+                self._require(self._used(txn))
             self._next += len(messages)
             self._changed.notify_all()
+
+    def require_room(self, size: int) -> None:
+        """Raises SpoolError when there is none for messages of so many bytes in all."""
+        with self._env.begin() as txn:
+            self._require(self._used(txn) + size)
+
+    def _require(self, used: int) -> None:
+        if used > self._max_bytes:
+            raise SpoolError(f"the spool {self.folder} is full: {self._max_bytes / 2**20:g} MB")
 
     def read(self, start: int, limit: int) -> list[tuple[int, bytes]]:
         """At most `limit` messages from number `start` on, with their numbers."""

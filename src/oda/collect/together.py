@@ -13,10 +13,14 @@ class Together:
 
     Args:
         append: makes messages durable, or raises SpoolError for all of them.
+
+    Attributes:
+        waiting: messages that share the next fsync.
     """
 
     def __init__(self, append: Callable[[Sequence[bytes]], Awaitable[None]]) -> None:
         self._append = append
+        self.waiting = 0
         self._waiting: list[tuple[Sequence[bytes], asyncio.Future[None]]] = []
         self._committing: asyncio.Task[None] | None = None
 
@@ -24,13 +28,19 @@ class Together:
         """Return when the messages are durable. Raises SpoolError when they are not and will not be."""
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((messages, done))
+        self.waiting += len(messages)
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit())
         await done
 
+    async def idle(self) -> None:
+        """Return when nothing waits."""
+        while self._committing is not None:
+            await asyncio.wait({self._committing})
+
     async def _commit(self) -> None:
         while self._waiting:
-            group, self._waiting = self._waiting, []
+            group, self._waiting, self.waiting = self._waiting, [], 0
             try:
                 await self._append([message for messages, _ in group for message in messages])
             except SpoolError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from functools import partial
 from typing import Any
@@ -16,6 +17,10 @@ from oda.security import PROBE_SECONDS, addresses, context, password, tls_proble
 from oda.settings import Kafka, KafkaSecurity
 
 _SASL = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
+
+# At level DEBUG, which a topology's options may set, they log each request: with PLAIN the password.
+for _name in ("kafka.protocol.parser", "kafka.net.connection"):
+    logging.getLogger(_name).addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 def options(security: KafkaSecurity) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from oda.kafka import account
 from oda.kafka.partitioner import RememberingPartitioner
 from oda.kafka.records import PartitionRecords
 from oda.settings import Kafka
+from oda.sockets import OPTIONS
 
 CONNECT_MS = 10_000
 """How long the first connection may take, ms."""
@@ -89,6 +90,7 @@ def _connect(kind: Callable[..., Any], settings: Kafka, options: dict[str, Any])
         "bootstrap_servers": settings.brokers.split(","),
         "bootstrap_timeout_ms": CONNECT_MS,
         "reconnect_backoff_max_ms": 1_000,
+        "socket_options": list(OPTIONS),
     } | account.options(settings.security)
     try:
         return kind(**connection | options)

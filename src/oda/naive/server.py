@@ -9,14 +9,18 @@ from typing import Any
 import socketio  # type: ignore[import-untyped]
 from aiohttp import web
 
-from oda.collect.stopping import serve_until_stopped
 from oda.collect.walk import Walk
+from oda.web.listening import serve_until_stopped
+from oda.web.where import Where
 
 EVENT = "walk"
 """Its payload is a bare number."""
 
 INTERVAL = 0.010
 """Seconds from one number to the next, and a little more: each is sent, then it sleeps."""
+
+
+CONNECTIONS = 500
 
 
 class Server:
@@ -74,7 +78,7 @@ async def serve(host: str, port: int, seed: int | None, interval: float) -> int:
     server = Server(Random(seed), interval)
     running = asyncio.create_task(server.run())
     try:
-        await serve_until_stopped(server.application(), host, port, 1.0)
+        await serve_until_stopped(server.application(), Where(host, port), CONNECTIONS, 1.0)
     finally:
         running.cancel()
     return server.sent

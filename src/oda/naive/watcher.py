@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import socketio  # type: ignore[import-untyped]
 
-from oda.collect.stopping import until_stopped
 from oda.errors import UserError
 from oda.naive.server import EVENT
+from oda.stopping import until_stopped
 
 SECONDS = 2.0
 SIGMAS = 4.0

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from kafka.errors import KafkaError
 
-from oda.collect.intake import say
 from oda.errors import Refused, UserError, shorten
 from oda.notify.channels.catalogue import channel
 from oda.notify.channels.contract import Away
@@ -23,6 +22,7 @@ from oda.notify.refusals import Refusals
 from oda.notify.routes import Routes
 from oda.notify.standstill import Standing
 from oda.notify.watch import Watch
+from oda.say import say
 from oda.settings import Kafka
 from oda.shown import plain
 

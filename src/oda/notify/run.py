@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 
-from oda.collect.intake import say
 from oda.notify.courier import Courier, Service
 from oda.notify.file import File
 from oda.notify.watch import Watch
+from oda.say import say
 from oda.settings import Kafka
+from oda.supervised import heartbeat, tell
 
 _LAST_SECONDS = 15.0
 """How long a delivery that has begun may take at the end; what it brings then is brought again at the next start."""
@@ -29,6 +30,10 @@ def run(settings: Kafka, file: File) -> None:
     for thread in threads:
         thread.start()
     say(f"{len(threads)} receivers are told of incidents, until Ctrl-C")
-    stopping.wait()
+    tell("READY=1")
+    while not stopping.wait(heartbeat()):
+        if all(thread.is_alive() for thread in threads):
+            tell("WATCHDOG=1")
+    tell("STOPPING=1")
     for thread in threads:
         thread.join(_LAST_SECONDS)

@@ -20,13 +20,14 @@ from oda.query.positions import shown
 from oda.query.reduced import Span
 from oda.query.series import SORTS
 from oda.query.why import NoAnomaly, anomalies, explained, lines
-from oda.serve import answers, metrics
-from oda.serve.answers import BadRequest, choice, number, series_name, times
+from oda.serve import metrics
 from oda.serve.files import Files
 from oda.serve.guard import Guard
+from oda.serve.parameters import MAX_NAME, BadRequest, choice, number, series_name, times
 from oda.serve.push import serve_viewer
 from oda.serve.service import Service
 from oda.verdicts import MOST_COMMENT, Verdict
+from oda.web import answers
 
 _LOG = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Routes:
         """Some of all series, searched and sorted."""
         live, now = self._service.live, now_ms()
         total, page = live.series.page(
-            request.query.get("q", "")[: answers.MAX_NAME],
+            request.query.get("q", "")[:MAX_NAME],
             choice(request, "sort", SORTS),
             choice(request, "order", ("asc", "desc")) == "desc",
             number(request, "offset", 0, 0, 2**31),
@@ -103,7 +104,7 @@ class Routes:
         """Some of the incidents: open first, then the newest first."""
         found = self._service.live.incidents.find(
             choice(request, "state", STATES),
-            request.query.get("q", "")[: answers.MAX_NAME],
+            request.query.get("q", "")[:MAX_NAME],
             request.query.get("severity", ""),
             request.query.get("label", ""),
         )

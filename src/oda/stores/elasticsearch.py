@@ -13,7 +13,7 @@ from typing import Any
 
 import elastic_transport
 import msgspec
-from elastic_transport import HttpHeaders, Urllib3HttpNode
+from elastic_transport import HttpHeaders, NodeConfig, Urllib3HttpNode
 from elastic_transport.client_utils import DEFAULT
 from elasticsearch import ApiError, AuthenticationException, AuthorizationException, Elasticsearch, JsonSerializer
 from elasticsearch.helpers import ScanError, scan, streaming_bulk
@@ -22,6 +22,7 @@ from oda import settings
 from oda.core.kinds import FINDINGS, Document, Kind
 from oda.errors import Refused, UserError
 from oda.security import account, addresses, context, password, tls_problem
+from oda.sockets import OPTIONS
 from oda.stores.contract import Found, Item, Part, Rows
 from oda.stores.indices import address, first, mapping, templates
 
@@ -60,7 +61,8 @@ def connect(config: settings.Elasticsearch) -> Elasticsearch:
     Raises:
         UserError: a file of `oda.elasticsearch.security` can't be used.
     """
-    options: dict[str, Any] = {"request_timeout": config.timeout_ms / 1000, "serializer": _Json()}
+    timeout = config.timeout_ms / 1000
+    options: dict[str, Any] = {"request_timeout": timeout, "serializer": _Json(), "node_class": _Node}
     if config.security.ca:
         options["ssl_context"] = context(config.security)
     if config.security.user:
@@ -69,10 +71,18 @@ def connect(config: settings.Elasticsearch) -> Elasticsearch:
     return Elasticsearch(config.urls.split(","), **options)
 
 
-def _as_user(security: settings.ElasticsearchSecurity) -> type[Urllib3HttpNode]:
+class _Node(Urllib3HttpNode):
+    """A node whose connections notice when its machine is gone."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        super().__init__(config)
+        self.pool.conn_kw["socket_options"] = OPTIONS
+
+
+def _as_user(security: settings.ElasticsearchSecurity) -> type[_Node]:
     """Requests with the password as it is at each of them."""
 
-    class Node(Urllib3HttpNode):
+    class Node(_Node):
         def perform_request(
             self,
             method: str,

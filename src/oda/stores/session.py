@@ -10,6 +10,7 @@ from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionP
 from oda.errors import UserError
 from oda.security import account, context, password, tls_problem
 from oda.settings import Cassandra, CassandraSecurity
+from oda.sockets import OPTIONS
 from oda.stores import keyspace
 
 RECONNECTION = ExponentialReconnectionPolicy(base_delay=1.0, max_delay=5.0, max_attempts=None)
@@ -37,6 +38,7 @@ def open_session(settings: Cassandra, other: AuthProvider | None = None) -> Sess
         connect_timeout=settings.timeout_ms / 1000,
         control_connection_timeout=settings.timeout_ms / 1000,
         reconnection_policy=RECONNECTION,
+        sockopts=OPTIONS,
         ssl_context=context(settings.security),
         auth_provider=other or (_Account(settings.security) if settings.security.user else None),
     )

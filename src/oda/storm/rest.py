@@ -14,10 +14,7 @@ from requests.auth import HTTPBasicAuth
 from oda.errors import UserError
 from oda.security import context, password, tls_problem
 from oda.settings import StormSecurity
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-_TIMEOUT_SECONDS = 30
+from oda.web.where import LOOPBACK
 
 
 class _Adapter(HTTPAdapter):
@@ -41,9 +38,9 @@ class RestApi:
         ui: that address, for people.
     """
 
-    def __init__(self, host: str, port: int, security: StormSecurity) -> None:
+    def __init__(self, host: str, port: int, security: StormSecurity, timeout_seconds: float = 30) -> None:
         """Asks nothing; raises UserError when a file of `oda.storm.security` can't be used."""
-        self._address, self._security = (host, port), security
+        self._address, self._security, self._timeout_seconds = (host, port), security, timeout_seconds
         self.ui = f"{'https' if security.ca else 'http'}://{host}:{port}"
         self._http = requests.Session()
         self._http.trust_env = host not in LOOPBACK  # nor asks a proxy that the environment names
@@ -56,7 +53,7 @@ class RestApi:
     def ask(self, path: str) -> Any:
         """An answer, such as that of `topology/summary`."""
         with self._explained():
-            answer = self._http.get(self._url(path), timeout=_TIMEOUT_SECONDS)
+            answer = self._http.get(f"{self.ui}/api/v1/{path}", timeout=self._timeout_seconds)
             if answer.status_code in (401, 403):
                 raise UserError(
                     f"Storm's UI at {self.ui} answers {answer.status_code}: see {self._security.setting}.user"
@@ -71,19 +68,6 @@ class RestApi:
         found = self.topology_id(name)
         return found is not None and bool(self.ask(f"topology/{found}")["workers"])
 
-    def deactivate(self, name: str) -> None:
-        """Let the spouts of a running topology emit nothing."""
-        self._tell(name, "deactivate")
-
-    def activate(self, name: str) -> None:
-        """Let the spouts go on."""
-        self._tell(name, "activate")
-
-    def _tell(self, name: str, what: str) -> None:
-        url = self._url(f"topology/{self.topology_id(name)}/{what}")
-        with self._explained():
-            self._http.post(url, timeout=_TIMEOUT_SECONDS).raise_for_status()
-
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """What is wrong with TLS names the setting."""
@@ -97,6 +81,3 @@ class RestApi:
     def _as_user(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """With the password as it is at each request."""
         return HTTPBasicAuth(self._security.user or "", password(self._security))(request)
-
-    def _url(self, path: str) -> str:
-        return f"{self.ui}/api/v1/{path}"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from oda.errors import UserError
 from oda.paths import BIN, ROOT
-from oda.storm.rest import LOOPBACK
+from oda.web.where import LOOPBACK
 
 _CREATED = re.compile(r"^JAR created: (.+)$", re.MULTILINE)
 

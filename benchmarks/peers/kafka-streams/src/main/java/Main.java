@@ -1,6 +1,9 @@
 import java.util.Properties;
+import org.apache.kafka.clients.CommonClientConfigs;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.config.SaslConfigs;
+import org.apache.kafka.common.config.SslConfigs;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsConfig;
@@ -51,7 +54,31 @@ public final class Main {
         settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
         settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_POLL_RECORDS_CONFIG), 10_000);
         settings.put(StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG), 50);
+        if (System.getenv("CA") != null) {
+            secure(settings);
+        }
         return settings;
+    }
+
+    /** TLS, and an account where there is one. */
+    private static void secure(Properties settings) {
+        settings.put(CommonClientConfigs.SECURITY_PROTOCOL_CONFIG, "SSL");
+        settings.put(SslConfigs.SSL_TRUSTSTORE_TYPE_CONFIG, "PEM");
+        settings.put(SslConfigs.SSL_TRUSTSTORE_LOCATION_CONFIG, System.getenv("CA"));
+        String user = System.getenv("ACCOUNT");
+        if (user == null) {
+            return;
+        }
+        String mechanism = System.getenv("MECHANISM");
+        String module = mechanism.equals("PLAIN") ? "plain.PlainLoginModule" : "scram.ScramLoginModule";
+        settings.put(CommonClientConfigs.SECURITY_PROTOCOL_CONFIG, "SASL_SSL");
+        settings.put(SaslConfigs.SASL_MECHANISM, mechanism);
+        settings.put(SaslConfigs.SASL_JAAS_CONFIG, "org.apache.kafka.common.security.%s required username=%s password=%s;"
+            .formatted(module, quoted(user), quoted(System.getenv("PASSWORD"))));
+    }
+
+    private static String quoted(String text) {
+        return '"' + text.replace("\\", "\\\\").replace("\"", "\\\"") + '"';
     }
 
     private Main() {}

@@ -1,11 +1,9 @@
-"""Answers in JSON, and what of a request's parameters is right."""
+"""A request's parameters, checked."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from oda.core.reading import MAX_TIME
@@ -15,16 +13,6 @@ MAX_NAME = 249
 
 class BadRequest(Exception):  # noqa: N818 - what it is, not what is wrong
     """A parameter is wrong; the text says which, and what it should be."""
-
-
-def json(content: Any, status: int = HTTPStatus.OK) -> web.Response:
-    """An answer."""
-    return web.Response(status=status, body=msgspec.json.encode(content), content_type="application/json")
-
-
-def error(status: int, text: str) -> web.Response:
-    """What every answer is that is none."""
-    return json({"error": text}, status)
 
 
 def number(request: web.Request, name: str, default: int | None, least: int, most: int) -> int:

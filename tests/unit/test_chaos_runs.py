@@ -1,0 +1,86 @@
+"""A run of `oda chaos`: which faults a seed means, and how it is ended."""
+
+import signal
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from oda.chaos import runner
+from oda.chaos.recovery import Recovery
+from oda.chaos.signals import deferred, end_at_sigterm
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Any:
+    """What a test does to the handlers of signals ends with it."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+class Harmless:
+    outlived = None
+
+    def __init__(self, name: str, happened: list[str]) -> None:
+        self.name = name
+        self._happened = happened
+
+    def strike(self, system: Any) -> None:  # noqa: ARG002 - a fault's signature
+        self._happened.append(self.name)
+
+    def heal(self, system: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def struck(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the faults that were struck."""
+    happened: list[str] = []
+    service = SimpleNamespace(stop=lambda: None, applied=0, acknowledged=0)
+    observer = SimpleNamespace(begin=lambda: None, expect=lambda _: None, wait=lambda _: Recovery(0, 0, 0, 0))
+    for name, replaced in {
+        "TrackedLoad": lambda *_, **__: service,
+        "RuleChanges": lambda *_: service,
+        "Observer": lambda _: observer,
+        "count_in_log": lambda _: 0,
+    }.items():
+        monkeypatch.setattr(runner, name, replaced)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    return happened
+
+
+def run(struck: list[str], seed: int, first: int, count: int) -> None:
+    system: Any = SimpleNamespace(settings=None)
+    faults: list[Any] = [Harmless(f"fault {number}", struck) for number in range(50)]
+    runner.Run(system, lambda _: None, 200).strike(faults, seed, first, lambda so_far: so_far == count)
+
+
+def test_a_run_is_resumed_by_its_seed_and_a_number(struck: list[str]) -> None:
+    run(struck, 1, 1, 10)
+    whole = struck.copy()
+    struck.clear()
+    run(struck, 1, 1, 4)
+    run(struck, 1, 5, 6)
+    assert struck == whole
+    struck.clear()
+    run(struck, 2, 1, 10)
+    assert struck != whole
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_waits_until_what_was_struck_is_healed(number: int, raised: type[BaseException]) -> None:
+    end_at_sigterm()
+    healed = []
+
+    def heal() -> None:
+        with deferred():
+            signal.raise_signal(number)
+            healed.append("all of it")
+
+    with pytest.raises(raised) as found:
+        heal()
+    assert healed
+    assert number == signal.SIGINT or found.value.args == (143,)
