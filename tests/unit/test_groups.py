@@ -127,7 +127,8 @@ def test_newer_rules_close_windows_of_another_size():
 
 
 def test_a_replay_and_a_snapshot_change_nothing():
-    told = [members(0, *(member(at, at * 3) for at in range(9))), progress(1, 0, 99), progress(0, 9, 22)]
+    found = [member(at, at * 3) for at in range(9)]
+    told = [members(0, *found[:3]), members(0, *found[3:]), progress(1, 0, 99), progress(0, 9, 22)]
     whole = batch(0, told)
     machine = Merging(SETTINGS)
     machine.apply(whole)

@@ -142,7 +142,7 @@ class Merging(Machine[Group]):
 
     def _derive_watermark(self) -> None:
         self._watermark = NO_TIME
-        if len(self._sources) == self._partitions:
+        if 0 < len(self._sources) == self._partitions:
             self._watermark = min((one.time for one in self._sources.values() if not one.is_quiet), default=inf)
 
     def _await(self, group: Group, start: int) -> None:
