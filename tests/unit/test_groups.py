@@ -250,3 +250,15 @@ def test_a_record_of_members_is_one_that_kafka_takes_whatever_their_names_are():
     messages = Telling("oda", 1).members([Said(0, 0, 999, 0, 0, found)])
     assert all(len(value) < 1_000_000 for _, value in messages)
     assert [one for _, value in messages for one in read([Said_record(value)], "oda")[0].told.members] == found
+
+
+def test_what_is_kept_does_not_grow_with_the_windows_that_were():
+    machine, sizes = Merging(SETTINGS), []
+    for window in range(50):
+        first = window * 100
+        found = [member(first + at, window * 10, series=f"s{at}") for at in range(100)]
+        told = [members(0, *found), progress(1, 0, first, is_quiet=True), progress(0, first + 100, window * 10 + 9)]
+        machine.apply(batch(machine.position, told, committed=machine.position))
+        sizes.append(len(snapshot.encode(machine)))
+    assert sum(map(len, machine.series["group:g"].open.values())) == 100
+    assert max(sizes) == pytest.approx(sizes[10], rel=0.01)

@@ -135,9 +135,10 @@ class Merging(Machine[Group]):
             return
         # Of what a zombie tells nothing is newer than that all is quiet.
         source.is_quiet = progress.is_quiet or (source.is_quiet and progress.position == source.position)
+        if progress.position > source.position:
+            seen = self._seen.get(progress.partition, {})
+            self._seen[progress.partition] = {key: at for key, at in seen.items() if at >= progress.position}
         source.position, source.time = progress.position, max(source.time, progress.time)
-        seen = self._seen.get(progress.partition, {})
-        self._seen[progress.partition] = {key: at for key, at in seen.items() if at >= progress.position}
         self._derive_watermark()
 
     def _derive_watermark(self) -> None:
