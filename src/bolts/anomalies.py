@@ -7,16 +7,23 @@ from streamparse import Stream
 from bolts import given_up_after
 from bolts.machine import MachineBolt
 from oda.core.batch import Batch, Closings
+from oda.core.groups.telling import Said
 from oda.core.judgement import Judgement
 from oda.core.partition import Emit
 from oda.core.text import to_text
 
 
 class AnomalyBolt(MachineBolt[Judgement]):
-    """Emits `anomalies` and `incidents`. Keeps halves of joins besides, which a replay brings again."""
+    """Emits `anomalies`, `incidents`, `bands`, and `members` if there are groups.
+
+    Keeps halves of joins besides, which a replay brings again.
+    """
 
     machine = Judgement
-    outputs = [Stream(name=name, fields=["partition", "clock", "rows"]) for name in machine.ledger_rows]
+    outputs = [
+        *(Stream(name=kind, fields=["partition", "clock", "rows"]) for kind in ("anomalies", "incidents", "bands")),
+        Stream(name="members", fields=["partition", "said"]),
+    ]
 
     def initialize(self, storm_conf: dict[str, Any], context: dict[str, Any]) -> None:
         """Start the writer."""
@@ -46,7 +53,9 @@ class AnomalyBolt(MachineBolt[Judgement]):
         """Emit what a batch brought about."""
         handle, batch, outputs, _ = emit
         for stream, rows in outputs.items():
-            if rows:
+            if stream == "members":  # of each batch, as it says how far the partition has come
+                self.emit([batch.partition, to_text(Said.of(batch, rows))], stream=stream, anchors=list(handle))
+            elif rows:
                 self.emit([batch.partition, batch.clock, to_text(rows)], stream=stream, anchors=list(handle))
 
     def _join(self, batch: Any, closings: Any) -> None:

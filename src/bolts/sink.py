@@ -6,6 +6,7 @@ from streamparse import Bolt
 
 from bolts import given_up_after
 from oda.core.batch import Batch
+from oda.core.groups.telling import Quiet, Said
 from oda.core.kinds import KINDS
 from oda.core.text import from_text
 from oda.errors import Refused
@@ -74,6 +75,10 @@ def _item(tup: Any) -> Item:
     """What a tuple of any stream has for a store."""
     if tup.stream == "readings":
         return Batch.from_tuple(tup.values)
+    if tup.stream == "members":
+        return from_text(tup.values[1], Said)
+    if tup.stream == "quiet":
+        return from_text(tup.values[1], Quiet)
     kind = KINDS[tup.stream]
     partition, clock, rows = tup.values
     return Rows(kind, partition, clock, from_text(rows, kind.rows))

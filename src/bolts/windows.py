@@ -6,20 +6,25 @@ from streamparse import Stream
 
 from bolts.machine import MachineBolt
 from oda.core.batch import Batch, Closings
+from oda.core.groups.telling import Quiet
 from oda.core.partition import Emit
 from oda.core.text import to_text
-from oda.core.window_partition import Mark, WindowPartition
+from oda.core.window_partition import AllQuiet, Mark, WindowPartition
 from oda.core.windows import PartitionWindows
 from oda.kafka.clock import ClockWriter
 
 
 class WindowBolt(MachineBolt[PartitionWindows]):
-    """Emits `windows` (closed ones, to the sinks) and `closings` (of each batch, to the anomaly bolt)."""
+    """Emits `windows` (closed ones, to the sinks) and `closings` (of each batch, to the anomaly bolt).
+
+    And `quiet`, for groups.
+    """
 
     machine = PartitionWindows
     outputs = [
         Stream(name="windows", fields=["partition", "clock", "rows"]),
         Stream(name="closings", fields=["partition", "epoch", "seq", "rows"]),
+        Stream(name="quiet", fields=["partition", "said"]),
     ]
     open_clock: Any = ClockWriter
 
@@ -50,10 +55,12 @@ class WindowBolt(MachineBolt[PartitionWindows]):
         return WindowPartition(self.fresh, save_seconds)
 
     def do(self, number: int, actions: list[Any]) -> None:
-        """As all do; and write clock records."""
+        """As all do; write clock records; and tell groups of quiet."""
         for action in actions:
             if isinstance(action, Mark):
                 self.records.put((number, action))
+            elif isinstance(action, AllQuiet):
+                self.emit([number, to_text(Quiet(number, action.position))], stream="quiet")
             else:
                 super().do(number, [action])
 

@@ -175,6 +175,8 @@ class Kafka(Section):
     incidents: Name = "oda.incidents"
     bands: Name = "oda.bands"
     rejected: Name = "readings.rejected"
+    members: Name = "oda.members"
+    """What groups are made of, a log of its own (docs/groups.md); it keeps the partitions that it was made with."""
     rules: Name = "oda.rules"
     """What `oda rules apply` has applied, kept for ever: only who may change rules may write it."""
     verdicts: Name = "oda.verdicts"
@@ -191,7 +193,7 @@ class Kafka(Section):
         topics = [*self.topics, self.rules, self.verdicts, self.audits]
         if len({name.replace(".", "_") for name in topics}) < len(topics):
             raise ValueError(
-                "readings, windows, anomalies, incidents, bands, rejected, rules, verdicts and audits "
+                "readings, windows, anomalies, incidents, bands, rejected, members, rules, verdicts and audits "
                 "must be different topics"
             )
         return self
@@ -199,7 +201,8 @@ class Kafka(Section):
     @property
     def topics(self) -> list[str]:
         """Those of readings and results; each has `partitions`."""
-        return [self.readings, self.windows, self.anomalies, self.incidents, self.bands, self.rejected]
+        results = [self.windows, self.anomalies, self.incidents, self.bands, self.rejected]
+        return [self.readings, *results, self.members]
 
 
 class Cassandra(Section):
@@ -324,6 +327,8 @@ class Parallelism(Section):
     cassandra: Positive = 1
     elasticsearch: Positive = 1
     kafka: Positive = 1
+    groups: NotNegative = 1
+    """Of both spout and bolt of groups; 0 for a topology that has none, whatever its rules say."""
 
 
 class Settings(Section):

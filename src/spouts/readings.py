@@ -52,7 +52,8 @@ class ReadingsSpout(Spout):
         """Connect; partitions are taken on at the first tick."""
         self.settings = Settings.from_options(storm_conf)
         peers = sorted(int(task) for task, name in context["task->component"].items() if name == context["componentid"])
-        self.source = self.open_source(self.settings, peers.index(context["taskid"]), len(peers), self.logger)
+        topic = self.topic(self.settings)
+        self.source = self.open_source(self.settings, topic, peers.index(context["taskid"]), len(peers), self.logger)
         self.rules = self.open_rules(self.settings.kafka, self.logger)
         self.partitions: dict[int, Progress] = {}
         self.epoch = self.world.draw()
@@ -68,6 +69,11 @@ class ReadingsSpout(Spout):
         self.timeout: float = storm_conf["topology.message.timeout.secs"]
         self.pace = Pace(min(most // 2, _FIRST_BATCHES * self.settings.readings.max_batch), most, self.timeout / 3)
         self.crowd = (storm_conf.get("topology.max.spout.pending") or float("inf")) / 2
+
+    @staticmethod
+    def topic(settings: Settings) -> str:
+        """The one that is read."""
+        return settings.kafka.readings
 
     def next_tuple(self) -> None:
         """Emit what has arrived, then what is due by the clock."""
@@ -141,7 +147,7 @@ class ReadingsSpout(Spout):
     def _emit_new(self, partition: int, end: int, meaning: Meaning, rejected: list[Rejected]) -> None:
         progress = self.partitions[partition]
         place = partition, self.epoch, 0, progress.position, end, progress.committed, self._now()
-        batch = Batch(*place, meaning.readings, meaning.marks, meaning.rules)
+        batch = Batch(*place, meaning.readings, meaning.marks, meaning.rules, told=meaning.told)
         number = progress.add(batch, rejected)
         self._emit(partition, number, "readings")
         if rejected:

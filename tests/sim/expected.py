@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from oda.audit.message import CLOCK_KEY, RULES_KEY, read_clock_record, read_message, read_rule_record
+from oda.audit.members import Members
+from oda.audit.message import (
+    CLOCK_KEY,
+    DERIVED_KEY,
+    RULES_KEY,
+    read_clock_record,
+    read_derived_record,
+    read_message,
+    read_rule_record,
+)
 from oda.audit.reference import Reference
 from oda.core.kinds import KINDS, Rejected
 from oda.core.rules.parse import parsed
@@ -21,11 +30,21 @@ class Expected:
         is_closed: whether every window has closed.
     """
 
-    def __init__(self, settings: Settings, log: dict[int, list[Record]], rules: dict[int, str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: dict[int, list[Record]],
+        rules: dict[int, str],
+        members: dict[int, list[Record]],
+    ) -> None:
         self.rows: dict[str, dict[Place, Any]] = {kind: {} for kind in ("readings", *KINDS)}
         self.is_closed = True
+        self.groups = Members(settings.kafka.group)
         for partition, records in log.items():
             self._read(settings, partition, records, rules)
+        for partition, records in members.items():
+            self.groups.read(partition, records)
+        self.is_closed &= not self.groups.is_open
 
     def _read(self, settings: Settings, partition: int, records: list[Record], rules: dict[int, str]) -> None:
         reference = Reference(settings)
@@ -38,6 +57,13 @@ class Expected:
             if found is not None:
                 if found.group == settings.kafka.group:
                     reference.read_clock(record.offset, found)
+                continue
+            if record.key == DERIVED_KEY:
+                found_here = read_derived_record(record.value)
+                assert found_here is not None
+                reference.read(record.offset, found_here.reading)
+                self.rows["readings"]["readings", partition, record.offset] = tuple(found_here.reading)
+                self.groups.derived(partition, record.offset, found_here.reading)
                 continue
             reading = read_message(record.value, record.timestamp, settings.readings.max_ahead_ms, True)
             if reading is None or record.key == CLOCK_KEY:
@@ -56,10 +82,17 @@ class Expected:
             ("bands", partition, row.since, row.first_offset, row.detector): row for row in reference.bands
         }
         self.is_closed &= not reference.is_open
+        self.groups.expect(partition, reference)
+
+    def compare_groups(self) -> None:
+        """Raises BrokenPromiseError unless members are in their log, and what they make is in that of readings."""
+        for result in self.groups.compared():
+            if result.faults:
+                raise BrokenPromiseError(f"groups: {result.rows}: {result.examples}")
 
     def compare(self, store: str, kinds: set[str], found: dict[Place, Any]) -> None:
         """Raises BrokenPromiseError unless a store of these kinds holds just what it should."""
-        wanted = {place: row for kind in sorted(kinds) for place, row in self.rows[kind].items()}
+        wanted = {place: row for kind in sorted(kinds & self.rows.keys()) for place, row in self.rows[kind].items()}
         for place in sorted(wanted.keys() | found.keys()):
             is_, should = found.get(place), wanted.get(place)
             if isinstance(is_, Rejected):

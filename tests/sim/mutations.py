@@ -28,16 +28,17 @@ class Edit(NamedTuple):
 
 
 PARTITION, MACHINE, PROGRESS = "oda/core/partition.py", "oda/core/machine.py", "oda/core/progress.py"
+GROUPS = "oda/core/groups/"
 WINDOWS, JUDGEMENT = "oda/core/windows.py", "oda/core/judgement.py"
 
 MUTATIONS = {
     "a batch is acknowledged before its snapshot is durable": [
-        Edit(PARTITION, "if batch.end <= self._durable:", "if True:")
+        Edit(PARTITION, "if batch.end <= self._done:", "if True:")
     ],
     "a durable snapshot acknowledges what is beyond it, too": [
-        Edit(PARTITION, "for end, handle in self._unacked.values() if end <= self._durable]",
+        Edit(PARTITION, "for end, handle in self._unacked.values() if end <= self._done]",
              "for end, handle in self._unacked.values() if True]"),
-        Edit(PARTITION, "if waiting[0] > self._durable}", "if False}"),
+        Edit(PARTITION, "if waiting[0] > self._done}", "if False}"),
     ],
     "a batch beyond the applied position is applied": [
         Edit(PARTITION, "if batch.start <= machine.position]", "if True]"),
@@ -46,6 +47,38 @@ MUTATIONS = {
     "a duplicate is applied again": [
         Edit(MACHINE, "if batch.end > self.position:", "if True:"),
         Edit(WINDOWS, "batch.readings.since(self.position)", "batch.readings"),
+    ],
+    "a batch of members is acknowledged before what it made is published": [
+        Edit(GROUPS + "publishing.py", "return min(super()._done, self._published)", "return super()._done"),
+    ],
+    "what a snapshot has made is not published again": [
+        Edit(GROUPS + "publishing.py", "self._asked = self._published = machine.forgotten",
+             "self._asked = self._published = machine.position"),
+    ],
+    "a repeated derived reading counts again": [
+        Edit(WINDOWS, "if time <= state.derived:", "if False:"),
+    ],
+    "a repeated member counts again": [
+        Edit(GROUPS + "merging.py", "if key in seen or (source is not None and member.closed_at < source.position):",
+             "if False:"),
+    ],
+    "a member that comes again behind progress is late": [
+        Edit(GROUPS + "merging.py", "if key in seen or (source is not None and member.closed_at < source.position):",
+             "if key in seen:"),
+    ],
+    "progress is told of what does not chain": [
+        Edit(GROUPS + "telling.py", "if start <= self.through:", "if True:"),
+    ],
+    "a snapshot in which nobody has told progress closes all windows": [
+        Edit(GROUPS + "merging.py", "if 0 < len(self._sources) == self._partitions:",
+             "if len(self._sources) == self._partitions:"),
+    ],
+    "members are merged in the order in which they came": [
+        Edit(GROUPS + "aggregates.py", "rows = sorted(rows, key=lambda row: row.place)", "rows = list(rows)"),
+    ],
+    "a series of a group ends": [
+        Edit(WINDOWS, "not state.open and state.derived < 0:", "not state.open:"),
+        Edit("oda/core/silence.py", "            and state.derived < 0\n", ""),
     ],
     "what the window bolt has forgotten is taken for nothing": [
         Edit(JUDGEMENT, "if batch.closings.since > self.position:", "if False:"),

@@ -24,8 +24,32 @@ _JUDGE_WINDOWS = ("stuck", "silent", "level", "rate")
 
 def some_rules(random: Random, series: int) -> str:
     """A file of rules for series that are called s0, s1, ..."""
-    patterns = random.sample([*(f"s{number}" for number in range(series)), "s*", "s[0-2]", "*"], 3)
-    return json.dumps({"rules": [_rule(random, pattern) for pattern in patterns]}, indent=1)  # which is YAML
+    patterns = random.sample([*(f"s{number}" for number in range(series)), "s*", "s[0-2]", "*", "group:*"], 3)
+    file = {"rules": [_rule(random, pattern) for pattern in patterns], "groups": _groups(random)}
+    return json.dumps(file, indent=1)  # which is YAML
+
+
+_AGGREGATES = ("mean", "sum", "minimum", "maximum", "stddev", "members", "readings", "anomalous", "late")
+
+
+_NONE: tuple[tuple[str, str], ...] = ()
+_ONE = (("all", "s*"),)
+_SEVERAL = (("a{n}", "s{n}"), ("all", "s*"), ("top", "group:a*"))
+
+
+def _groups(random: Random) -> list[dict[str, Any]]:
+    """None, or some; the last one is of groups."""
+    namings = random.choice((_NONE, _ONE, _SEVERAL, _SEVERAL))
+    return [
+        {
+            "name": name,
+            "members": members,
+            "aggregate": random.choice((*_AGGREGATES, {"quantile": random.random()})),
+            "window": {"size": random.choice((500, 2000, 5000)), "lateness": random.choice((0, 1000, 5000))},
+            "least": random.choice((1, 1, 2)),
+        }
+        for name, members in namings
+    ]
 
 
 def changed(random: Random, text: str) -> str:

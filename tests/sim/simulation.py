@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from oda.stores.catalogue import STORES
 from sim.events import START, Events
 from sim.expected import Expected
 from sim.graph import components
+from sim.members import DerivedWriter, KafkaClient
 from sim.rules import changed, some_rules
 from sim.stores import BrokenPromiseError, Client, Heads, Kept, Snapshots
 from sim.storm import Process, Topology
@@ -50,6 +52,7 @@ class Simulation:
         }
         self.settings = Settings.from_options(self.options)
         self.topic = Topic(events, random.randint(1, 3))
+        self.members = Topic(events, random.randint(1, 2))
         self.heads = Heads(events)
         self.stores = {store.name: Kept(events, store.name) for store in STORES}
         self.workers = random.choice((1, 2))
@@ -71,18 +74,27 @@ class Simulation:
         kind = type(code).__name__
         if kind == "ReadingsSpout":
             most = self.events.random.choice((2, 20))
-            code.open_source = lambda _settings, task, tasks, _log: Source(self.topic, task, tasks, most)
+            code.open_source = lambda _settings, _topic, task, tasks, _log: Source(self.topic, task, tasks, most)
             code.open_rules = lambda *_: Rules(self.topic, self.settings)
-        elif kind in ("WindowBolt", "AnomalyBolt"):
+        elif kind == "MembersSpout":
+            most = self.events.random.choice((2, 20))
+            code.open_source = lambda _settings, _topic, task, tasks, _log: Source(self.members, task, tasks, most)
+        elif kind in ("WindowBolt", "AnomalyBolt", "GroupsBolt"):
             code.open_snapshots = lambda _, machine: Snapshots(self.heads, machine)
             code.open_clock = lambda _: ClockWriter(self.topic, self.settings)
+            code.open_derived = lambda _: DerivedWriter(self.topic, self.settings)
+        elif kind == "kafka":
+            code.open = partial(KafkaClient, self.stores[kind], self.settings, self.topic, self.members)
         elif kind in self.stores:
             code.open = partial(Client, self.stores[kind])
 
     def run(self) -> None:
         """Raises BrokenPromiseError when something happens that must not, or too little."""
-        self.topic.committing = self._check_commit
+        self.topic.committing = partial(self._check_commit, ("windows", "judgement"))
+        self.members.committing = partial(self._check_commit, ("groups",))
         until = self.events.random.uniform(8, 22)
+        if self.events.chance(0.5):
+            self._apply_rules()
         self._produce()
         self._strike()
         self.events.run(until)
@@ -92,7 +104,8 @@ class Simulation:
             if self._is_done():
                 self._check()
                 return
-        raise BrokenPromiseError(f"not done: committed {self.topic.committed} of {self.topic.ends}")
+        told = f"{self.members.committed} of {self.members.ends} of the log of members"
+        raise BrokenPromiseError(f"not done: committed {self.topic.committed} of {self.topic.ends}, {told}")
 
     # -- load
 
@@ -184,7 +197,7 @@ class Simulation:
         self.others.clear()
 
     def _away(self) -> None:
-        server = self.events.random.choice((self.topic, self.heads, *self.stores.values()))
+        server = self.events.random.choice((self.topic, self.members, self.heads, *self.stores.values()))
         server.away_until = self.events.now + self.events.random.uniform(0.5, 15)
         self.events.note(f"{getattr(server, 'name', type(server).__name__)} is away until {server.away_until:.1f}")
 
@@ -203,9 +216,10 @@ class Simulation:
 
     def _set_back(self) -> None:
         """By somebody who has ended the spouts for it: one that runs knows what it has committed."""
-        partition = self.events.random.choice(list(self.topic.committed))
-        self.topic.committed[partition] = self.events.random.randint(0, self.topic.committed[partition])
-        self.events.note(f"partition {partition}: committed is set back to {self.topic.committed[partition]}")
+        topic = self.events.random.choice((self.topic, self.members))
+        partition = self.events.random.choice(list(topic.committed))
+        topic.committed[partition] = self.events.random.randint(0, topic.committed[partition])
+        self.events.note(f"partition {partition}: committed is set back to {topic.committed[partition]}")
         for topology in (self.topology, *self.others):
             for process in list(topology.processes):
                 if process.component.is_spout:
@@ -241,7 +255,11 @@ class Simulation:
         self._kill_others()
         self._bury(self.zombies)
         self.topology.loss, self.topology.delay, self.topology.slow = 0.0, 0.05, 0.1
-        for server in (self.topic, self.heads, *self.stores.values()):
+        if rules := self.topic.rules:  # groups wait for partitions that do not know of them
+            for partition in self.topic.records:
+                value = rulemark.encode(self.settings.kafka.group, max(rules), digest(rules[max(rules)]))
+                self.topic.append(partition, rulemark.KEY, value)
+        for server in (self.topic, self.members, self.heads, *self.stores.values()):
             server.away_until = 0.0
         for store in self.stores.values():
             store.mended_at = min(store.mended_at, self.events.now)
@@ -252,19 +270,21 @@ class Simulation:
 
     # -- what must hold
 
-    def _check_commit(self, offsets: dict[int, int]) -> None:
+    def _check_commit(self, machines: Sequence[str], offsets: dict[int, int]) -> None:
         for partition, offset in offsets.items():
-            if offset > self.heads.position(partition):
+            if offset > self.heads.position(partition, machines):
                 raise BrokenPromiseError(f"partition {partition}: {offset} is committed, no snapshot reaches it")
 
     def _is_done(self) -> bool:
-        """All is committed, and all windows of silent series have closed."""
-        return self.topic.committed == self.topic.ends and self._expected().is_closed
+        """All is committed, and all windows of silent series, and of groups, have closed."""
+        topics = self.topic, self.members
+        return all(topic.committed == topic.ends for topic in topics) and self._expected().is_closed
 
     def _expected(self) -> Expected:
-        return Expected(self.settings, self.topic.records, self.topic.rules)
+        return Expected(self.settings, self.topic.records, self.topic.rules, self.members.records)
 
     def _check(self) -> None:
         expected = self._expected()
+        expected.compare_groups()
         for store in STORES:
             expected.compare(store.name, set(store.streams), self.stores[store.name].rows)

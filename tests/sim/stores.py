@@ -83,17 +83,15 @@ def _placed(item: Item) -> Iterator[tuple[Place, Any]]:
 class Heads:
     """The newest snapshot of each partition of each machine; it outlives its clients."""
 
-    machines = ("windows", "judgement")
-
     def __init__(self, events: Events) -> None:
         self.events = events
         self.heads: dict[tuple[str, int], tuple[int, int, list[bytes]]] = {}  # position, owner, parts
         self.away_until = 0.0
         self.owners = count(1)
 
-    def position(self, partition: int) -> int:
-        """What all snapshots of a partition reach."""
-        return min(self.heads.get((machine, partition), (0, 0, []))[0] for machine in self.machines)
+    def position(self, partition: int, machines: Sequence[str]) -> int:
+        """What the snapshots of a partition of these machines all reach."""
+        return min(self.heads.get((machine, partition), (0, 0, []))[0] for machine in machines)
 
 
 class Snapshots:

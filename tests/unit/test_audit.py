@@ -16,7 +16,8 @@ from kafka.structs import OffsetAndMetadata
 from oda.audit import audit
 from oda.audit import compare as compare_module
 from oda.audit.audit import Auditor
-from oda.audit.compare import EXAMPLES, Archived, Comparison, compare
+from oda.audit.compare import Archived, compare
+from oda.audit.comparison import EXAMPLES, Comparison
 from oda.audit.expected import Expected
 from oda.audit.message import CLOCK_KEY
 from oda.audit.sources import Log, Positions, is_elsewhere

@@ -20,7 +20,7 @@ from made import settings
 from oda.audit import checkpoint
 from oda.audit.audit import Auditor, Known, Since
 from oda.audit.checkpoint import Checkpoint
-from oda.audit.compare import Comparison
+from oda.audit.comparison import Comparison
 from oda.audit.expected import Expected
 from oda.audit.message import CLOCK_KEY, RULES_KEY
 from oda.audit.record import AuditRecord

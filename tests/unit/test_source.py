@@ -106,8 +106,8 @@ def start(monkeypatch) -> Callable[..., KafkaSource]:
     """A new run of the spout; `results` is the log that the stored results are of."""
 
     def start(results: UUID | None = OLD) -> KafkaSource:
-        monkeypatch.setattr(source, "log_of_results", lambda _, now: results or now)
-        begun = KafkaSource(SETTINGS, 0, 1, logging.getLogger("source"))
+        monkeypatch.setattr(source, "log_of_results", lambda *given: results or given[-1])
+        begun = KafkaSource(SETTINGS, SETTINGS.kafka.readings, 0, 1, logging.getLogger("source"))
         wait_until(lambda: begun._log_id, "Cassandra was not asked")
         return begun
 
@@ -202,14 +202,14 @@ def test_the_first_results_may_be_of_any_log(broker, start):
 def test_it_waits_for_cassandra_to_tell_whose_results_it_has(monkeypatch):
     asked, answers = threading.Semaphore(0), threading.Event()
 
-    def log_of_results(_: Settings, __: UUID) -> UUID:
+    def log_of_results(_: Settings, __: str, ___: UUID) -> UUID:
         asked.release()
         if not answers.is_set():
             raise NoHostAvailable("no answer", {})
         return OLD
 
     monkeypatch.setattr(source, "log_of_results", log_of_results)
-    begun = KafkaSource(SETTINGS, 0, 1, logging.getLogger("source"))
+    begun = KafkaSource(SETTINGS, SETTINGS.kafka.readings, 0, 1, logging.getLogger("source"))
     for _ in range(2):
         assert asked.acquire(timeout=HANG_SECONDS)
         assert (begun.new_partitions(set()), begun.poll(0, False), begun.changed()) == ({}, {}, None)
@@ -220,7 +220,7 @@ def test_it_waits_for_cassandra_to_tell_whose_results_it_has(monkeypatch):
 def test_a_kafka_without_ids_is_refused(broker):
     broker.id = None
     with pytest.raises(UserError, match=r"older than 2\.8"):
-        KafkaSource(SETTINGS, 0, 1, logging.getLogger("source"))
+        KafkaSource(SETTINGS, SETTINGS.kafka.readings, 0, 1, logging.getLogger("source"))
 
 
 # -- a position that the log does not have -----------------------------------------------------------

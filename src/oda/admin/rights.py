@@ -39,14 +39,18 @@ def rights(settings: Settings) -> Mapping[str, Rights]:
     kafka = settings.kafka
     results = [kafka.windows, kafka.anomalies, kafka.incidents, kafka.bands, kafka.rejected]
     others = [kafka.rules, kafka.verdicts, kafka.audits]
-    everything = [kafka.readings, *results, *others]
+    everything = [kafka.readings, *results, kafka.members, *others]
     read_all = [Acl("topic", name, "READ") for name in everything]
     look = ("read", "view_index_metadata")
     return {
-        # Into the readings it writes what its clock decides.
+        # Into the readings it writes what its clock decides, and what groups make of their members.
         "topology": Rights(
             [
-                *(Acl("topic", kafka.readings, operation) for operation in ("READ", "WRITE")),
+                *(
+                    Acl("topic", log, operation)
+                    for log in (kafka.readings, kafka.members)
+                    for operation in ("READ", "WRITE")
+                ),
                 *(Acl("topic", name, "WRITE") for name in results),
                 Acl("topic", kafka.rules, "READ"),
                 *(Acl("topic", name, "DESCRIBE") for name in (kafka.verdicts, kafka.audits)),

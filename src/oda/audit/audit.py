@@ -11,9 +11,11 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 
-from oda.audit.compare import Archived, Comparison, compare, compare_readings
+from oda.audit.compare import Archived, compare, compare_readings
+from oda.audit.comparison import Comparison
 from oda.audit.expected import Accepted, Expected
 from oda.audit.reference import Reference
+from oda.audit.second import groups_compared
 from oda.audit.sources import Log, Positions, is_elsewhere
 from oda.core.kinds import KINDS, REJECTED, Document, Kind
 from oda.errors import UserError
@@ -77,13 +79,17 @@ def wait_until_drained(settings: Settings, seconds: float, show: Callable[[int, 
     with closing(Log(settings.kafka)) as log:
         with closing(CassandraStore(settings)) as online:
             _require_same_log(settings, log, online)
-        positions = log.positions()
-        ends, deadline = positions.ends, monotonic() + seconds
-        while (behind := positions.behind(ends)) and monotonic() < deadline:
+        deadline = monotonic() + seconds
+        readings, members = log.positions().ends, log.positions(settings.kafka.members).ends
+        if not settings.parallelism.groups:  # nobody reads them
+            members = {}
+        while True:
+            positions = log.positions()
+            behind = positions.behind(readings) + log.positions(settings.kafka.members).behind(members)
+            if not behind or monotonic() >= deadline:
+                return behind
             show(behind, positions.held)
             sleep(_POLL_SECONDS)
-            positions = log.positions()
-        return behind
 
 
 @dataclass
@@ -128,6 +134,8 @@ def audit(settings: Settings, track: Track, known: Known | None = None) -> Repor
             for description, store in stores.items()
             if stream in description.streams
         ]
+        if not starts:
+            comparisons += groups_compared(settings, log, expected, positions.committed)
     if known is not None:
         known.positions |= positions.committed
     accepted = sum(len(readings.offsets) for readings in expected.readings.values())

@@ -6,46 +6,17 @@ Pure: rows come in as values, counts and examples come out. Floats are equal or 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oda.audit.comparison import EXAMPLES, Comparison, Fault
 from oda.audit.expected import Accepted, Names
 from oda.core.kinds import Document
 from oda.stores.place import SLOT_MS
 
-EXAMPLES = 5
-"""How many rows of each fault are described."""
-
-Fault = Literal["missing", "extra", "different"]
 Identity = TypeVar("Identity", bound=Hashable)
-
-
-@dataclass
-class Comparison:
-    """What came of comparing one kind of row in one store; rows are counted once by identity."""
-
-    store: str
-    rows: str
-    expected: int = 0
-    found: int = 0
-    missing: int = 0
-    extra: int = 0
-    different: int = 0
-    examples: dict[Fault, list[str]] = field(default_factory=lambda: {"missing": [], "extra": [], "different": []})
-
-    @property
-    def faults(self) -> int:
-        """How many rows are wrong."""
-        return self.missing + self.extra + self.different
-
-    def add(self, fault: Fault, count: int, examples: Iterable[str]) -> None:
-        """Count faults; the first few are kept as examples."""
-        setattr(self, fault, getattr(self, fault) + count)
-        kept = self.examples[fault]
-        kept.extend(example for example, _ in zip(examples, range(EXAMPLES - len(kept)), strict=False))
 
 
 def compare(

@@ -14,9 +14,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oda.audit.message import CLOCK_KEY, RULES_KEY, read_clock_record, read_message, read_rule_record
+from oda.audit.members import Members
+from oda.audit.message import (
+    CLOCK_KEY,
+    DERIVED_KEY,
+    RULES_KEY,
+    read_clock_record,
+    read_derived_record,
+    read_message,
+    read_rule_record,
+)
 from oda.audit.reference import Reference
 from oda.core.kinds import ANOMALIES, BANDS, INCIDENTS, OF_SERIES, WINDOWS, Document
+from oda.core.reading import Reading
 from oda.core.rules.parse import parsed
 from oda.settings import Settings
 from oda.stores.contract import Part
@@ -83,6 +93,7 @@ class Expected:
         windows, anomalies, incidents, bands: as documents.
         readings: by partition.
         rejected: messages that are no readings, by (partition, offset).
+        members: what groups are made of, and what came of it.
 
     Args:
         rules: the text of each version of the rules.
@@ -99,6 +110,7 @@ class Expected:
         self.bands: list[Document] = []
         self.readings: dict[int, Accepted] = {}
         self.rejected: dict[tuple[int, int], Document] = {}
+        self.members = Members(settings.kafka.group)
         self.names = Names()
         self.references = {} if references is None else references
         self._settings = settings
@@ -117,23 +129,34 @@ class Expected:
                 if clock.group == self._settings.kafka.group:
                     reference.read_clock(record.offset, clock)
                 continue
+            derived = read_derived_record(record.value) if record.key == DERIVED_KEY else None
+            if derived is not None and derived.group != self._settings.kafka.group:
+                continue
+            if derived is not None:
+                self.members.derived(partition, record.offset, derived.reading)
+                self._accept(accepted, reference, record.offset, derived.reading)
+                continue
             by_broker = record.timestamp_type == 1
             max_ahead = self._settings.readings.max_ahead_ms
             reading = read_message(record.value, record.timestamp or 0, max_ahead, by_broker)
-            if reading is None or record.key == CLOCK_KEY:
+            if reading is None or record.key in (CLOCK_KEY, DERIVED_KEY):
                 self.rejected[partition, record.offset] = _rejected(record)
-                continue
-            reference.read(record.offset, reading)
-            accepted.offsets.append(record.offset)
-            accepted.series.append(self.names.number(reading.series))
-            accepted.times.append(reading.time)
-            accepted.values.append(reading.value)
+            else:
+                self._accept(accepted, reference, record.offset, reading)
+        self.members.expect(partition, reference)
         topic = self._settings.kafka.readings
         self.windows += (WINDOWS.document(topic, partition, row) for row in reference.windows)
         self.anomalies += (ANOMALIES.document(topic, partition, row) for row in reference.anomalies)
         self.incidents += (INCIDENTS.document(topic, partition, row) for row in reference.incidents)
         self.bands += (BANDS.document(topic, partition, row) for row in reference.bands)
         reference.forget()
+
+    def _accept(self, accepted: Accepted, reference: Reference, offset: int, reading: Reading) -> None:
+        reference.read(offset, reading)
+        accepted.offsets.append(offset)
+        accepted.series.append(self.names.number(reading.series))
+        accepted.times.append(reading.time)
+        accepted.values.append(reading.value)
 
     def _read_rules(self, partition: int, record: Record, reference: Reference) -> None:
         rules = read_rule_record(record.value)

@@ -48,6 +48,17 @@ class RuleRecord(NamedTuple):
     sha256: str
 
 
+DERIVED_KEY = b"\xffoda.group"
+"""Of a record that may be a derived reading."""
+
+
+class DerivedRecord(NamedTuple):
+    """Its consumer group, and what a group's members made."""
+
+    group: str
+    reading: Reading
+
+
 class _Object(list[tuple[str, Any]]):
     """The fields of a JSON object in their order, repeated ones, too."""
 
@@ -74,7 +85,7 @@ def read_message(data: bytes | None, timestamp: int, max_ahead: int, by_broker: 
         series, (time, least), value = (fields[name] for name in ("series", "time", "value"))
     except (ValueError, KeyError):
         return None
-    if time < least:
+    if time < least or series.startswith("group:"):
         return None
     if not 0 <= time < 2**43 or _is_ahead(time, timestamp, max_ahead, by_broker):
         return None
@@ -95,6 +106,16 @@ def read_rule_record(data: bytes | None) -> RuleRecord | None:
     try:
         fields = _fields(data, _READ_RULES)
         return RuleRecord(fields["group"], fields["version"], fields["sha256"])
+    except (ValueError, KeyError):
+        return None
+
+
+def read_derived_record(data: bytes | None) -> DerivedRecord | None:
+    """What the value of a record with the key `DERIVED_KEY` means; None if it is none."""
+    try:
+        fields = _fields(data, _READ_DERIVED)
+        reading = Reading(fields["series"], fields["time"], fields["value"])
+        return DerivedRecord(fields["group"], reading)
     except (ValueError, KeyError):
         return None
 
@@ -228,3 +249,24 @@ def _sha256(value: Any) -> str:
 
 
 _READ_RULES: dict[str, Callable[[Any], Any]] = {"group": _group, "version": _version, "sha256": _sha256}
+
+
+def _of_group(value: Any) -> str:
+    if not _series(value).startswith("group:"):
+        raise ValueError
+    return str(value)
+
+
+def _within(value: Any) -> float:
+    number = _value(value)
+    if abs(number) > 1e100:
+        raise ValueError
+    return number
+
+
+_READ_DERIVED: dict[str, Callable[[Any], Any]] = {
+    "group": _group,
+    "series": _of_group,
+    "time": lambda value: _integer(value, 2**43),
+    "value": _within,
+}

@@ -6,11 +6,12 @@ are parsed, and it must stay ignorant of batches, replays, snapshots and stores.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from oda.audit.message import ClockRecord
 from oda.audit.open_window import OpenWindow
 from oda.audit.watched import Watched
+from oda.core.groups.definition import Definition
 from oda.core.kinds import Anomaly, Bounds, ClosedWindow, Incident
 from oda.core.reading import Reading
 from oda.core.rules.match import Rules, of_options
@@ -33,6 +34,19 @@ class _Series:
         self.window: ClosedWindow | None = None
         """The newest that has closed."""
         self.watched = {watch.name: Watched(watch, rule, version) for watch in rule.detectors}
+        self.derived = -1
+        """Largest time of a derived reading."""
+        self.found_at = -1
+        """Offset of the record that brought an anomaly about last, while the series belonged to groups."""
+
+
+class Member(NamedTuple):
+    """A window of a series that belongs to a group; `is_anomalous` if anything was wrong since its first reading."""
+
+    group: str
+    window: ClosedWindow
+    is_anomalous: bool
+    definition: Definition
 
 
 class Reference:
@@ -43,6 +57,8 @@ class Reference:
         anomalies: what was judged to be one, in the order of the log.
         incidents: their changes.
         bands: what detectors allow that remember more than the newest window.
+        members: windows of series that belong to groups.
+        newest_plain: largest time of readings that no group made and that are no outliers, epoch ms; -1 if none is.
 
     >>> from oda.settings import Cassandra, Elasticsearch, Kafka, Window
     >>> servers = Kafka(brokers="a:1"), Cassandra(hosts="a:1"), Elasticsearch(urls="http://a:1")
@@ -61,6 +77,8 @@ class Reference:
         self.anomalies: list[Anomaly] = []
         self.incidents: list[Incident] = []
         self.bands: list[Bounds] = []
+        self.members: list[Member] = []
+        self.newest_plain = -1
         self._rules = of_options(settings)
         self._series: dict[str, _Series] = {}
         self._newest: int | None = None
@@ -75,7 +93,7 @@ class Reference:
 
     def forget(self) -> None:
         """What was found so far; what follows is found as if it were still there."""
-        self.windows, self.anomalies, self.incidents, self.bands = [], [], [], []
+        self.windows, self.anomalies, self.incidents, self.bands, self.members = [], [], [], [], []
 
     @property
     def version(self) -> int:
@@ -90,7 +108,12 @@ class Reference:
         if is_new:
             self._series[name] = _Series(rule, time, self.version)
         series = self._series[name]
+        if name.startswith("group:"):
+            if time <= series.derived:  # it was there before
+                return
+            series.derived = time
         series.latest_offset = offset
+        already = len(self.windows), len(self.anomalies)
 
         found: dict[str, list[Anomaly]] = {}
         is_held = False
@@ -113,7 +136,10 @@ class Reference:
         if not is_held:  # an incident is a matter of time
             for watched in series.watched.values():
                 watched.follow(offset, time, found.get(watched.watch.name, []))
+            if not name.startswith("group:"):
+                self.newest_plain = max(self.newest_plain, time)
         self._collect(series)
+        self._tell_groups(*already)
 
     def read_clock(self, offset: int, record: ClockRecord) -> None:
         """Apply the clock record at `offset`; offsets ascend, those of readings included.
@@ -122,6 +148,7 @@ class Reference:
         a reading at or behind the record's position. A series that ends so is as if it had never been, unless it has
         such a reading, or an open window.
         """
+        already = len(self.windows), len(self.anomalies)
         for name, start in record.through.items():
             series = self._series.get(name)
             window = self._rules.of(name).window
@@ -132,9 +159,10 @@ class Reference:
             for watched in series.watched.values():
                 watched.fell_silent(offset, start + window.size_ms, found.get(watched.watch.name, []))
             self._collect(series)
+        self._tell_groups(*already)
         for name in record.ended:
             series = self._series.get(name)
-            if series is not None and series.latest_offset < record.position and not series.open:
+            if series is not None and series.latest_offset < record.position and not series.open and series.derived < 0:
                 for watched in series.watched.values():
                     watched.end(offset, "clock")
                 self._collect(series)
@@ -145,6 +173,7 @@ class Reference:
         """Apply the rule record at `offset`: a newer version holds from there on, an older one says nothing."""
         if rules.version <= self._rules.version:
             return
+        already = len(self.windows), len(self.anomalies)
         for name, series in self._series.items():
             former, rule = self._rules.of(name), rules.of(name)
             if former.cut != rule.cut:
@@ -159,7 +188,31 @@ class Reference:
                 series.watched = {watch.name: Watched(watch, rule, rules.version) for watch in rule.detectors}
             else:
                 self._change_watches(series, rule, rules.version, offset, former != rule)
+        self._tell_groups(*already)
         self._rules = rules
+
+    def _tell_groups(self, windows: int, anomalies: int) -> None:
+        """Of what a record brought about, behind so many windows and anomalies."""
+        if not self._rules.groups:
+            return
+        for anomaly in self.anomalies[anomalies:]:
+            if self._groups_of(anomaly.series):
+                self._series[anomaly.series].found_at = anomaly.found_at
+        for window in self.windows[windows:]:
+            is_anomalous = self._series[window.series].found_at >= window.first_offset
+            self.members += [
+                Member(group, window, is_anomalous, definition)
+                for group, definition in self._groups_of(window.series).items()
+            ]
+
+    def _groups_of(self, series: str) -> dict[str, Definition]:
+        """The groups of a series, each with what its members carry of it."""
+        found: dict[str, Definition] = {}
+        for naming, definition in self._rules.groups:
+            group = naming.group(series)
+            if group is not None and group not in found:
+                found[group] = definition
+        return found
 
     def _change_watches(self, series: _Series, rule: Rule, version: int, offset: int, is_other: bool) -> None:
         """The series' windows go on, and so do detectors that stay what they are; `is_other`: the rule, in whatever."""

@@ -66,21 +66,21 @@ class Log:
             partitions_of(self._consumer, self._settings.readings)
             return client.topic_id(self._consumer, self._settings.readings)
 
-    def positions(self) -> Positions:
-        """How far the group has come.
+    def positions(self, topic: str = "") -> Positions:
+        """How far the group has come, in the readings or another log of its own.
 
         Raises:
             UserError: there is no such topic, or it lost its end.
         """
         with self._errors():
-            parts = partitions_of(self._consumer, self._settings.readings)
+            parts = partitions_of(self._consumer, topic or self._settings.readings)
             committed = {part.partition: self._committed(part) for part in parts}
             found = self._admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST))
             ends = {part.partition: found[part].offset for part in parts}
             readable = {part.partition: end for part, end in self._consumer.end_offsets(parts).items()}
         for partition, end in ends.items():
             if committed[partition] > end:
-                raise UserError(lost_its_end(self._settings.readings, partition, committed[partition]))
+                raise UserError(lost_its_end(topic or self._settings.readings, partition, committed[partition]))
         held = {partition: end for partition, end in readable.items() if end < ends[partition]}
         return Positions(committed, ends, held)
 
@@ -92,14 +92,14 @@ class Log:
             raise UserError(found.metadata)
         return int(found.offset)
 
-    def records(self, partition: int, start: int, end: int) -> Iterator[Any]:
-        """The records of one partition of the readings' topic from offset `start` on, before `end`.
+    def records(self, partition: int, start: int, end: int, topic: str = "") -> Iterator[Any]:
+        """The records of one partition of the readings' topic, or another, from offset `start` on, before `end`.
 
         Raises:
             UserError: retention has taken the first of them.
         """
         with self._errors():
-            part = TopicPartition(self._settings.readings, partition)
+            part = TopicPartition(topic or self._settings.readings, partition)
             require_beginning(self._consumer, part, start)
             yield from read(self._consumer, part, start, end)
 

@@ -19,6 +19,7 @@ from tenacity import retry, retry_if_exception_type, wait_fixed
 from oda.audit.sources import Log
 from oda.collect.producer import Producer
 from oda.core import clock, rulemark
+from oda.core.groups import derived
 from oda.core.reading import Reading, encode
 from oda.errors import UserError
 from oda.settings import Settings, Window
@@ -98,8 +99,8 @@ class Quiet:
 
 
 def count_in_log(settings: Settings) -> int:
-    """How many messages the topic of readings holds, without the records of clock and rules."""
+    """How many messages the topic of readings holds, without what ODA itself writes there."""
     with closing(Log(settings.kafka)) as log:
         ends = log.positions().ends
         records = (record for partition, end in ends.items() for record in log.records(partition, 0, end))
-        return sum(record.key not in (clock.KEY, rulemark.KEY) for record in records)
+        return sum(record.key not in (clock.KEY, rulemark.KEY, derived.KEY) for record in records)

@@ -32,6 +32,8 @@ _BESIDES: tuple[dict[str, Any], ...] = (
 
 _PATTERNS = ("chaos-quiet-*", "chaos-[0-4]", "chaos-1*", "*")
 
+_GROUPS = (("{number}", "chaos-{number}"), ("quiet", "chaos-quiet-*"), ("all", "chaos-*"), ("top", "group:?"))
+
 
 class RuleChanges:
     """Applies other rules now and then until `stop`, whatever fault strikes meanwhile.
@@ -61,7 +63,9 @@ class RuleChanges:
             self._apply()
 
     def _apply(self) -> bool:
-        text = json.dumps({"rules": [self._rule(pattern) for pattern in _PATTERNS]}, indent=1)  # which is YAML, too
+        rules = [self._rule(pattern) for pattern in _PATTERNS]
+        groups = [self._group(name, members) for name, members in _GROUPS]
+        text = json.dumps({"rules": rules, "groups": groups}, indent=1)  # which is YAML, too
         try:
             apply(self._settings.kafka, parse(text, self._settings).text)
         except (UserError, KafkaError):
@@ -69,6 +73,16 @@ class RuleChanges:
             return False
         self.applied += 1
         return True
+
+    def _group(self, name: str, members: str) -> dict[str, Any]:
+        random = self._random
+        return {
+            "name": name,
+            "members": members,
+            "aggregate": random.choice(("mean", "sum", "stddev", "anomalous", "late", {"quantile": 0.9})),
+            "window": {"size": random.choice(("1s", "2s", "5s")), "lateness": random.choice(("0s", "5s", "15s"))},
+            "least": random.choice((1, 1, 3)),
+        }
 
     def _rule(self, pattern: str) -> dict[str, Any]:
         random = self._random

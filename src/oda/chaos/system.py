@@ -23,9 +23,13 @@ from oda.settings import Settings
 from oda.stores.catalogue import STORES
 from oda.storm.topologies import Storm
 
-SCRIPTS = {"readings": "spouts.readings.", "windows": "bolts.windows.", "anomalies": "bolts.anomalies."} | {
-    store.name: f"bolts.sinks.{store.name}" for store in STORES
-}
+SCRIPTS = {
+    "readings": "spouts.readings.",
+    "windows": "bolts.windows.",
+    "anomalies": "bolts.anomalies.",
+    "members": "spouts.members.",
+    "groups": "bolts.groups.",
+} | {store.name: f"bolts.sinks.{store.name}" for store in STORES}
 """Components of the topology, each a Python process, and what it was started with."""
 
 _SPARED = {"ui", "logviewer"}  # nothing depends on them

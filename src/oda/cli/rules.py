@@ -111,6 +111,8 @@ def show(
         number = rules.number(name)
         source = "the topology's options" if number is None else f"rule {number + 1} of {file or 'version'}"
         print(f"# {source}{'' if file or number is None else f' {rules.version}'}")
+        for membership in rules.memberships(name):
+            print(f"# a member of {membership.group}")
         print(as_yaml(described(Pattern(name), rules.of(name))), end="")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oda.core import columns
+from oda.core.groups.told import Mark
 from oda.core.kinds import ClosedWindow
 from oda.core.reading import Reading
 from oda.core.text import from_text, to_text
@@ -66,8 +67,8 @@ class Readings(NamedTuple):
         """The readings at `offset` and after it."""
         return self._part(slice(int(np.searchsorted(self.offsets, offset)), None))
 
-    def where(self, mask: NDArray[np.bool_]) -> Readings:
-        """Those for which a mask of shape (n,) is true."""
+    def where(self, mask: NDArray[np.bool_] | NDArray[np.intp]) -> Readings:
+        """Those for which a mask of shape (n,) is true; or those of some indexes, in their order."""
         return Readings(self.names, self.series[mask], self.offsets[mask], self.times[mask], self.values[mask])
 
     def rows(self) -> list[NDArray[np.intp]]:
@@ -75,6 +76,11 @@ class Readings(NamedTuple):
         order = np.argsort(self.series, kind="stable")
         ends = np.searchsorted(self.series[order], np.arange(1, len(self.names)))
         return np.split(order, ends)[: len(self.names)]  # of nothing there is one part
+
+    def without(self, offsets: Iterable[int]) -> Readings:
+        """All but those at some offsets."""
+        gone = np.fromiter(offsets, np.int64)
+        return self.where(~np.isin(self.offsets, gone)) if len(gone) else self
 
     def before(self, offset: int) -> Readings:
         return self._part(slice(int(np.searchsorted(self.offsets, offset))))
@@ -120,6 +126,12 @@ class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offset: int
 
 
+class Repeated(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A derived reading that was there before (see `oda.core.groups.derived`): it counts for nothing."""
+
+    offset: int
+
+
 class Silent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A series with incidents of which a clock record says that by the clock it is so late, epoch ms, or later."""
 
@@ -131,7 +143,7 @@ class Silent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Closings(NamedTuple):
     """What the window bolt tells of a batch: windows that closed along it, series that ended, readings that are held.
 
-    And which series are silent.
+    And which series are silent, and which derived readings are repetitions.
 
     Each as the log has it. Nothing of what lies before `since` is known to it any more.
     """
@@ -141,11 +153,12 @@ class Closings(NamedTuple):
     ended: Sequence[Ended] = ()
     held: Sequence[Held] = ()
     silent: Sequence[Silent] = ()
+    repeated: Sequence[Repeated] = ()
 
     @classmethod
     def of(cls, since: int, outputs: Mapping[str, Sequence[Any]]) -> Closings:
         """Of what the windows of a partition put out."""
-        return cls(since, outputs["closed"], outputs["ended"], outputs["held"], outputs["silent"])
+        return cls(since, outputs["closed"], outputs["ended"], outputs["held"], outputs["silent"], outputs["repeated"])
 
     def to_text(self) -> str:
         """The payload of a Storm tuple."""
@@ -163,7 +176,7 @@ class Batch(NamedTuple):
     `epoch` names the run of the spout that emitted it and `seq` the emission within that run:
     a replay is the same batch with another `seq`. Everything before `committed` is acked and will
     never be replayed. `clock` is the clock of the spout's run when the records were read. `closings` are not in the
-    tuple: the anomaly bolt gets them from the window bolt.
+    tuple: the anomaly bolt gets them from the window bolt. One of the log of members has what was `told`, nothing else.
     """
 
     partition: int
@@ -177,6 +190,7 @@ class Batch(NamedTuple):
     marks: Sequence[ClockMark] = ()
     rules: Sequence[RuleMark] = ()
     closings: Closings = Closings()
+    told: Sequence[Mark] = ()
 
     @property
     def identity(self) -> tuple[int, int, int]:
@@ -185,16 +199,18 @@ class Batch(NamedTuple):
 
     def to_tuple(self) -> list[Any]:
         """The values of a Storm tuple, in the order of `FIELDS`."""
-        *numbers, readings, marks, rules, _ = self
-        return [*numbers, to_text((readings.names, columns.pack(readings[1:]), marks, rules))]
+        *numbers, readings, marks, rules, _, told = self
+        return [*numbers, to_text((readings.names, columns.pack(readings[1:]), marks, rules, told))]
 
     @classmethod
     def from_tuple(cls, values: Sequence[Any]) -> Batch:
         """The inverse of `to_tuple`."""
         partition, epoch, seq, start, end, committed, clock, payload = values
-        names, packed, marks, rules = from_text(payload, tuple[list[str], bytes, list[ClockMark], list[RuleMark]])
+        names, packed, marks, rules, told = from_text(
+            payload, tuple[list[str], bytes, list[ClockMark], list[RuleMark], list[Mark]]
+        )
         readings = Readings(names, *columns.unpack(packed, _TYPES))
-        return cls(partition, epoch, seq, start, end, committed, clock, readings, marks, rules)
+        return cls(partition, epoch, seq, start, end, committed, clock, readings, marks, rules, told=told)
 
 
 def joined(batches: Iterable[Batch]) -> list[Batch]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from oda.core.ahead import latest_time
 from oda.core.batch import Readings
+from oda.core.groups.definition import is_group
 from oda.core.reading import MAX_BRACKETS, MAX_TIME, MAX_VALUE, MIN_NUMBER, Reading, RejectedError, decode, decoder
 
 
@@ -76,6 +77,8 @@ def _together(
         return None
     index: dict[str, int] = {}
     series = [index.setdefault(message.series, len(index)) for message in found]
+    if any(map(is_group, index)):
+        return None
     return Readings(list(index), np.array(series, np.int32), np.array(offsets), times, values)
 
 

@@ -28,11 +28,15 @@ class Watched(msgspec.Struct, array_like=True):
 
 
 class Judged(msgspec.Struct, array_like=True):
-    """Of one series; `watches` by what the rule calls them, without those of which nothing is kept."""
+    """Of one series; `watches` by what the rule calls them, without those of which nothing is kept.
+
+    `found_at` is, of one that belongs to groups, the offset of the record that brought its last anomaly about.
+    """
 
     name: str
     window: ClosedWindow | None = None
     watches: dict[str, Watched] = {}
+    found_at: int = -1
 
     @property
     def is_followed(self) -> bool:

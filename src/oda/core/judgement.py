@@ -17,6 +17,8 @@ import numpy as np
 
 from oda.core.bands import Detected, Now, Table, columns_of, judge
 from oda.core.batch import Batch, Ended, Readings, RuleMark, Silent
+from oda.core.groups.definition import Definition
+from oda.core.groups.told import Member
 from oda.core.incidents import Event, Tracked, advance, resolve
 from oda.core.judged import Judged, begin_anew, bounds, close, forget_incident, now, restored, watched
 from oda.core.kinds import Anomaly, Bounds, ClosedWindow, Incident
@@ -28,7 +30,11 @@ from oda.settings import Settings
 
 
 class Judgement(Machine[Judged]):
-    """What is known of the series of one partition; its ledgers are those of `anomalies`, `incidents` and `bands`.
+    """What is known of the series of one partition; its ledgers are those of `anomalies`, `incidents`, `bands`, and of
+    `members`: windows of series that belong to groups.
+
+    Attributes:
+        is_grouped: whether rules have named groups, ever.
 
     Example:
         judgement = Judgement(settings)
@@ -38,20 +44,23 @@ class Judgement(Machine[Judged]):
 
     name = "judgement"
     state = Judged
-    ledger_rows: ClassVar = {"anomalies": Anomaly, "incidents": Incident, "bands": Bounds}
+    ledger_rows: ClassVar = {"anomalies": Anomaly, "incidents": Incident, "bands": Bounds, "members": Member}
 
     def __init__(self, settings: Settings, position: int = 0) -> None:
         self._anomalies: Ledger[Anomaly] = Ledger("found_at")
         self._incidents: Ledger[Incident] = Ledger("found_at")
         self._bands: Ledger[Bounds] = Ledger("since")
+        self._members: Ledger[Member] = Ledger("closed_at")
         ledgers: dict[str, Ledger[Any]] = {
             "anomalies": self._anomalies,
             "incidents": self._incidents,
             "bands": self._bands,
+            "members": self._members,
         }
         super().__init__(settings, position, ledgers)
         self._table = Table()
         self._held: set[int] = set()  # offsets in a batch of readings of which nobody knows the time
+        self.is_grouped = False
         self._followed: set[str] = set()  # series with an incident, or with anomalies that may become one
 
     def conditions(self) -> dict[str, int | float | str]:
@@ -72,7 +81,7 @@ class Judgement(Machine[Judged]):
         """
         if batch.closings.since > self.position:
             raise OvertakenError(f"judged up to {self.position}, but {batch.closings.since} is committed")
-        readings = batch.readings.since(self.position)
+        readings = batch.readings.since(self.position).without(one.offset for one in batch.closings.repeated)
         windows = [window for window in batch.closings.windows if window.closed_at >= self.position]
         ended = [end for end in batch.closings.ended if end.offset >= self.position]
         silent = [one for one in batch.closings.silent if one.offset >= self.position]
@@ -94,6 +103,13 @@ class Judgement(Machine[Judged]):
                     self._change_rules(mark)
         self._judge(readings, windows, silent)
 
+    def outputs(self, batch: Batch) -> dict[str, list[Any]]:
+        """See `Machine.outputs`; without `members` if there never were groups."""
+        found = super().outputs(batch)
+        if not self.is_grouped:
+            del found["members"]
+        return found
+
     def _judge(self, readings: Readings, windows: Sequence[ClosedWindow], silent: Sequence[Silent]) -> None:
         """A part of the log along which the rules stay, and no series ends."""
         table, version = self._table, self.rules.version
@@ -111,6 +127,26 @@ class Judgement(Machine[Judged]):
                 found += each(readings, one, version)
         self._anomalies.add([anomaly for _, anomaly in found])
         self._follow(readings, silent, found)
+        if self.rules.groups:
+            self._tell_groups(windows, [anomaly for _, anomaly in found])
+
+    def _tell_groups(self, windows: Sequence[ClosedWindow], found: Sequence[Anomaly]) -> None:
+        """The windows of members, and which of them are anomalous: by what was found since their first reading."""
+        at: dict[str, list[int]] = {}
+        for anomaly in found:
+            at.setdefault(anomaly.series, []).append(anomaly.found_at)
+        rows = []
+        for window in windows:
+            for group, definition in self.rules.memberships(window.series):
+                state = self.series.get(window.series)
+                times = [state.found_at if state else -1, *at.get(window.series, ())]
+                is_anomalous = any(window.first_offset <= time <= window.closed_at for time in times)
+                rows.append(_member(group, window, is_anomalous, definition))
+        self._members.add(rows)
+        for name, times in at.items():
+            if self.rules.memberships(name):
+                self._state(name).found_at = max(times)
+                self.changed.add(name)
 
     def _close(self, windows: Sequence[ClosedWindow]) -> tuple[list[Now], list[Detected]]:
         """Of series whose windows closed: from which offset on what applies; and what was wrong with the windows."""
@@ -241,6 +277,7 @@ class Judgement(Machine[Judged]):
                 rows += bounds(now(state, rule)._replace(since=mark.offset), rules.version)
                 self.changed.add(name)
         self.rules = rules
+        self.is_grouped |= bool(rules.groups)
         self._bands.add(rows)
         self._fill_table()
         self._followed = {name for name in self._followed if self.series[name].is_followed}
@@ -252,12 +289,32 @@ class Judgement(Machine[Judged]):
 
     # -- snapshots
 
-    def derive(self, besides: Mapping[str, Any]) -> None:  # noqa: ARG002 - it keeps nothing of the kind
+    def besides(self) -> dict[str, Any]:
+        """Whether there are groups to be told."""
+        return {"grouped": self.is_grouped}
+
+    def derive(self, besides: Mapping[str, Any]) -> None:
         """States of the detectors' own types, what applies now, and which series are followed."""
+        self.is_grouped = besides.get("grouped", False)  # a former version knew no groups
         for name, state in self.series.items():
             restored(state, self.rules.of(name))
         self._fill_table()
         self._followed = {name for name, state in self.series.items() if state.is_followed}
+
+
+def _member(group: str, window: ClosedWindow, is_anomalous: bool, definition: Definition) -> Member:
+    return Member(
+        group,
+        window.series,
+        window.start,
+        window.count,
+        window.mean,
+        window.stddev,
+        window.first_offset,
+        window.closed_at,
+        is_anomalous,
+        definition,
+    )
 
 
 def _window_at(before: Mapping[str, Now], changes: Sequence[Now], series: str, offset: int) -> ClosedWindow | None:

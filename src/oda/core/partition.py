@@ -184,9 +184,17 @@ class Partition(Generic[M]):
         self._is_saving = False
         self._durable_lately.add(max(position - self._durable, 0), now)
         self._durable = max(self._durable, position)
-        actions: list[Action] = [Ack(handle) for end, handle in self._unacked.values() if end <= self._durable]
-        self._unacked = {key: waiting for key, waiting in self._unacked.items() if waiting[0] > self._durable}
-        return actions + self._save(now)
+        return [*self._let_done(), *self._save(now)]
+
+    @property
+    def _done(self) -> int:
+        """All that batches before it have brought about is durable."""
+        return self._durable
+
+    def _let_done(self) -> list[Ack]:
+        actions = [Ack(handle) for end, handle in self._unacked.values() if end <= self._done]
+        self._unacked = {key: waiting for key, waiting in self._unacked.items() if waiting[0] > self._done}
+        return actions
 
     @property
     def position(self) -> int:
@@ -264,7 +272,7 @@ class Partition(Generic[M]):
     def _put_out(self, machine: M, batch: Batch, handle: Handle) -> list[Action]:
         self._is_new = False
         actions: list[Action] = [Emit(handle, batch, machine.outputs(batch), machine.forgotten)]
-        if batch.end <= self._durable:
+        if batch.end <= self._done:
             actions.append(Ack(handle))
         else:
             self._unacked[batch.identity] = batch.end, handle

@@ -49,7 +49,8 @@ class Sent:
     def weight(self) -> int:
         """How many readings it holds, or could in the memory that its rejected messages take."""
         sizes = (len(row.key or b"") + len(row.value or b"") for row in self.rejected)
-        return len(self.batch.readings.offsets) + sum(1 + size // _READING_BYTES for size in sizes)
+        told = sum(mark.weight for mark in self.batch.told)
+        return len(self.batch.readings.offsets) + told + sum(1 + size // _READING_BYTES for size in sizes)
 
 
 class Progress:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from oda.core.ahead import latest_time
+from oda.core.groups.definition import PREFIX, is_group
 from oda.core.guess import guess
 from oda.errors import shorten
 
@@ -88,6 +89,8 @@ def decode(data: bytes | None, timestamp: int, max_ahead: int, by_broker: bool =
         raise RejectedError(f"not a reading: {error}{hint}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RejectedError(f"not JSON: {error}") from None
+    if is_group(message.series):
+        raise RejectedError(f"series {message.series}: names that begin with {PREFIX} are those of groups")
     time = epoch_ms(message.time)
     if time < 0:
         raise RejectedError(f"time {time} is before 1970")

@@ -87,7 +87,10 @@ class Silence:
         found = [
             name
             for name, state in windows.series.items()
-            if clock >= self._heard_at(name) + expire and not state.open and self._asked.get(name) != _END
+            if clock >= self._heard_at(name) + expire
+            and not state.open
+            and state.derived < 0
+            and self._asked.get(name) != _END
         ]
         self._asked |= dict.fromkeys(found, _END)
         return found

@@ -19,12 +19,24 @@ class Mark(NamedTuple):
     ended: list[str]
 
 
+class AllQuiet(NamedTuple):
+    """Tell that of a partition up to a position all is done, all windows are closed, and nothing comes."""
+
+    position: int
+
+
+_QUIET_MS = 1_000
+"""How long until it is told again that a partition is quiet: each time twice as long."""
+
+
 class WindowPartition(Partition[PartitionWindows]):
     """As `Partition`; of each run of the spout that is known it keeps what that heard of series."""
 
     def __init__(self, fresh: Callable[[int], PartitionWindows], save_seconds: float) -> None:
         super().__init__(fresh, save_seconds)
         self._silences: dict[int, Silence] = {}
+        self._quiet_at = (-1, -1)  # in which run, and at which position, it was told of last
+        self._next_quiet, self._quiet_pause = 0, _QUIET_MS
 
     def receive(self, batch: Batch, handle: Handle, now: float) -> list[Any]:
         """Take a batch (see `Partition.receive`), and note of which series it has heard."""
@@ -51,7 +63,19 @@ class WindowPartition(Partition[PartitionWindows]):
             through, ended = silence.due(clock, self._machine)
             if through or ended:
                 actions.append(Mark(position, through, ended))
+            if self._machine.is_grouped and self._machine.is_quiet and position == committed:
+                actions += self._quiet((epoch, position), clock)
         return actions
+
+    def _quiet(self, at: tuple[int, int], clock: int) -> list[AllQuiet]:
+        """Time and again, as what is told may get lost, and less and less often."""
+        if at != self._quiet_at:
+            self._quiet_at, self._next_quiet, self._quiet_pause = at, clock, _QUIET_MS
+        if clock < self._next_quiet:
+            return []
+        self._next_quiet = clock + self._quiet_pause
+        self._quiet_pause *= 2
+        return [AllQuiet(at[1])]
 
     def _silence(self, epoch: int, clock: int) -> Silence:
         if epoch not in self._silences:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oda.core.aggregate import Sums, fold
-from oda.core.batch import Batch, ClockMark, Ended, Held, Readings, RuleMark, Silent
+from oda.core.batch import Batch, ClockMark, Ended, Held, Readings, Repeated, RuleMark, Silent
+from oda.core.groups.definition import is_group
 from oda.core.kinds import ClosedWindow
 from oda.core.lead import Lead
 from oda.core.ledger import Ledger
@@ -36,7 +37,7 @@ class Series(msgspec.Struct, array_like=True):
 
     `max_time` in epoch ms; `last_offset` is that of its last reading, late or not; `closed_through` is the number of
     the last window that has closed, whether it held readings or not; `late` and `ahead` count readings that are in no
-    window.
+    window. `derived` is the largest time of a derived reading: such a series never ends, or one could be there twice.
     """
 
     name: str
@@ -46,14 +47,16 @@ class Series(msgspec.Struct, array_like=True):
     late: int = 0
     ahead: int = 0
     open: dict[int, Sums] = {}
+    derived: int = -1
 
 
 class PartitionWindows(Machine[Series]):
     """Open windows of one partition; its ledgers are those of `closed` windows, series that `ended`, readings `held`,
-    and `silent` series.
+    `silent` series, and readings that are `repeated`.
 
     Attributes:
         open: the series that have open windows.
+        is_grouped: whether rules have named groups, ever.
 
     Example:
         windows = PartitionWindows(settings)
@@ -63,7 +66,13 @@ class PartitionWindows(Machine[Series]):
 
     name = "windows"
     state = Series
-    ledger_rows: ClassVar = {"closed": ClosedWindow, "ended": Ended, "held": Held, "silent": Silent}
+    ledger_rows: ClassVar = {
+        "closed": ClosedWindow,
+        "ended": Ended,
+        "held": Held,
+        "silent": Silent,
+        "repeated": Repeated,
+    }
 
     def __init__(self, settings: Settings, position: int = 0) -> None:
         self._closed: Ledger[ClosedWindow] = Ledger("closed_at")
@@ -71,10 +80,17 @@ class PartitionWindows(Machine[Series]):
         self._held: Ledger[Held] = Ledger("offset")
         self._quiet: Ledger[Silent] = Ledger("offset")
         ledgers: dict[str, Ledger[Any]] = {"closed": self._closed, "ended": self._ended}
-        ledgers |= {"held": self._held, "silent": self._quiet}
+        self._repeated: Ledger[Repeated] = Ledger("offset")
+        ledgers |= {"held": self._held, "silent": self._quiet, "repeated": self._repeated}
         super().__init__(settings, position, ledgers)
         self.open: set[str] = set()
+        self.is_grouped = False
         self._lead = Lead()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no window is open, but perhaps of groups."""
+        return all(map(is_group, self.open))
 
     def conditions(self) -> dict[str, int | float | str]:
         """What windows of another size, or with another lateness, can't go on from."""
@@ -91,7 +107,7 @@ class PartitionWindows(Machine[Series]):
 
     def advance(self, batch: Batch) -> None:
         """Apply what a batch has from `position` on."""
-        readings = batch.readings.since(self.position)
+        readings = self._without_repetitions(batch.readings.since(self.position))
         marks: list[ClockMark | RuleMark] = [mark for mark in batch.marks if mark.offset >= self.position]
         marks += self.newer(batch)
         for mark in sorted(marks, key=attrgetter("offset")):
@@ -102,6 +118,21 @@ class PartitionWindows(Machine[Series]):
             else:
                 self._apply_rules(mark)
         self._apply_readings(readings)
+
+    def _without_repetitions(self, readings: Readings) -> Readings:
+        """A derived reading counts if its time is beyond those of all that came before of its series."""
+        groups = {code: name for code, name in enumerate(readings.names) if is_group(name)}
+        repeated = []
+        for at in np.flatnonzero(np.isin(readings.series, list(groups))) if groups else ():
+            name, time, offset = groups[readings.series[at]], int(readings.times[at]), int(readings.offsets[at])
+            state = self._state(name)
+            if time <= state.derived:
+                repeated.append(offset)
+            else:
+                state.derived = time
+                self.changed.add(name)
+        self._repeated.add([Repeated(offset) for offset in repeated])
+        return readings.without(repeated)
 
     def _apply_readings(self, readings: Readings) -> None:
         """Note whose they are; those that are neither ahead nor windows of their own go to their windows."""
@@ -233,7 +264,7 @@ class PartitionWindows(Machine[Series]):
                 state.closed_through = max([state.closed_through, *due])
         for name in mark.ended:
             state = self._silent(name, mark)
-            if state and not state.open:
+            if state and not state.open and state.derived < 0:
                 del self.series[name]
                 self._lead.held.pop(name, None)
                 self._ended.add([Ended(mark.offset, name)])
@@ -256,9 +287,10 @@ class PartitionWindows(Machine[Series]):
                     for n in sorted(state.open)
                 ]
                 self._closed.add(rows)
-                self.series[name] = Series(name, last_offset=state.last_offset)
+                self.series[name] = Series(name, last_offset=state.last_offset, derived=state.derived)
                 self.changed.add(name)
         self.rules = rules
+        self.is_grouped |= bool(rules.groups)
 
     def _close(
         self, state: Series, n: int, size: int, closed_at: int, cause: Cause, late: int = 0, ahead: int = 0
@@ -287,11 +319,12 @@ class PartitionWindows(Machine[Series]):
 
     def besides(self) -> dict[str, Any]:
         """The newest time of the partition, and those that are held."""
-        return {"newest": self._lead.newest, "held": self._lead.held}
+        return {"newest": self._lead.newest, "held": self._lead.held, "grouped": self.is_grouped}
 
     def derive(self, besides: Mapping[str, Any]) -> None:
         """Which series have open windows, and what is known of the partition's time."""
         self.open = {name for name, state in self.series.items() if state.open}
+        self.is_grouped = besides.get("grouped", False)  # a former version knew no groups
         self._lead.newest, self._lead.held = besides["newest"], dict(besides["held"])
 
 

@@ -31,6 +31,9 @@ from oda.stores.origin import log_of_results
 
 _RPC_MS = 5_000
 
+_MOST_TOLD = 100
+"""Records of the log of members in one batch: each may have several hundred of these."""
+
 
 class KafkaSource:
     """Reads the partitions of one spout task; not safe for threads.
@@ -38,15 +41,16 @@ class KafkaSource:
     It begins when Cassandra has told that the stored results, if any, are of this log.
 
     Args:
-        settings: addresses, topic, group, size of batches.
+        settings: addresses, group, size of batches.
+        topic: what it reads.
         task: this task's number, from 0, of `tasks`.
         log: where losses that Kafka's retention caused are reported.
     """
 
-    def __init__(self, settings: Settings, task: int, tasks: int, log: Logger) -> None:
+    def __init__(self, settings: Settings, topic: str, task: int, tasks: int, log: Logger) -> None:
         kafka = settings.kafka
         create_topics(kafka)
-        self._settings, self._topic, self._task, self._tasks, self._log = settings, kafka.readings, task, tasks, log
+        self._settings, self._topic, self._task, self._tasks, self._log = settings, topic, task, tasks, log
         self._assigned: list[TopicPartition] = []
         self._paused = False
         self._lost: str | None = None
@@ -58,7 +62,7 @@ class KafkaSource:
             enable_auto_commit=False,
             # Where to go on when our position is not in the log is not for kafka-python to choose.
             auto_offset_reset="none",
-            max_poll_records=settings.readings.max_batch,
+            max_poll_records=settings.readings.max_batch if topic == kafka.readings else _MOST_TOLD,
             # A waiting fetch delays commits on the same connection by up to this.
             fetch_max_wait_ms=100,
             # How soon new partitions, and a topic that was made anew, are noticed.
@@ -80,7 +84,7 @@ class KafkaSource:
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
             before_sleep=tenacity.before_sleep_log(self._log, logging.WARNING),
         )
-        self._log_id = again(log_of_results, self._settings, log_id)
+        self._log_id = again(log_of_results, self._settings, self._topic, log_id)
 
     def changed(self) -> str | None:
         """What happened to the log, and the way out; None if it is the one that the stored results are of.

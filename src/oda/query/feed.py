@@ -19,9 +19,8 @@ from kafka.errors import KafkaError
 from oda import verdicts
 from oda.audit import record as audits
 from oda.audit.record import AuditRecord
-from oda.core import clock, rulemark
+from oda.core import log
 from oda.core.batch import Readings
-from oda.core.decoding import decode_all
 from oda.core.kinds import OF_SERIES, Anomaly, Bounds, ClosedWindow, Incident, Located
 from oda.errors import UserError
 from oda.kafka.reader import reader
@@ -159,15 +158,8 @@ class Feed:
         return news
 
     def _readings(self, records: Sequence[Record]) -> Readings:
-        plain = [record for record in records if record.key not in (clock.KEY, rulemark.KEY)]
-        readings, _ = decode_all(
-            [record.offset for record in plain],
-            [record.timestamp for record in plain],
-            [record.by_broker for record in plain],
-            [record.value for record in plain],
-            self._settings.readings.max_ahead_ms,
-        )
-        return readings
+        group, max_ahead = self._settings.kafka.group, self._settings.readings.max_ahead_ms
+        return log.read(records, group, max_ahead, _no_text).readings
 
     def _add_results(self, news: News, topic: str, records: Sequence[Record]) -> None:
         lists: dict[str, list[Any]] = {
@@ -178,6 +170,11 @@ class Feed:
         }
         found = (self._results.take(topic, record.value) for record in records)
         lists[topic] += (one for one in found if one is not None)
+
+
+def _no_text(version: int) -> str:
+    """Of rules, which nobody asks for here."""
+    raise LookupError(version)
 
 
 def now_ms() -> int:

@@ -111,5 +111,5 @@ def opened(settings: Settings, name: str, log_id: UUID | None) -> Iterator[Store
         for store in stores.values():
             store.migrate()
         if log_id is not None:  # none before Kafka 2.8
-            log_of_results(settings, log_id)
+            log_of_results(settings, settings.kafka.readings, log_id)
         yield Stores(stores)

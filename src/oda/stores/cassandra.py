@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import numpy as np
 from cassandra import (
     AuthenticationFailed,
     DriverException,
@@ -28,6 +29,7 @@ from cassandra.pool import Host
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 
 from oda.core.batch import Batch, joined
+from oda.core.groups.definition import is_group
 from oda.core.kinds import Document, Kind, Meaning
 from oda.errors import Refused, UserError
 from oda.settings import Settings
@@ -203,7 +205,7 @@ class CassandraStore:
     def archived(self, series: str, partition: int, since: int, until: int) -> Iterator[Columns]:
         """One series' archived readings with `since <= time < until` (epoch ms), each once.
 
-        By slot of time, and there in the order of the log.
+        By slot of time, and there in the order of the log. Of a group's those that were there before are left out.
         """
         with self._explained():
             keyspace.check(self._session, self._settings)
@@ -214,15 +216,20 @@ class CassandraStore:
             bucket = bucket_of(series, self._settings.buckets)
             questions = [(bucket, slot, series, partition) for slot in range(slot_of(since), slot_of(until - 1) + 1)]
             for _, answer in execute_concurrent_with_args(self._session, select, questions, raise_on_first_error=True):
+                newest = -1
                 for found in archive.columns(answer):
                     there = (since <= found.times) & (found.times < until)
+                    if is_group(series):  # in one slot are all that have one time
+                        before = np.maximum.accumulate(np.r_[newest, found.times])
+                        there &= found.times > before[:-1]
+                        newest = before[-1]
                     yield Columns._make(column[there] for column in found)
 
     def snapshots(self) -> dict[int, int]:
-        """By partition, when the older one of its machines' newest snapshots was written, epoch ms."""
+        """By partition of the readings, when the older one of its machines' newest snapshots was written, epoch ms."""
         found: dict[int, int] = {}
         with self._explained():
-            for heads, _ in keyspace.SNAPSHOT_TABLES.values():
+            for heads, _ in map(keyspace.SNAPSHOT_TABLES.__getitem__, ("windows", "judgement")):
                 select = f'SELECT "group", topic, partition, WRITETIME(version) FROM {self._settings.keyspace}.{heads}'
                 for group, topic, partition, written in self._session.execute(select):
                     if (group, topic) == (self._group, self._topic) and written is not None:

@@ -23,7 +23,8 @@ class Description:
     Attributes:
         name: of its section of the settings, of its sink in the graph, and in `oda.parallelism.NAME`.
         implementation: `module:class`. Imported when it is opened: a driver costs each process time and memory.
-        streams: what its sink takes: kinds of rows, or `readings` for the batches themselves.
+        streams: what its sink takes: kinds of rows, or `readings` for the batches themselves; `members` and `quiet` are
+            what groups are to know (see `oda.core.groups`).
         own: the settings that keep two topologies on it apart, and how they are called for one named `{name}`.
         linger_seconds: how long a tuple waits for others to be written with it, where that is cheaper.
         server: the local cluster's server that is killed, slowed or measured for it; empty if it has none.
@@ -71,8 +72,8 @@ STORES = (
     Description(
         "kafka",
         "oda.stores.kafka:KafkaStore",
-        streams=tuple(KINDS),
-        own={kind: f"{{name}}.{kind}" for kind in KINDS},
+        streams=(*KINDS, "members", "quiet"),
+        own={topic: f"{{name}}.{topic}" for topic in (*KINDS, "members")},
         server="kafka-1",
         copies=3,
     ),

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from oda.core.batch import Batch
+from oda.core.groups.telling import Quiet, Said
 from oda.core.kinds import Document, Kind
 from oda.stores.archive import Packed
 from oda.stores.place import SLOT_MS
@@ -24,8 +25,8 @@ class Rows(NamedTuple):
     rows: Sequence[Any]
 
 
-Item = Rows | Batch
-"""What a sink writes: rows, or a whole batch of readings."""
+Item = Rows | Batch | Said | Quiet
+"""What a sink writes: rows, or a whole batch of readings; Kafka's also what groups are to know."""
 
 
 class Part(NamedTuple):

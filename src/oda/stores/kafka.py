@@ -17,6 +17,7 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from oda.core.groups.telling import Quiet, Said, Telling
 from oda.core.kinds import KINDS, REJECTED, Document, Kind, Rejected
 from oda.errors import Refused, UserError
 from oda.kafka import client
@@ -45,6 +46,7 @@ class KafkaStore:
         self._names = {kind: getattr(settings.kafka, kind) for kind in KINDS}
         self._topics: dict[str, Topic] = {}
         self._producer: Any = None
+        self._telling: Telling | None = None
 
     def close(self) -> None:
         """Let go of the connections, and of what is not sent: after some errors an idempotent producer sends none."""
@@ -67,7 +69,7 @@ class KafkaStore:
     def drop(self) -> None:
         """Delete the topics; readings stay."""
         with client.explained(self._config), closing(client.admin(self._config)) as admin:
-            admin.delete_topics(list(self._names.values()), raise_errors=False)  # not each may exist
+            admin.delete_topics([*self._names.values(), self._config.members], raise_errors=False)  # not each may exist
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -80,15 +82,36 @@ class KafkaStore:
         """
         try:
             self._connect()
-            sent = [(item.kind, self._send(item)) for item in items if isinstance(item, Rows)]
-            self._producer.flush()
-            for kind, futures in sent:
-                with self._refusals(self._names[kind.name]):
-                    for future in futures:
-                        future.get()
+            sent = [(self._names[item.kind.name], self._send(item)) for item in items if isinstance(item, Rows)]
+            for_groups = [item for item in items if isinstance(item, Said | Quiet)]
+            if for_groups:
+                sent.append(self._tell(self._told().members(for_groups)))
+            self._wait(sent)
+            if for_groups:  # what was to be before it is acknowledged
+                partitions = len(self._producer.partitions_for(self._config.readings))
+                self._wait([self._tell(self._told().progress(for_groups, partitions))])
         except BaseException:
             self.close()
             raise
+
+    def _wait(self, sent: Sequence[tuple[str, list[Any]]]) -> None:
+        """Until all futures, by topic, are acknowledged."""
+        self._producer.flush()
+        for topic, futures in sent:
+            with self._refusals(topic):
+                for future in futures:
+                    future.get()
+
+    def _told(self) -> Telling:
+        if self._telling is None:
+            members = self._producer.partitions_for(self._config.members)
+            self._telling = Telling(self._config.group, len(members))
+        return self._telling
+
+    def _tell(self, messages: Sequence[tuple[int, bytes]]) -> tuple[str, list[Any]]:
+        topic = self._config.members
+        with self._refusals(topic):
+            return topic, [self._producer.send(topic, value, partition=number) for number, value in messages]
 
     def _connect(self) -> None:
         if self._producer is not None:
@@ -103,6 +126,8 @@ class KafkaStore:
             linger_ms=1_000,
             # A topic's limit is one of batches: what is written together has to fit, too.
             batch_size=min(_BATCH_BYTES, *(topic.limit for topic in self._topics.values())),
+            # Groups wait for every partition of the readings: for a new one as soon as it is read.
+            metadata_max_age_ms=2_000,
         )
 
     def _send(self, item: Rows) -> list[Any]:

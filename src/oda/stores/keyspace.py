@@ -24,8 +24,9 @@ _WAY_OUT = "start anew beside it: docs/upgrades.md"
 SNAPSHOT_TABLES = {
     "windows": ("snapshots", "snapshot_chunks"),
     "judgement": ("judgement_snapshots", "judgement_snapshot_chunks"),
+    "groups": ("groups_snapshots", "groups_snapshot_chunks"),
 }
-"""By machine: of heads, and of chunks."""
+"""By machine: of heads, and of chunks. The partitions of groups are those of the log of members."""
 
 TYPES = {
     Meaning.NAME: "text",

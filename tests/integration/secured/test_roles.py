@@ -107,7 +107,7 @@ def test_the_topologys_own_parts_start_and_work_with_its_rights(roles: Servers) 
         with closing(store.open(settings)) as opened:
             opened.migrate()
     assert sends(roles.role("collector"), settings.kafka.readings)
-    source = KafkaSource(settings, 0, 1, logging.getLogger("test"))
+    source = KafkaSource(settings, settings.kafka.readings, 0, 1, logging.getLogger("test"))
     with closing(source._consumer):
         found = wait_until(lambda: source.new_partitions(set()), "no partition was taken on")
         wait_until(lambda: 0 in source.poll(1_000, False), "nothing was read")

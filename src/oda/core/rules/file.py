@@ -26,6 +26,7 @@ MOST_RECENT = 1000
 
 Severity = Literal["info", "warning", "critical"]
 Direction = Literal["high", "low", "both"]
+Aggregate = Literal["mean", "sum", "minimum", "maximum", "stddev", "members", "readings", "anomalous", "late"]
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=63)]
@@ -143,10 +144,48 @@ class Rule(Options):
     labels: Annotated[dict[Label, Value], Field(max_length=32)] = {}
 
 
+class Quantile(Part):
+    """A quantile of the members' means, as NumPy's `linear` interpolates it."""
+
+    quantile: Annotated[float, Field(ge=0, le=1)]
+
+
+class GroupWindow(Part):
+    """A group's windows: members belong to the one that has their start."""
+
+    size: LongerThanNone | None = None
+    lateness: Duration | None = Field(
+        default=None,
+        description="how far each partition has come beyond a window's end when it closes (docs/groups.md)",
+    )
+
+
+class Group(Part):
+    """Series whose windows are merged, window by window, into readings of a series of its own."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^*?\[\]]+$")] = Field(
+        description="such as {site}/power, with what `members` captures: the series is called group:NAME"
+    )
+    members: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\[\]]+$")] = Field(
+        description="a glob with captures, such as site/{site}/pump-*/power; of groups it begins with group:"
+    )
+    aggregate: Annotated[
+        Annotated[Aggregate, Tag("a word")] | Annotated[Quantile, Tag("a quantile")],
+        Discriminator(lambda value: "a quantile" if isinstance(value, dict) else "a word"),
+    ] = Field(description="one of the words, or {quantile: 0.9}: docs/groups.md says what each is")
+    window: GroupWindow = GroupWindow()
+    least: Positive = Field(default=1, description="a window with fewer members makes no reading")
+
+
+MOST_GROUPS = 100
+"""Of one file: a series is looked up in each, once."""
+
+
 class File(Part):
     """All of it. The first rule that matches a series counts; without one the topology's options hold."""
 
     rules: list[Any]
+    groups: Annotated[list[Any], Field(max_length=MOST_GROUPS)] = []
 
 
 def schema() -> dict[str, Any]:
@@ -158,7 +197,8 @@ def schema() -> dict[str, Any]:
     watch = reduce(or_, map(_with_parameters, installed()))
     watches = Annotated[list[watch], Field(min_length=1, max_length=MOST_DETECTORS)]  # type: ignore[valid-type]
     rule = create_model("Rule", __base__=Rule, detectors=(watches | None, None))
-    file = create_model("File", __base__=File, rules=(list[rule], ...))  # type: ignore[valid-type]
+    groups = Annotated[list[Group], Field(max_length=MOST_GROUPS)]
+    file = create_model("File", __base__=File, rules=(list[rule], ...), groups=(groups, []))  # type: ignore[valid-type]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **file.model_json_schema()}
 
 

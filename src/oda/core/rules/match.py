@@ -8,6 +8,8 @@ from functools import cached_property
 from hashlib import sha256
 from typing import NamedTuple
 
+from oda.core.groups.definition import Definition, Membership
+from oda.core.groups.names import Naming
 from oda.core.rules.pattern import Pattern
 from oda.core.rules.rule import Rule, rule_of_options
 from oda.settings import Settings
@@ -23,6 +25,13 @@ class Entry(NamedTuple):
     rule: Rule
 
 
+class Group(NamedTuple):
+    """A group rule: which series it is for, and what it does with their windows."""
+
+    naming: Naming
+    definition: Definition
+
+
 @dataclass
 class Rules:
     """One version of the rules.
@@ -32,12 +41,14 @@ class Rules:
         text: the file as it was applied, each detector with its version.
         entries: in the order of the file.
         default: of a series that none of these is for.
+        groups: in the order of the file.
     """
 
     version: int
     text: str
     entries: Sequence[Entry]
     default: Rule
+    groups: Sequence[Group] = ()
 
     def __post_init__(self) -> None:
         # Each is asked at most once for a series; of names without wildcards only the right one is.
@@ -49,6 +60,7 @@ class Rules:
             (number, entry.series.matcher()) for number, entry in enumerate(self.entries) if not entry.series.is_name
         ]
         self._found: dict[str, Rule] = {}
+        self._memberships: dict[str, tuple[Membership, ...]] = {}
 
     @cached_property
     def sha256(self) -> str:
@@ -69,6 +81,21 @@ class Rules:
             number = self.number(series)
             rule = self._found[series] = self.default if number is None else self.entries[number].rule
         return rule
+
+    def memberships(self, series: str) -> tuple[Membership, ...]:
+        """The groups of a series, each once, in the order of the file: of two rules for one, the first counts."""
+        if not self.groups:
+            return ()
+        found = self._memberships.get(series)
+        if found is None:
+            if len(self._memberships) >= _MOST_CACHED:
+                self._memberships.clear()
+            by_name: dict[str, Membership] = {}
+            for naming, definition in self.groups:
+                if (name := naming.group(series)) is not None:
+                    by_name.setdefault(name, Membership(name, definition))
+            found = self._memberships[series] = tuple(by_name.values())
+        return found
 
     def number(self, series: str) -> int | None:
         """Which of `entries` is a series'; None if none is."""

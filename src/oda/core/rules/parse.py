@@ -12,6 +12,7 @@ from oda.core.incidents import Policy
 from oda.core.rules import file, rule
 from oda.core.rules.check import Checker, one_line
 from oda.core.rules.document import Node, read
+from oda.core.rules.groups import Groups
 from oda.core.rules.match import Entry, Rules
 from oda.core.rules.pattern import Pattern
 from oda.core.rules.problem import Path, Problem, RulesError
@@ -40,9 +41,10 @@ def parse(text: str, settings: Settings, version: int = 0) -> Rules:
         raise RulesError([Problem(1, 1, (), f"has more than {MOST_BYTES} bytes")])
     parser = _Parser(read(text), settings)
     entries = parser.entries()
+    groups = Groups(parser.checker, settings, version).groups(parser.part("groups"))
     if parser.checker.problems:
         raise RulesError(parser.checker.problems)
-    return Rules(version, _with_versions(text, parser.uses), entries, rule.rule_of_options(settings))
+    return Rules(version, _with_versions(text, parser.uses), entries, rule.rule_of_options(settings), groups)
 
 
 @lru_cache(4)
@@ -73,6 +75,12 @@ class _Parser:
             return []
         rules = enumerate(self._root.content["rules"].content)
         return [entry for number, node in rules if (entry := self._entry(node.plain(), ("rules", number)))]
+
+    def part(self, name: str) -> list[Any]:
+        """The items of a list of the file; none if there is no such list."""
+        content = self._root.plain()
+        found = content.get(name) if isinstance(content, dict) else None
+        return found if isinstance(found, list) else []
 
     def _entry(self, value: Any, path: Path) -> Entry | None:
         said = self.checker.check(file.Rule, value, path)

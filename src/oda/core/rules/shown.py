@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from oda.core.duration import written
 from oda.core.incidents import Policy
-from oda.core.rules.match import Rules
+from oda.core.rules.match import Group, Rules
 from oda.core.rules.pattern import Pattern
 from oda.core.rules.rule import Rule, Watch, WindowRule
 
@@ -27,7 +27,8 @@ def as_yaml(content: Any) -> str:
 
 def shown(rules: Rules) -> str:
     """All rules of a version as a file that says the same, with the topology's options written out."""
-    return as_yaml({"rules": [described(entry.series, entry.rule) for entry in rules.entries]})
+    found: dict[str, Any] = {"rules": [described(entry.series, entry.rule) for entry in rules.entries]}
+    return as_yaml(found | ({"groups": [_group(group) for group in rules.groups]} if rules.groups else {}))
 
 
 def described(series: Pattern, rule: Rule) -> dict[str, Any]:
@@ -42,6 +43,18 @@ def described(series: Pattern, rule: Rule) -> dict[str, Any]:
     if rule.labels:
         found["labels"] = dict(rule.labels)
     return found
+
+
+def _group(group: Group) -> dict[str, Any]:
+    naming, definition = group
+    word, _, parameter = definition.aggregate.partition(":")
+    return {
+        "name": naming.name,
+        "members": naming.members,
+        "aggregate": {word: float(parameter)} if parameter else word,
+        "window": {"size": written(definition.size), "lateness": written(definition.lateness)},
+        "least": definition.least,
+    }
 
 
 def _window(window: WindowRule) -> dict[str, Any]:
