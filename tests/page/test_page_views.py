@@ -284,6 +284,18 @@ def test_incidents_are_narrowed(window: Window, made: Made):
     expect(page.get_by_text(f"{all_of_them} incidents, 4 open")).to_be_visible()
 
 
+def test_what_an_incident_of_a_group_suppresses_is_shown_if_somebody_wants_it(window: Window, made: Made):
+    made.suppressed_by = "group:<b>rack</b>"
+    page = window("/#/incidents?state=open")
+    expect(page.get_by_text("3 incidents")).to_be_visible()
+    page.get_by_role("button", name="Suppressed (1)").click()
+    expect(page.get_by_text("4 incidents")).to_be_visible()
+    card = page.locator(".card", has_text=NAME).first
+    expect(card).to_contain_text("suppressed by group:<b>rack</b>")
+    page.get_by_role("button", name="Suppressed (1)").click()
+    expect(page.get_by_text("3 incidents")).to_be_visible()
+
+
 def test_a_pushed_incident_is_shown(window: Window, made: Made):
     made.is_empty = True
     page = window("/#/incidents")

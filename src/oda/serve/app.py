@@ -102,15 +102,19 @@ class Routes:
 
     async def incidents(self, request: web.Request) -> web.Response:
         """Some of the incidents: open first, then the newest first."""
-        found = self._service.live.incidents.find(
+        known = self._service.live.incidents
+        asked = (
             choice(request, "state", STATES),
             request.query.get("q", "")[:MAX_NAME],
             request.query.get("severity", ""),
             request.query.get("label", ""),
         )
+        every, told = known.find(*asked), known.find(*asked, with_suppressed=False)
+        found = every if choice(request, "suppressed", ("hidden", "shown")) == "shown" else told
         offset = number(request, "offset", 0, 0, 2**31)
         page = found[offset : offset + number(request, "limit", 100, 1, MAX_LIMIT)]
-        return answers.json({"total": len(found), "incidents": [known.document() for known in page]})
+        incidents = [one.document() for one in page]
+        return answers.json({"total": len(found), "suppressed": len(every) - len(told), "incidents": incidents})
 
     async def say(self, request: web.Request) -> web.Response:
         """Somebody acknowledges an incident, or says whether it was one: a record in the topic of verdicts."""
