@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from aiohttp import web
 
+from oda.core.groups.definition import is_group
 from oda.core.reading import MAX_TIME
 from oda.errors import UserError
+from oda.query import moved
 from oda.query.feed import now_ms
 from oda.query.history import MOST_SPAN_MS, Asked
 from oda.query.incidents import STATES
@@ -201,8 +203,11 @@ class Routes:
         if not found:
             raise NoAnomaly("Cassandra has no such anomaly in this partition, by this detector")
         explanation, is_all = explained(store, found[0], self._service.settings)
+        text = list(lines(explanation, found[0].partition, is_all))
+        if is_group(name):
+            text += moved.lines(store, found[0], explanation.window, self._service.settings)
         return {
-            "text": [{"text": text, "what": what} for text, what in lines(explanation, found[0].partition, is_all)],
+            "text": [{"text": text, "what": what} for text, what in text],
             "anomaly": msgspec.structs.asdict(explanation.anomaly),  # the row itself is encoded as an array
             "window": explanation.window and msgspec.structs.asdict(explanation.window),
             "baseline": {
