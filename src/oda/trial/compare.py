@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, NamedTuple, TypeVar
 
+from oda.core.groups.definition import is_group
 from oda.core.kinds import Anomaly, Incident
 from oda.core.spans import Spans
 from oda.trial.found import Found
@@ -20,7 +21,7 @@ class Compared(NamedTuple, Generic[Row]):
 
 
 class Differences(NamedTuple):
-    """Anomalies are the same if they are of one reading, whatever detector found them.
+    """Anomalies are the same if they are of one reading, whatever detector found them; of a group, of one time.
 
     Incidents are if they are of one series, and some time is common to both, from the first anomaly to the last.
     """
@@ -35,13 +36,17 @@ def compare(found: Found, other: Found) -> Differences:
 
 
 def _anomalies(found: Found, other: Found) -> Compared[Anomaly]:
-    mine = {(one.series, one.offset) for one in found.anomalies}
-    theirs = {(one.series, one.offset) for one in other.anomalies}
+    mine, theirs = set(map(_identity, found.anomalies)), set(map(_identity, other.anomalies))
     return Compared(
-        [one for one in found.anomalies if (one.series, one.offset) not in theirs],
-        [one for one in other.anomalies if (one.series, one.offset) not in mine],
-        [one for one in found.anomalies if (one.series, one.offset) in theirs],
+        [one for one in found.anomalies if _identity(one) not in theirs],
+        [one for one in other.anomalies if _identity(one) not in mine],
+        [one for one in found.anomalies if _identity(one) in theirs],
     )
+
+
+def _identity(one: Anomaly) -> tuple[str, int]:
+    """Where in the log a group's reading is, depends on the rules."""
+    return one.series, one.time if is_group(one.series) else one.offset
 
 
 def _incidents(found: Found, other: Found) -> Compared[Incident]:
