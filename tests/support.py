@@ -119,3 +119,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def secret(folder: Path, name: str) -> Path:
+    """A file with a password."""
+    path = folder / f"{name}.password"
+    path.write_text(f"{name}-secret\n")
+    path.chmod(0o600)
+    return path

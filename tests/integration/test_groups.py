@@ -1,13 +1,15 @@
-"""Groups from end to end: rules, members through Kafka, readings of groups in every store, audited; workers die."""
+"""Groups from end to end: rules, members through Kafka, readings of groups in every store, audited; processes die."""
 
 import json
-import os
-import signal
 import time
+from contextlib import suppress
 
 import psutil
 from kafka import KafkaProducer
 
+from oda.chaos.system import SCRIPTS
+from oda.cluster import processes
+from oda.cluster.layout import load_layout
 from oda.core.kinds import WINDOWS
 from oda.stores.cassandra import CassandraStore
 from support import wait_until
@@ -18,10 +20,11 @@ groups:
   - {name: all, members: "group:*/power", aggregate: sum, window: {size: 4s, lateness: 15s}}
 """
 SERIES = [f"site/{site}/pump-{number}" for site in ("berlin", "oslo") for number in range(20)]
+GROUPS = ("group:berlin/power", "group:oslo/power", "group:all")
 
 
 def send(stream, seconds: int) -> None:
-    """Readings of all series, as many seconds as they take."""
+    """A reading of each series every second."""
     kafka = stream.settings.kafka
     producer = KafkaProducer(bootstrap_servers=kafka.brokers)
     for second in range(seconds):
@@ -30,34 +33,64 @@ def send(stream, seconds: int) -> None:
             reading = {"series": series, "time": now, "value": number + second}
             producer.send(kafka.readings, json.dumps(reading).encode(), key=series.encode())
         producer.flush()
-        if second == seconds // 2:
-            kill_a_component()
         time.sleep(1)
     producer.close()
 
 
-def kill_a_component() -> None:
-    """Of the groups' spout or bolt, whichever comes first."""
-    for process in psutil.process_iter(["cmdline"]):
-        if any("bolts.groups" in part for part in process.info["cmdline"] or ()):
-            os.kill(process.pid, signal.SIGKILL)
-            return
+def kill(stream, component: str) -> None:
+    """The process of a component of this topology, as soon as there is one: another's death ends its worker, too."""
+    wait_until(lambda: running(stream, component), f"no process of {component}")[0].kill()
 
 
-def windows(stream, series: str) -> list:
+def running(stream, component: str) -> list[psutil.Process]:
+    name, found = stream.settings.kafka.group, []
+    for family in processes.find(load_layout(stream.config, stream.env).data).values():
+        for process in family:
+            with suppress(psutil.Error):
+                command = " ".join(process.cmdline())
+                if "streamparse_run" in command and SCRIPTS[component] in command and f"/{name}-" in process.cwd():
+                    found.append(process)
+    return found
+
+
+def wait_for_windows(stream) -> None:
+    for series in GROUPS:
+        wait_until(lambda series=series: windows(stream, series) >= 3, f"no windows of {series}")
+
+
+def windows(stream, series: str) -> int:
     store = CassandraStore(stream.settings)
     try:
         now = int(time.time() * 1000)
-        return list(store.recent(WINDOWS, series, now - 600_000, now + 1))
+        return len(list(store.recent(WINDOWS, series, now - 600_000, now + 1)))
     finally:
         store.close()
 
 
 def test_a_group_is_a_series_whatever_dies(stream, tmp_path):
-    rules = tmp_path / "rules.yaml"
+    apply(stream, tmp_path)
+    send(stream, 8)
+    kill(stream, "groups")
+    send(stream, 6)
+    kill(stream, "members")
+    send(stream, 8)
+    wait_for_windows(stream)
+    stream.verify()
+
+
+def test_what_a_topology_without_groups_told_of_members_is_there_for_one_with_them(cluster, tmp_path):
+    without = cluster.isolated(tmp_path, parallelism__groups=0)
+    with without.topology() as name:
+        apply(without, tmp_path)
+        send(without, 16)
+        without.verify()
+        assert [windows(without, series) for series in GROUPS] == [0, 0, 0]
+    with without.storm.running(name, "oda.parallelism.groups=1"):
+        wait_for_windows(without)
+        without.verify()
+
+
+def apply(stream, folder) -> None:
+    rules = folder / "rules.yaml"
     rules.write_text(RULES)
     stream.oda("rules", "apply", rules)
-    send(stream, 20)
-    for series in ("group:berlin/power", "group:oslo/power", "group:all"):
-        wait_until(lambda series=series: len(windows(stream, series)) >= 3, f"no windows of {series}")
-    stream.verify()

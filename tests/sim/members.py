@@ -47,8 +47,10 @@ class DerivedWriter:
 
     def write(self, rows: Sequence[Any]) -> None:
         self._topic.require()
-        for row in rows:
+        events = self._topic.events
+        lost = events.random.randrange(len(rows)) if rows and events.chance(0.1) else None
+        for number, row in enumerate(rows):
             value = derived.encode(self._group, row.series, row.time, row.value)
             self._topic.append(row.partition, derived.KEY, value)
-            if self._topic.events.chance(0.1):
+            if number == lost:
                 raise AwayError("Kafka's answer got lost")

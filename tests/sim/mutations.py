@@ -69,6 +69,10 @@ MUTATIONS = {
     "progress is told of what does not chain": [
         Edit(GROUPS + "telling.py", "if start <= self.through:", "if True:"),
     ],
+    "a snapshot in which nobody has told progress closes all windows": [
+        Edit(GROUPS + "merging.py", "if 0 < len(self._sources) == self._partitions:",
+             "if len(self._sources) == self._partitions:"),
+    ],
     "members are merged in the order in which they came": [
         Edit(GROUPS + "aggregates.py", "rows = sorted(rows, key=lambda row: row.place)", "rows = list(rows)"),
     ],

@@ -14,7 +14,7 @@ class Restored(Simulation):
     """Before the load ends, the stores lose all that came since a backup.
 
     Args:
-        offsets: whether the committed offsets of the backup are put back, too.
+        offsets: whether the committed offsets of the backup, of both logs, are put back, too.
     """
 
     def __init__(self, seed: int, offsets: bool = True) -> None:
@@ -30,7 +30,7 @@ class Restored(Simulation):
 
     def _back_up(self) -> None:
         self._end_topology()
-        self._committed = dict(self.topic.committed)
+        self._committed = [dict(log.committed) for log in (self.topic, self.members)]
         self._heads = dict(self.heads.heads)
         self._rows = {name: dict(store.rows) for name, store in self.stores.items()}
         self.events.note("a backup is taken")
@@ -42,7 +42,8 @@ class Restored(Simulation):
         for name, rows in self._rows.items():
             self.stores[name].rows = dict(rows)
         if self._offsets:
-            self.topic.committed = {partition: self._committed.get(partition, 0) for partition in self.topic.records}
+            for log, committed in zip((self.topic, self.members), self._committed, strict=True):
+                log.committed = {partition: committed.get(partition, 0) for partition in log.records}
         self.events.note("the backup is put back")
         self.topology = self._new_topology("t")
 

@@ -1,4 +1,4 @@
-"""`oda bench nab|noise|detectors`, with little to measure."""
+"""`oda bench nab|noise|detectors|groups`, with little to measure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typer.testing import CliRunner
 
 from oda.bench import noise
 from oda.cli.bench import app
+from oda.cli.context import Context
 from oda.core.detectors import installed, load
 from oda.errors import UserError
+from oda.paths import ROOT
 
 SMALL = {
     "noise": ["--readings", "20000", "--window", "5", "--window", "50"],
@@ -22,6 +24,14 @@ def test_all_detectors_are_measured(command):
     assert done.exit_code == 0
     rules = {"stuck/1", "silent/1"} if command == "noise" else set()
     assert {name for name in installed() if name in done.output} == installed().keys() - rules
+
+
+def test_groups_are_measured():
+    command = ["groups", "--series", "1000", "--group", "10", "--group", "1"]
+    context = Context(ROOT / "config.json", "local")
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, command, obj=context, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert done.output.count(" 2,000 ") == 2  # two windows of each series wait
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from oda.chaos import machines
 from oda.chaos.faults import Fault
-from oda.chaos.machines import Clock, Loss, RollingRestart, machine_faults
+from oda.chaos.machines import Clock, Joining, Loss, RollingRestart, machine_faults
 from oda.chaos.recovery import Recovery
 from oda.chaos.runner import struck
 from oda.cluster.layout import Machine
@@ -71,6 +71,15 @@ def test_a_wrong_clock_is_that_of_one_machine_alone(system: Any, monkeypatch: py
     down = "down kafka-1 cassandra-1"
     assert system.done == [down, "all serve, FAKETIME -300", down, "all serve, FAKETIME None"]
     assert "LD_PRELOAD" not in os.environ
+
+
+def test_one_that_joins_goes_again(system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machines.joining, "add", lambda *of: system.done.append(f"add {of[1]}"))
+    monkeypatch.setattr(machines.joining, "remove", lambda *of: system.done.append(f"remove {of[1]}"))
+    (fault,) = [fault for fault in machine_faults(system) if isinstance(fault, Joining)]
+    fault.strike(system)
+    fault.heal(system)
+    assert system.done == ["add m5", "remove m5", "all serve, FAKETIME None"]
 
 
 def test_all_are_restarted_one_after_the_other(system: Any) -> None:

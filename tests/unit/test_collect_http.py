@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from oda.cli.main import app as command
+from oda.cluster.certificates import Authority
 from oda.collect import admission, endpoint
 from oda.collect.check import MAX_LENGTH, Check
 from oda.collect.endpoint import Endpoint
@@ -27,7 +28,6 @@ from oda.web.guard import Guard
 from oda.web.listening import serve_until_stopped
 from oda.web.tokens import tokens_of_file
 from oda.web.where import Where
-from secured import Authority
 from support import HANG_SECONDS, config_of_nobody, free_port, wait_until
 
 READING = {"series": "pump-7", "time": 1732300000123, "value": 3.25}

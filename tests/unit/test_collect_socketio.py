@@ -11,6 +11,7 @@ import pytest
 import socketio
 from aiohttp import web
 
+from oda.cluster.certificates import Authority
 from oda.collect import subscriber
 from oda.collect.check import Check
 from oda.collect.intake import Intake
@@ -18,7 +19,6 @@ from oda.collect.spool import Spool
 from oda.collect.subscriber import Subscriber
 from oda.collect.upstream import Upstream
 from oda.errors import UserError
-from secured import Authority
 from support import HANG_SECONDS, free_port
 
 TOKEN = "0123456789abcdef"

@@ -18,12 +18,12 @@ import pytest
 from check_jsonschema.builtin_schemas import get_builtin_schema
 from ruamel.yaml import YAML
 
-from oda.cli.machines import prepared
 from oda.cluster import compose
 from oda.cluster.artifacts import pinned
 from oda.cluster.broker import Broker
 from oda.cluster.layout import Layout, load_layout
 from oda.cluster.local import LocalCluster
+from oda.cluster.machines import prepare
 from oda.cluster.server import Server
 from oda.paths import ROOT
 
@@ -50,7 +50,7 @@ def test_it_is_valid(name: str) -> None:
 def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     """Of the containers, with their files, in a folder of ours."""
     folder = tmp_path_factory.mktemp("oda")
-    made = prepared(compose.write_config(ROOT / "config.json", "machines", folder))
+    made = prepare(compose.write_config(ROOT / "config.json", "machines", folder))
     compose.configure(made)
     return made
 

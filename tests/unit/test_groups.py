@@ -127,7 +127,8 @@ def test_newer_rules_close_windows_of_another_size():
 
 
 def test_a_replay_and_a_snapshot_change_nothing():
-    told = [members(0, *(member(at, at * 3) for at in range(9))), progress(1, 0, 99), progress(0, 9, 22)]
+    found = [member(at, at * 3) for at in range(9)]
+    told = [members(0, *found[:3]), members(0, *found[3:]), progress(1, 0, 99), progress(0, 9, 22)]
     whole = batch(0, told)
     machine = Merging(SETTINGS)
     machine.apply(whole)
@@ -249,3 +250,15 @@ def test_a_record_of_members_is_one_that_kafka_takes_whatever_their_names_are():
     messages = Telling("oda", 1).members([Said(0, 0, 999, 0, 0, found)])
     assert all(len(value) < 1_000_000 for _, value in messages)
     assert [one for _, value in messages for one in read([Said_record(value)], "oda")[0].told.members] == found
+
+
+def test_what_is_kept_does_not_grow_with_the_windows_that_were():
+    machine, sizes = Merging(SETTINGS), []
+    for window in range(50):
+        first = window * 100
+        found = [member(first + at, window * 10, series=f"s{at}") for at in range(100)]
+        told = [members(0, *found), progress(1, 0, first, is_quiet=True), progress(0, first + 100, window * 10 + 9)]
+        machine.apply(batch(machine.position, told, committed=machine.position))
+        sizes.append(len(snapshot.encode(machine)))
+    assert sum(map(len, machine.series["group:g"].open.values())) == 100
+    assert max(sizes) == pytest.approx(sizes[10], rel=0.01)

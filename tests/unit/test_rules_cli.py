@@ -62,7 +62,7 @@ def test_a_file_that_is_none_is_told_so() -> None:
 
 
 def test_the_schema_is_json() -> None:
-    assert json.loads(oda("check", "--schema").stdout)["properties"].keys() == {"rules"}
+    assert json.loads(oda("check", "--schema").stdout)["properties"].keys() == {"rules", "groups"}
 
 
 def test_the_rule_of_a_series_is_shown_in_full() -> None:

@@ -14,13 +14,14 @@ import pytest
 from kafka.protocol.parser import KafkaProtocol
 from kafka.protocol.sasl import SaslAuthenticateRequest
 
+from oda.cluster.certificates import Authority
 from oda.cluster.java import find_jdk
 from oda.cluster.keystores import PASSWORD, write_keystores
 from oda.errors import UserError
 from oda.kafka.account import options
 from oda.security import context, tls_problem
 from oda.settings import KafkaSecurity, Settings, SettingsError, StormSecurity
-from secured import Authority, secret
+from support import secret
 
 NEEDED = {"oda.kafka.brokers": "a:1", "oda.cassandra.hosts": "a:1", "oda.elasticsearch.urls": "http://a:1"}
 CA = {"oda.kafka.security.ca": "/ca.pem"}

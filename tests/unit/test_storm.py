@@ -3,11 +3,14 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from oda.storm import topologies
 from oda.storm.sparse import _no_proxy
 from oda.storm.topologies import Storm
 
@@ -67,3 +70,13 @@ def test_the_storm_ui_on_this_machine_is_not_asked_through_a_proxy(
 )
 def test_sparse_is_told_the_same(environment: dict[str, str], expected: str) -> None:
     assert _no_proxy(environment) == expected
+
+
+def test_every_topology_is_dealt_out_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, told = storm(tmp_path, "127.0.0.1:6627", 8080), []
+    summary = {"topologies": [{"name": "analytics"}, {"name": "shadow"}]}
+    monkeypatch.setattr(found.api, "ask", {"topology/summary": summary}.__getitem__)
+    service = SimpleNamespace(rebalance=lambda name, options: told.append((name, options.num_workers)))
+    monkeypatch.setattr(topologies, "nimbus", lambda *_: nullcontext(service))
+    found.spread(4)
+    assert told == [("analytics", 4), ("shadow", 4)]

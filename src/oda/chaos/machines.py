@@ -1,4 +1,4 @@
-"""The faults of machines: one dies, loses its disk, is cut off, has a wrong clock; or all are restarted in turn."""
+"""The faults of machines: one dies, loses its disk, is cut off, has a wrong clock, joins; all are restarted in turn."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from oda.chaos.faults import Fault, Upgrade
 from oda.chaos.system import System
+from oda.cluster import joining
 from oda.cluster.layout import Machine
 
 BLINK_SECONDS = 5.0
@@ -134,6 +135,26 @@ class Clock(Fault):
                 del os.environ[name]
 
 
+class Joining(Fault):
+    """A machine joins and takes its share; when all works with it, it hands that back, and is gone.
+
+    So the fault may be struck again, and the next one meets the machines that a seed's faults are drawn for.
+    """
+
+    name = "a machine joins"
+    outlived = 0.0
+
+    def __init__(self, machines: int) -> None:
+        self._machine = f"m{machines + 1}"
+
+    def strike(self, system: System) -> None:
+        joining.add(system.cluster, self._machine, lambda *_: None)
+
+    def heal(self, system: System) -> None:
+        joining.remove(system.cluster, self._machine, lambda *_: None)
+        system.mend()
+
+
 class RollingRestart(Fault):
     """Every server is ended and started again, a machine after the other, as for an upgrade of the servers."""
 
@@ -155,4 +176,4 @@ def machine_faults(system: System) -> list[Fault]:
     one += [Apart(*pair) for pair in itertools.combinations(struck, 2)]
     if _faketime():
         one += [Clock(machine, minutes) for machine in struck for minutes in (CLOCK_MINUTES, -CLOCK_MINUTES)]
-    return [*one, RollingRestart(), Upgrade()]
+    return [*one, Joining(len(system.network.machines)), RollingRestart(), Upgrade()]

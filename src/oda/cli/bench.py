@@ -24,7 +24,7 @@ from oda.bench.recorder import Sample
 from oda.bench.rule_changes import RuleChanges
 from oda.bench.workload import Workload, fill
 from oda.chaos.system import System
-from oda.cli import bench_detectors
+from oda.cli import bench_detectors, bench_groups
 from oda.cli.context import Context
 from oda.cli.plan import COST, SCALING, load_model
 from oda.cli.servers import local_cluster
@@ -39,6 +39,7 @@ app = typer.Typer(help="Measure the system on the running cluster; start it with
 app.command("nab")(bench_detectors.measure_nab)
 app.command("noise")(bench_detectors.measure_noise)
 app.command("detectors")(bench_detectors.measure_detectors)
+app.command("groups")(bench_groups.measure_groups)
 
 console = Console()
 

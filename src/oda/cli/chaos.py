@@ -23,10 +23,10 @@ from oda.chaos.runner import Run, Timeline, all_faults
 from oda.chaos.signals import end_at_sigterm
 from oda.chaos.system import System
 from oda.cli.context import Context
-from oda.cli.machines import entered, environments
+from oda.cli.machines import entered
 from oda.cli.servers import local_cluster
 from oda.cli.verify import is_sound
-from oda.cluster.accounts import ADMIN
+from oda.cluster.accounts import ADMIN, environments
 from oda.errors import UserError
 from oda.settings import Settings
 from oda.storm.sparse import jar
@@ -59,8 +59,8 @@ def chaos(
     """Kill, pause and confuse the local cluster under load, with topics and tables of its own, and audit it.
 
     With --machines, one of the machines of `oda machines up` dies, loses its disk, is cut off, has a wrong clock
-    (where Debian's libfaketime is installed), or all are restarted in turn. After each fault the run waits until
-    all have their replicas again, and audits.
+    (where Debian's libfaketime is installed), one more joins and goes again, or all are restarted in turn. After each
+    fault the run waits until all have their replicas again, and audits.
 
     Anything else that runs on the cluster is struck, too. The disk of a server is filled only where
     its data folder is a file system of its own (docs/guarantees.md). Exit code 1 if anything was lost,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 
-from oda.cli.machines import ENVIRONMENT, administer, environments, prepared
 from oda.cluster import compose
-from oda.cluster.accounts import ADMIN
+from oda.cluster.accounts import ADMIN, environments
 from oda.cluster.cassandra import CassandraNode
 from oda.cluster.layout import load_layout
+from oda.cluster.machines import ENVIRONMENT, administer, prepare
 
 app = typer.Typer(help="Run by docker-compose.secured.yml, in containers.", no_args_is_help=True)
 
@@ -27,7 +26,7 @@ def configure(ctx: typer.Context) -> None:
         docker compose -f docker-compose.secured.yml run --rm configure
     """
     compose.DATA.mkdir(exist_ok=True)
-    layout = prepared(compose.write_config(ctx.obj.config, ENVIRONMENT, compose.DATA))
+    layout = prepare(compose.write_config(ctx.obj.config, ENVIRONMENT, compose.DATA))
     compose.configure(layout)
     print(f"Certificates and passwords are in {layout.certificates}, and each server's configuration beside it.")
 
@@ -42,5 +41,5 @@ def administer_servers(ctx: typer.Context) -> None:
     """
     layout = load_layout(ctx.obj.config, ADMIN)
     CassandraNode(layout, compose.SOFTWARE).probe()
-    administer(layout, Console())
+    administer(layout)
     print(f"Done. The environments of {environments(layout)} have an account each.")

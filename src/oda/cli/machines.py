@@ -11,15 +11,12 @@ from rich.console import Console
 
 from oda.cli import servers
 from oda.cli.context import Context
-from oda.cluster.accounts import ADMIN, make_passwords, role_accounts, write_environments
-from oda.cluster.certificates import OWN_ADDRESS, make_certificates
-from oda.cluster.layout import Layout, load_layout
+from oda.cluster.accounts import environments
+from oda.cluster.layout import Layout
 from oda.cluster.local import LocalCluster
+from oda.cluster.machines import administer, as_administrator, described, prepare
 from oda.cluster.network import Network, check_root
 from oda.storm.sparse import jar
-
-ENVIRONMENT = "machines"
-"""Of config.json."""
 
 app = typer.Typer(
     help="The cluster on several machines, three of each server: network namespaces of this one. As root.",
@@ -35,10 +32,11 @@ def register(parent: typer.Typer) -> None:
 def up(ctx: typer.Context) -> None:
     """Make the machines, and start on them what is not running; with accounts, rights, topics, tables and templates.
 
-    They are what environment `machines` of config.json lists: m1, m2 and m3 have a broker, a Cassandra, an
-    Elasticsearch, a ZooKeeper and a supervisor each, m4 has nimbus and Storm's UI, and is where people are. Each
-    connection is encrypted and authenticated. Certificates and passwords are made in the folder `servers.certificates`
-    the first time. Takes 8 GB of memory, and some minutes. All lives on until `oda machines down`.
+    They are what environment `machines` of config.json lists, and those that have joined since (`oda machines add`):
+    m1, m2 and m3 have a broker, a Cassandra, an Elasticsearch, a ZooKeeper and a supervisor each, m4 has nimbus and
+    Storm's UI, and is where people are. Each connection is encrypted and authenticated. Certificates and passwords are
+    made in the folder `servers.certificates` the first time. Takes 8 GB of memory, and some minutes. All lives on until
+    `oda machines down`.
 
     Example:
 
@@ -46,7 +44,7 @@ def up(ctx: typer.Context) -> None:
     """
     console = Console()
     check_root()
-    layout = prepared(ctx.obj.config)
+    layout = prepare(ctx.obj.config)
     network, software = Network(layout), servers.fetch(console)
     with console.status("Building the topology's jar, since the machines reach no registry"):
         jar()
@@ -57,7 +55,8 @@ def up(ctx: typer.Context) -> None:
         cluster = LocalCluster(layout, software)
         started = servers.start(cluster, console)
         try:
-            administer(layout, console)
+            with console.status("Making topics, tables, templates, accounts and their rights"):
+                administer(layout)
         except BaseException:
             cluster.down([server.name for server in started])
             raise
@@ -79,7 +78,7 @@ def down(ctx: typer.Context) -> None:
     """
     console = Console()
     check_root()
-    layout = load_layout(ctx.obj.config, ENVIRONMENT)
+    layout = described(ctx.obj.config)
     network = Network(layout)
     with console.status("Ending the servers"):
         ended = LocalCluster(layout, servers.fetch(console)).down()
@@ -99,6 +98,47 @@ def status(ctx: typer.Context) -> None:
     """
     console = Console()
     servers.show(entered(ctx.obj, console), console)
+
+
+_Name = Annotated[str, typer.Argument(help="The machine's, such as m5.", show_default=False)]
+
+
+@app.command()
+def add(ctx: typer.Context, name: _Name) -> None:
+    """Let a machine join, with a broker, a Cassandra, an Elasticsearch and a supervisor, and give it its share.
+
+    ZooKeeper and Kafka's controllers stay three. Kafka's replicas and the rows of Cassandra are moved while everything
+    works, and each topology is dealt out anew, with a worker a supervisor. It takes 2.5 GB of memory, and some minutes;
+    what was ended in the midst goes on when it is repeated.
+
+    Example:
+
+        oda machines add m5
+    """
+    from oda.cluster import joining  # whose clients cost each command time
+
+    console = Console()
+    cluster = entered(ctx.obj, console)
+    with console.status(f"Machine {name} joins"):
+        joining.add(cluster, name, servers.telling(console))
+    console.print(f"Machine {name} has joined, and has its share. New topologies have a worker on it, too.")
+
+
+@app.command()
+def remove(ctx: typer.Context, name: _Name) -> None:
+    """Let the machine that joined last hand back its share, and remove it, with its data.
+
+    Example:
+
+        oda machines remove m5
+    """
+    from oda.cluster import joining  # whose clients cost each command time
+
+    console = Console()
+    cluster = entered(ctx.obj, console)
+    with console.status(f"Machine {name} hands back its share"):
+        joining.remove(cluster, name, servers.telling(console))
+    console.print(f"Machine {name} is gone; the others have what it had.")
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -135,45 +175,12 @@ def entered(context: Context, console: Console) -> LocalCluster:
     check_root()
     software = servers.fetch(console)  # while this process still reaches the registry
     layout, _ = _entered(context.config)
-    return LocalCluster(_as_administrator(layout), software)
+    return LocalCluster(as_administrator(layout), software)
 
 
 def _entered(config: Path) -> tuple[Layout, Network]:
     check_root()
-    layout = load_layout(config, ENVIRONMENT)
+    layout = described(config)
     network = Network(layout)
     network.enter(network.people)
     return layout, network
-
-
-def environments(layout: Layout) -> Path:
-    """The config.json with an environment for each account."""
-    return layout.data / "config.json"
-
-
-def prepared(config: Path) -> Layout:
-    """Makes certificates, passwords and environments; returns the layout as an administrator sees it."""
-    layout = load_layout(config, ENVIRONMENT)
-    if layout.certificates:
-        hosts = {machine.name: [machine.name, "localhost", machine.address, OWN_ADDRESS] for machine in layout.machines}
-        make_certificates(layout.certificates, hosts)
-        make_passwords(layout.certificates)
-    write_environments(config, ENVIRONMENT, layout)
-    return _as_administrator(layout)
-
-
-def _as_administrator(layout: Layout) -> Layout:
-    return load_layout(environments(layout), ADMIN) if layout.certificates else layout
-
-
-def administer(layout: Layout, console: Console) -> None:
-    """Makes topics, tables, templates, accounts and rights."""
-    from oda.admin import make
-    from oda.admin.accounts import Account
-
-    accounts = [Account(*account) for account in role_accounts(layout.certificates)] if layout.certificates else []
-    with console.status("Making topics, tables, templates, accounts and their rights"):
-        make.in_kafka(layout.settings, accounts)
-        make.in_cassandra(layout.settings, accounts)
-        # Whose roles and users are in its files already: this distribution has no API for them.
-        make.in_elasticsearch(layout.settings, [])

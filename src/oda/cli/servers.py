@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import typer
 from rich.console import Console
@@ -83,13 +84,18 @@ def local_cluster(context: Context, console: Console) -> LocalCluster:
 
 def start(cluster: LocalCluster, console: Console) -> list[Server]:
     """Start what does not run, and tell of each; returns those."""
+    with console.status("Starting the servers; Ctrl-C stops them again"):
+        return cluster.up(telling(console))
+
+
+def telling(console: Console) -> Callable[[Server, float], None]:
+    """What tells of a server that it serves, and after how many seconds."""
 
     def ready(server: Server, seconds: float) -> None:
-        where = f"{server.machine.name:<3} " if cluster.layout.is_shared else ""
+        where = f"{server.machine.name:<3} " if server.layout.is_shared else ""
         console.print(f"  {server.name:<16}{where}port {server.ports[0]:<6} serves after {seconds:.0f} s")
 
-    with console.status("Starting the servers; Ctrl-C stops them again"):
-        return cluster.up(ready)
+    return ready
 
 
 def tell_where(cluster: LocalCluster, console: Console) -> None:

@@ -44,8 +44,13 @@ def make_passwords(folder: Path) -> None:
             write_private(file, f"{secrets.token_urlsafe(24)}\n".encode())
 
 
+def environments(layout: Layout) -> Path:
+    """The config.json with an environment for each account."""
+    return layout.data / "config.json"
+
+
 def write_environments(config: Path, env: str, layout: Layout) -> Path:
-    """Write a config.json beside the data: an environment as it is, and for each account one named after it.
+    """Write `environments`: an environment as it is, and for each account one named after it.
 
     Returns:
         its path.
@@ -64,7 +69,7 @@ def write_environments(config: Path, env: str, layout: Layout) -> Path:
             options = {f"oda.{kind}.security.{key}": value for kind in SECURED for key, value in own.items()}
             envs[name] = section | {"options": section["options"] | options}
     layout.data.mkdir(parents=True, exist_ok=True)
-    path = layout.data / "config.json"
+    path = environments(layout)
     path.write_text(json.dumps(document | {"envs": envs}, indent=2))
     return path
 

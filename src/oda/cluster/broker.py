@@ -20,7 +20,10 @@ from oda.security import password
 
 
 class Broker(Server):
-    """One node, broker and controller; together they are one Kafka. 1 is the first in `oda.kafka.brokers`."""
+    """One node, broker and controller; together they are one Kafka. 1 is the first in `oda.kafka.brokers`.
+
+    On a machine that joined it is a broker only: a quorum cannot just be given other members.
+    """
 
     kind = "kafka"
     templates = "kafka"
@@ -29,10 +32,12 @@ class Broker(Server):
 
     def values(self) -> dict[str, object]:
         """Who votes, and how many replicas the internal topics have."""
-        places = self.layout.places[self.kind]
-        replicas = min(3, len(places))
+        votes = not self.machine.joined
+        replicas = min(3, len(self.all_of_kind))
         return super().values() | {
-            "voters": ",".join(f"{number}@{place.at('kafka_controller')}" for number, place in enumerate(places, 1)),
+            "roles": "broker,controller" if votes else "broker",
+            "controller_listener": f",CONTROLLER://{self.place.at('kafka_controller')}" if votes else "",
+            "voters": ",".join(f"{node.number}@{node.place.at('kafka_controller')}" for node in self._voters),
             "kafka_admin": self.layout.kafka.security.user,
             "replicas": replicas,
             # Of three, one may be down.
@@ -43,11 +48,11 @@ class Broker(Server):
         """Write the configuration, and format the storage the first time.
 
         Raises:
-            UserError: the storage could not be formatted, or is that of a Kafka of more or fewer brokers.
+            UserError: the storage could not be formatted, or is that of a Kafka of more or fewer controllers.
         """
         formatted = self._metadata.exists()
         if formatted:
-            self._check_brokers()
+            self._check_voters()
         super().prepare()
         if formatted:
             return
@@ -56,11 +61,11 @@ class Broker(Server):
             raise UserError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
 
     def formatting(self, cluster_id: str) -> list[str]:
-        """What formats the storage; where there are accounts, it makes the first one, and has its password."""
+        """What formats the storage; where there are accounts, controllers make the first one: it has its password."""
         # One word: the id may begin with a hyphen.
         tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
         tool += ["-c", f"{self.conf}/server.properties"]
-        if not self.layout.certificates:
+        if not self.layout.certificates or self.machine.joined:
             return tool
         security = self.layout.kafka.security
         return [*tool, "--add-scram", f"{security.mechanism}=[name={security.user},password={password(security)}]"]
@@ -102,13 +107,17 @@ class Broker(Server):
                 return cluster_id
         return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
-    def _check_brokers(self) -> None:
-        """Its last configuration tells how many there were: a quorum cannot just be given other members."""
-        voters, now = _property(self.conf / "server.properties", "controller.quorum.voters"), len(self.all_of_kind)
+    @property
+    def _voters(self) -> list[Broker]:
+        return [node for node in self.all_of_kind if not node.machine.joined]
+
+    def _check_voters(self) -> None:
+        """Its last configuration tells how many there were."""
+        voters, now = _property(self.conf / "server.properties", "controller.quorum.voters"), len(self._voters)
         if voters and (before := len(voters.split(","))) != now:
             raise UserError(
                 f"{self.layout.data} has the data of {before} Kafka brokers, and oda.kafka.brokers lists {now}. "
-                "List as many as before, or name another folder in servers.data."
+                "List as many as before, or name another folder in servers.data; `oda machines add` adds one."
             )
 
     def _java(self, *main: str) -> list[str]:

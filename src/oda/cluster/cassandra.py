@@ -25,7 +25,11 @@ class CassandraNode(Server):
         jamm = next(file for file in self.software.cache.files("cassandra") if file.name.startswith("jamm-"))
         nodes, address, lost = self.all_of_kind, self.machine.address, self.lost_its_disk()
         # A seed takes no rows from others, so all may be started at once, and none that has to get its rows is one.
-        seeds = [node.place.at("cassandra_storage") for node in nodes if not lost or node.number != self.number]
+        seeds = [
+            node.place.at("cassandra_storage")
+            for node in nodes
+            if not node.machine.joined and not (lost and node.number == self.number)
+        ]
         return super().values() | {
             "jamm": jamm,
             "seeds": ",".join(seeds),
@@ -36,8 +40,11 @@ class CassandraNode(Server):
         }
 
     def command(self) -> list[str]:
-        jars = self.software.cache.files("cassandra")
-        return self.java([*jars], "org.apache.cassandra.service.CassandraDaemon")
+        return self.tool("org.apache.cassandra.service.CassandraDaemon")
+
+    def tool(self, *main: str) -> list[str]:
+        """What runs one of Cassandra's programs."""
+        return self.java([*self.software.cache.files("cassandra")], *main)
 
     def probe(self) -> None:
         """Whether a query is answered."""

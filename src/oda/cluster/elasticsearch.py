@@ -37,9 +37,10 @@ class ElasticsearchNode(Server):
         """Who the others are."""
         nodes, lost = self.all_of_kind, self.lost_its_disk()
         others = [node.place.at("elasticsearch_transport") for node in nodes if node.number != self.number]
+        founders = [f"oda-{node.number}" for node in nodes if not node.machine.joined]
         return super().values() | {
             "others": json.dumps(others),
-            "founders": json.dumps([] if lost else [f"oda-{node.number}" for node in nodes]),
+            "founders": json.dumps([] if lost or self.machine.joined else founders),
             "heap_mb": 400 if self.layout.is_shared else 512,
         }
 

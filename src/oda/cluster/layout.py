@@ -36,11 +36,13 @@ class Machine:
         name: its host's.
         address: where its servers listen.
         namespace: that of its network; None: it is this computer itself.
+        joined: whether it came when the others were there, which are who votes and whom to ask.
     """
 
     name: str
     address: str
     namespace: str | None = None
+    joined: bool = False
 
 
 class Place(NamedTuple):
@@ -109,14 +111,17 @@ def load_layout(config: Path, env: str) -> Layout:
 
     Raises:
         UserError: a setting is missing or wrong, an address is on none of the machines, two servers would
-            share a port, not every broker has a controller port or not every supervisor has ports of workers, there
-            are fewer brokers than replicas, or a folder has a name that the servers can't use.
+            share a port, not every broker that did not join has a controller port or not every supervisor has ports
+            of workers, there are fewer brokers than replicas, or a folder has a name that the servers can't use.
     """
     settings = load_settings(config, env)
     document = json.loads(config.read_text())
     section = document["envs"][env]
     servers = read_servers(config, document, env)
-    named = (Machine(name, address, f"{servers.namespaces}-{name}") for name, address in servers.machines.items())
+    named = (
+        Machine(name, address, f"{servers.namespaces}-{name}", name in servers.joined)
+        for name, address in servers.machines.items()
+    )
     machines = tuple(named) or (Machine("localhost", "127.0.0.1"),)
     data = (config.parent / servers.data).resolve()
     check_name("servers.data", data)
@@ -137,7 +142,9 @@ def _places(
     elastic = {"elasticsearch_transport": servers.elasticsearch_transport_port}
     cassandra = {"cassandra_storage": servers.cassandra_storage_port}
     found = {
-        "zookeeper": _zookeepers(servers, list(dict.fromkeys(broker.machine for broker in brokers))),
+        "zookeeper": _zookeepers(
+            servers, list(dict.fromkeys(broker.machine for broker in brokers if not broker.machine.joined))
+        ),
         "elasticsearch": tuple(
             _place("oda.elasticsearch.urls", url, machines, "elasticsearch", elastic)
             for url in settings.elasticsearch.urls.split(",")
@@ -179,19 +186,21 @@ def check_name(what: str, folder: Path) -> None:
 
 def _brokers(kafka: Kafka, servers: Servers, machines: Sequence[Machine]) -> tuple[Place, ...]:
     found = [_place("oda.kafka.brokers", address, machines, "kafka") for address in kafka.brokers.split(",")]
-    count = len(found)
-    if count != len(servers.kafka_controller_ports):
+    count, controllers = len(found), sum(not place.machine.joined for place in found)
+    if controllers != len(servers.kafka_controller_ports):
         raise UserError(
-            f"oda.kafka.brokers lists {count} and servers.kafka_controller_ports "
+            f"oda.kafka.brokers lists {controllers} and servers.kafka_controller_ports "
             f"{len(servers.kafka_controller_ports)}; each broker needs one controller port"
         )
+    if any(place.machine.joined for place in found[:controllers]):
+        raise UserError("oda.kafka.brokers lists one of servers.joined before others; it must be at the end")
     if kafka.replication > count:
         raise UserError(f"oda.kafka.replication is {kafka.replication}, and oda.kafka.brokers lists {count}")
     if len(servers.kafka_internal_ports) != (count if servers.certificates else 0):
         raise UserError("servers.kafka_internal_ports must list a port a broker, with servers.certificates")
     listeners = {"kafka_controller": servers.kafka_controller_ports, "kafka_internal": servers.kafka_internal_ports}
     return tuple(
-        place._replace(ports=place.ports | {name: ports[n] for name, ports in listeners.items() if ports})
+        place._replace(ports=place.ports | {name: ports[n] for name, ports in listeners.items() if n < len(ports)})
         for n, place in enumerate(found)
     )
 

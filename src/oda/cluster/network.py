@@ -83,9 +83,13 @@ class Network:
 
     def down(self) -> None:
         """Remove all that `up` makes. What still runs in a machine is cut off, and not ended."""
-        for name in (*map(_namespace, self.machines), self._switch):
-            if (NAMESPACES / name).exists():
-                _sh(f"ip netns del {name}")
+        for machine in self.machines:
+            self.remove(machine)
+        _delete(self._switch)
+
+    def remove(self, machine: Machine) -> None:
+        """Remove one machine, if it is there."""
+        _delete(_namespace(machine))
 
     @property
     def is_up(self) -> bool:
@@ -150,6 +154,11 @@ def _namespace(machine: Machine) -> str:
     if machine.namespace is None:
         raise UserError("the environment has no servers.machines: its servers are on this computer itself (`oda up`)")
     return machine.namespace
+
+
+def _delete(name: str) -> None:
+    if (NAMESPACES / name).exists():
+        _sh(f"ip netns del {name}")
 
 
 def _sh(script: str) -> str:

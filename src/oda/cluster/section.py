@@ -29,15 +29,17 @@ class Servers(BaseModel):
     """Relative to the folder of config.json."""
     machines: dict[Host, Address] = {}
     """Address by name, if they are several; each is a network namespace."""
+    joined: tuple[Host, ...] = ()
+    """Those of them that came when the others were there: they have no controller, no ZooKeeper, and found nothing."""
     namespaces: Host = "oda"
     """What the namespaces' names begin with."""
     zookeeper_port: Port
     zookeeper_peer_ports: tuple[Port, Port] = (2888, 3888)
     """At which they speak with each other, where there are several, and elect one."""
     kafka_controller_ports: tuple[Port, ...]
-    """One a broker, in the order of `oda.kafka.brokers`."""
+    """One a broker, in the order of `oda.kafka.brokers`; those on machines that joined are no controllers."""
     kafka_internal_ports: tuple[Port, ...] = ()
-    """As many, if there are certificates: brokers speak with each other at ports of their own."""
+    """One for every broker, if there are certificates: they speak with each other at ports of their own."""
     certificates: Path | None = None
     """A folder with ca.pem, and the servers' server.pem, server.key and server.chain.pem (key, certificate, authority).
 

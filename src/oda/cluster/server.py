@@ -114,7 +114,10 @@ class Server(ABC):
         return {**{f"{what}_port": port for what, port in self.place.ports.items()}, **itself, **folders, **uris}
 
     def lost_its_disk(self) -> bool:
-        """Whether it has no data, and another of its kind has: it is to join them, and not to begin anew."""
+        """Whether it has no data, and another of its kind has: it is to come back to them, and not to begin anew.
+
+        One that joins the first time has a folder for its data, and nothing in it.
+        """
         data = [server.folder / "data" for server in self.all_of_kind]
         return not (self.folder / "data").exists() and any(folder.exists() for folder in data)
 

@@ -126,6 +126,8 @@ class KafkaStore:
             linger_ms=1_000,
             # A topic's limit is one of batches: what is written together has to fit, too.
             batch_size=min(_BATCH_BYTES, *(topic.limit for topic in self._topics.values())),
+            # Groups wait for every partition of the readings: for a new one as soon as it is read.
+            metadata_max_age_ms=2_000,
         )
 
     def _send(self, item: Rows) -> list[Any]:

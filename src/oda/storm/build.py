@@ -37,7 +37,7 @@ def spread(parallelism: Parallelism, workers: int) -> str | None:
     """What to know of executors that can't be dealt to the workers evenly; None if they can.
 
     >>> spread(Parallelism(), workers=1)
-    >>> spread(Parallelism(readings=2, windows=4, anomalies=2, cassandra=3, elasticsearch=2, kafka=2), workers=2)
+    >>> spread(Parallelism(**dict.fromkeys(Parallelism.model_fields, 2) | {"cassandra": 3}), workers=2)
     'note: oda.parallelism.cassandra is no multiple of topology.workers = 2, so tuples go from one worker to another'
     """
     uneven = [f"oda.parallelism.{name}" for name, executors in parallelism if executors % workers]

@@ -60,6 +60,15 @@ class Storm:
         self.sparse("kill", "-n", name, "--wait", "1")
         self._wait(lambda: self.api.topology_id(name) is None, f"topology {name} was not killed")
 
+    def spread(self, workers: int) -> None:
+        """Deal out every topology anew, over so many workers each; returns at once, and nimbus does it."""
+        from streamparse.thrift import RebalanceOptions
+
+        names = [topology["name"] for topology in self.api.ask("topology/summary")["topologies"]]
+        with nimbus(*self._nimbus) as service:
+            for name in names:
+                service.rebalance(name, RebalanceOptions(wait_secs=1, num_workers=workers))
+
     def deactivate(self, name: str) -> None:
         """Let the spouts of a running topology emit nothing."""
         with nimbus(*self._nimbus) as service:

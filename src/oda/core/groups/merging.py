@@ -135,14 +135,15 @@ class Merging(Machine[Group]):
             return
         # Of what a zombie tells nothing is newer than that all is quiet.
         source.is_quiet = progress.is_quiet or (source.is_quiet and progress.position == source.position)
+        if progress.position > source.position:
+            seen = self._seen.get(progress.partition, {})
+            self._seen[progress.partition] = {key: at for key, at in seen.items() if at >= progress.position}
         source.position, source.time = progress.position, max(source.time, progress.time)
-        seen = self._seen.get(progress.partition, {})
-        self._seen[progress.partition] = {key: at for key, at in seen.items() if at >= progress.position}
         self._derive_watermark()
 
     def _derive_watermark(self) -> None:
         self._watermark = NO_TIME
-        if len(self._sources) == self._partitions:
+        if 0 < len(self._sources) == self._partitions:
             self._watermark = min((one.time for one in self._sources.values() if not one.is_quiet), default=inf)
 
     def _await(self, group: Group, start: int) -> None:
