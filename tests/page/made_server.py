@@ -216,6 +216,11 @@ async def why(_: Made, request: web.Request) -> web.Response:
     return json_of({"text": text, "anomaly": found, "window": None, "differs": []})
 
 
+async def members(_: Made, request: web.Request) -> web.Response:
+    found = [HOSTILE[0], *names()[:300]]
+    return json_of({"total": len(found), "members": found[: int(request.query["limit"])]})
+
+
 async def incidents(made: Made, request: web.Request) -> web.Response:
     asked, rows = request.query, [] if made.is_empty else made.incidents()
     state, label = asked.get("state", "all"), asked.get("label", "")
@@ -369,6 +374,7 @@ GETS = {
     "series": series,
     "series/data": data,
     "why": why,
+    "members": members,
     "incidents": incidents,
     "pipeline": pipeline,
     "rejected": rejected,

@@ -91,6 +91,17 @@ def test_a_pushed_reading_is_shown(window: Window, made: Made):
     expect(page.locator(".anomalies")).to_contain_text("4711.25")
 
 
+def test_a_group_has_links_to_its_members_and_no_other_series_has(window: Window):
+    page = window("/#/series?name=group:rack")
+    page.get_by_text("Members", exact=True).click()
+    expect(page.get_by_text("The first 200 of 301.")).to_be_visible()
+    expect(page.locator(".panel details li")).to_have_count(200)
+    name = page.locator(".panel details li a").nth(7).inner_text()
+    page.locator(".panel details li a").nth(7).click()
+    expect(page.locator(".panel h2")).to_have_text(name)
+    expect(page.get_by_text("Members", exact=True)).to_have_count(0)
+
+
 def test_a_slow_viewer_asks_anew_after_a_gap(window: Window, made: Made):
     page = window(SERIES)
     loaded_chart(page)

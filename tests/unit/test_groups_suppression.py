@@ -98,6 +98,20 @@ def test_what_is_listed_follows_incidents_and_rules() -> None:
     assert told()[MEMBER] is None
 
 
+def test_the_api_names_the_members_of_a_group() -> None:
+    async def scene() -> None:
+        system = System()
+        system.service.rules._known = RulesInLog(RULES)
+        async with client_of(system) as client:
+            system.hear_readings(MEMBER, "rack/7/fan", "rack/8/fan", "pump", "group:7")
+            found = await asked(client, "/api/members", name="group:7", limit=1)
+            assert found == {"total": 2, "members": ["rack/7/fan"]}
+            assert (await asked(client, "/api/members", name="group:all"))["members"] == ["group:7"]
+            assert (await asked(client, "/api/members", name="pump"))["total"] == 0
+
+    asyncio.run(scene())
+
+
 def test_the_api_hides_them_unless_asked_and_says_how_many() -> None:
     async def scene() -> None:
         system = System()

@@ -50,6 +50,7 @@ class Routes:
             web.post("/api/login", self.login),
             web.get("/api/series", self.series),
             web.get("/api/series/data", self.data),
+            web.get("/api/members", self.members),
             web.get("/api/incidents", self.incidents),
             web.post("/api/incidents/verdict", self.say),
             web.get("/api/pipeline", self.pipeline),
@@ -101,6 +102,12 @@ class Routes:
         incidents = [one for one in live.incidents.find("all", name, "", "") if one.newest.series == name]
         asked = Asked(name, span, partition, incidents, live.incidents.verdicts, state)
         return answers.json(await self._service.ask(self._service.history.series, asked))
+
+    async def members(self, request: web.Request) -> web.Response:
+        """Of the series that are known, those that belong to a group by the newest rules."""
+        name, names = series_name(request), self._service.live.series.names()
+        found = await self._service.ask(self._service.rules.known().newest().members, name, names)
+        return answers.json({"total": len(found), "members": found[: number(request, "limit", 100, 1, MAX_LIMIT)]})
 
     async def incidents(self, request: web.Request) -> web.Response:
         """Some of the incidents: open first, then the newest first."""

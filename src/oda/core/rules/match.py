@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -98,6 +98,10 @@ class Rules:
             groups = self._groups_of(series).items()
             found = self._memberships[series] = tuple(Membership(name, group.definition) for name, group in groups)
         return found
+
+    def members(self, group: str, names: Iterable[str]) -> list[str]:
+        """Those of some series that belong to a group."""
+        return [name for name in names if any(one.group == group for one in self.memberships(name))]
 
     def suppressors(self, series: str) -> tuple[Membership, ...]:
         """The groups whose incidents suppress those of a series, which may be a member of a member; the nearest first.
