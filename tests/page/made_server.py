@@ -89,6 +89,7 @@ def incident(name: str, number: int, now: int) -> dict[str, Any]:
     row |= {"severity": ("critical", "warning", "info")[number % 3], "labels": LABELS | {"line": str(number % 4)}}
     row |= {"opened": opened, "resolved": None if number < 4 else opened + 120_000, "last_time": opened + 30_000}
     row |= {"worst_value": found["value"], "worst_score": found["score"], "rules": 3, "verdict": None}
+    row["suppressed_by"] = None
     return row | {key: found[key] for key in ("expected", "low", "high")}
 
 
@@ -106,6 +107,7 @@ class Made:
         self.is_calm = False
         self.failing: set[str] = set()
         self.no_band: str | None = None
+        self.suppressed_by: str | None = None
         self.started = int(time.time() * 1000)
         self.address = ""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -133,6 +135,7 @@ class Made:
     def incidents(self) -> list[dict[str, Any]]:
         shown = [HOSTILE[0], "plant-00/line-0/pump-00007", *HOSTILE[1:11], *names()[5000:5200]]
         rows = [incident(name, number, self.started) for number, name in enumerate(shown)]
+        rows[1]["suppressed_by"] = self.suppressed_by
         return [row | {"verdict": self.verdicts.get(row["place"])} for row in rows]
 
 
@@ -213,6 +216,11 @@ async def why(_: Made, request: web.Request) -> web.Response:
     return json_of({"text": text, "anomaly": found, "window": None, "differs": []})
 
 
+async def members(_: Made, request: web.Request) -> web.Response:
+    found = [HOSTILE[0], *names()[:300]]
+    return json_of({"total": len(found), "members": found[: int(request.query["limit"])]})
+
+
 async def incidents(made: Made, request: web.Request) -> web.Response:
     asked, rows = request.query, [] if made.is_empty else made.incidents()
     state, label = asked.get("state", "all"), asked.get("label", "")
@@ -224,8 +232,10 @@ async def incidents(made: Made, request: web.Request) -> web.Response:
         key, _, of = label.partition("=")
         rows = [row for row in rows if row["labels"].get(key) == of]
     rows = [row for row in rows if asked.get("q", "").lower() in row["series"].lower()]
+    told = [row for row in rows if row["suppressed_by"] is None]
+    suppressed, rows = len(rows) - len(told), rows if asked.get("suppressed") == "shown" else told
     first, limit = int(asked.get("offset", 0)), int(asked.get("limit", 50))
-    return json_of({"total": len(rows), "incidents": rows[first : first + limit]})
+    return json_of({"total": len(rows), "suppressed": suppressed, "incidents": rows[first : first + limit]})
 
 
 async def verdict(made: Made, request: web.Request) -> web.Response:
@@ -364,6 +374,7 @@ GETS = {
     "series": series,
     "series/data": data,
     "why": why,
+    "members": members,
     "incidents": incidents,
     "pipeline": pipeline,
     "rejected": rejected,

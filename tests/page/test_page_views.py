@@ -91,6 +91,17 @@ def test_a_pushed_reading_is_shown(window: Window, made: Made):
     expect(page.locator(".anomalies")).to_contain_text("4711.25")
 
 
+def test_a_group_has_links_to_its_members_and_no_other_series_has(window: Window):
+    page = window("/#/series?name=group:rack")
+    page.get_by_text("Members", exact=True).click()
+    expect(page.get_by_text("The first 200 of 301.")).to_be_visible()
+    expect(page.locator(".panel details li")).to_have_count(200)
+    name = page.locator(".panel details li a").nth(7).inner_text()
+    page.locator(".panel details li a").nth(7).click()
+    expect(page.locator(".panel h2")).to_have_text(name)
+    expect(page.get_by_text("Members", exact=True)).to_have_count(0)
+
+
 def test_a_slow_viewer_asks_anew_after_a_gap(window: Window, made: Made):
     page = window(SERIES)
     loaded_chart(page)
@@ -282,6 +293,18 @@ def test_incidents_are_narrowed(window: Window, made: Made):
     expect(page.get_by_text("Nothing is open.")).to_be_visible()
     page.get_by_role("button", name="Show all").click()
     expect(page.get_by_text(f"{all_of_them} incidents, 4 open")).to_be_visible()
+
+
+def test_what_an_incident_of_a_group_suppresses_is_shown_if_somebody_wants_it(window: Window, made: Made):
+    made.suppressed_by = "group:<b>rack</b>"
+    page = window("/#/incidents?state=open")
+    expect(page.get_by_text("3 incidents")).to_be_visible()
+    page.get_by_role("button", name="Suppressed (1)").click()
+    expect(page.get_by_text("4 incidents")).to_be_visible()
+    card = page.locator(".card", has_text=NAME).first
+    expect(card).to_contain_text("suppressed by group:<b>rack</b>")
+    page.get_by_role("button", name="Suppressed (1)").click()
+    expect(page.get_by_text("3 incidents")).to_be_visible()
 
 
 def test_a_pushed_incident_is_shown(window: Window, made: Made):

@@ -208,7 +208,7 @@ class Reference:
     def _groups_of(self, series: str) -> dict[str, Definition]:
         """The groups of a series, each with what its members carry of it."""
         found: dict[str, Definition] = {}
-        for naming, definition in self._rules.groups:
+        for naming, definition, _ in self._rules.groups:
             group = naming.group(series)
             if group is not None and group not in found:
                 found[group] = definition

@@ -17,7 +17,7 @@ from oda.notify.file import File, schema
 from oda.notify.parse import parse
 from oda.notify.refusals import topic
 from oda.notify.status import Status, status
-from oda.settings import Kafka
+from oda.settings import Settings
 from oda.shown import plain, time_text
 
 app = typer.Typer(help="Incidents to webhooks, to Alertmanager, by mail (docs/notify.md).", no_args_is_help=True)
@@ -80,13 +80,21 @@ def status_(ctx: typer.Context, file: Name) -> None:
 
     Example: [bold]oda notify status notify.yaml[/bold]
     """
-    settings = _settings(ctx)
+    settings = _settings(ctx).kafka
     found = list(status(settings, _parsed(file)))
-    table = Table("receiver", "state", "behind", "since (UTC)", "refused", "the last, and why")
+    table = Table("receiver", "state", "behind", "since (UTC)", "suppressed", "refused", "the last, and why")
     for one in found:
         last = f"{one.refused[-1].notification['id']}: {one.refused[-1].reason}" if one.refused else ""
         since = time_text(one.oldest) if one.oldest else ""
-        table.add_row(one.receiver, plain(_state(one)), str(one.waiting), since, str(len(one.refused)), plain(last))
+        table.add_row(
+            one.receiver,
+            plain(_state(one)),
+            str(one.waiting),
+            since,
+            str(one.suppressed),
+            str(len(one.refused)),
+            plain(last),
+        )
     Console(markup=False).print(table)
     if any(one.refused for one in found):
         print(f"what was refused: oda consume --topic {topic(settings)} --from-beginning")
@@ -106,6 +114,6 @@ def _parsed(file: Path) -> File:
         return parse(text_of(file))
 
 
-def _settings(ctx: typer.Context) -> Kafka:
+def _settings(ctx: typer.Context) -> Settings:
     context: Context = ctx.obj
-    return context.settings().kafka
+    return context.settings()

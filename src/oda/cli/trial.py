@@ -18,7 +18,8 @@ from oda.cli.csvfiles import BadRows, character
 from oda.cli.rules import from_file
 from oda.collect.timeunit import TimeUnit
 from oda.core.batch import Readings
-from oda.core.rules.match import of_options
+from oda.core.groups.suppression import Suppression
+from oda.core.rules.match import Rules, of_options
 from oda.errors import UserError
 from oda.say import say
 from oda.settings import Settings
@@ -121,6 +122,8 @@ def try_(
 
         over = over_topic if topic else over_archive
         found, *others = over(settings, chosen, from_, until, series or "*", keep)
+        if any(one.groups for one in chosen):
+            say(f"{title}: groups are not tried, since their members are in many partitions; of a file they are")
     else:
         path = None if file == "-" else Path(file)
         name = series or (path.stem if path else "stdin")
@@ -138,7 +141,7 @@ def try_(
     if page_ is not None:
         _write(page_, page(title, found, chosen[0], bad.count, bad.shown, differences))
     if json_:
-        print(msgspec.json.encode(_document(found, bad, differences, scores)).decode())
+        print(msgspec.json.encode(_document(found, chosen[0], bad, differences, scores)).decode())
     else:
         tried.show(title, found, chosen[0], bad.count, differences, Console())
         tried.scored(scores, Console())
@@ -197,9 +200,12 @@ def _said(path: Path) -> list[Verdict]:
     return list(found.values())
 
 
-def _document(found: Found, bad: BadRows, differences: Differences | None, scores: Sequence[Scored]) -> dict[str, Any]:
+def _document(
+    found: Found, rules: Rules, bad: BadRows, differences: Differences | None, scores: Sequence[Scored]
+) -> dict[str, Any]:
+    suppression = Suppression(rules, found.incidents)
     document: dict[str, Any] = {
-        "incidents": list(map(msgspec.structs.asdict, found.incidents)),
+        "incidents": [msgspec.structs.asdict(one) | {"suppressed_by": suppression.by(one)} for one in found.incidents],
         "anomalies": list(map(msgspec.structs.asdict, found.anomalies)),
         "series": {name: counts._asdict() for name, counts in found.series.items()},
         "left_out": {"rows": bad.count, "first": bad.shown},

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from oda.core.groups.suppression import Suppression
 from oda.core.rules.match import Rules
 from oda.trial import words
 from oda.trial.compare import Compared, Differences
@@ -28,11 +29,13 @@ def show(
     title: str, found: Found, rules: Rules, left_out: int, differences: Differences | None, console: Console
 ) -> None:
     """Print all of it; of long tables the beginning."""
-    console.print(Text(f"{title}: {words.summary(found, left_out)}", "bold"), soft_wrap=True)
+    suppression = Suppression(rules, found.incidents)
+    console.print(Text(f"{title}: {words.summary(found, left_out, suppression)}", "bold"), soft_wrap=True)
     for hint in hints(found, rules):
         console.print(Text(hint, "yellow"), soft_wrap=True)
     if differences is None:
-        table("Incidents", words.incidents(found.incidents, SHOWN), console)
+        told = [one for one in found.incidents if suppression.by(one) is None]
+        table("Incidents", words.incidents(told, SHOWN), console)
         table("Anomalies", words.anomalies(found.anomalies, SHOWN), console)
     else:
         compared("Incidents", differences.incidents, words.incidents, console)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -11,8 +12,10 @@ from rich.text import Text
 
 from oda.cli.context import Context
 from oda.collect.times import parse_time
+from oda.core.groups.definition import is_group
 from oda.core.reading import RejectedError, epoch_ms
 from oda.errors import UserError
+from oda.query import moved
 from oda.query.why import anomalies, explained, lines
 from oda.stores.cassandra import CassandraStore
 
@@ -35,7 +38,8 @@ def why(
 
     Reads it from Cassandra, with its baseline window and the archived readings of
     that, and has the core recompute both. For a detector that remembers more than
-    the newest window the core runs over all that is archived of the series.
+    the newest window the core runs over all that is archived of the series. Of a
+    group it names the members that moved it most, out of the log of members.
 
     Exit code 0: what the store has is recomputed to the last bit. 1: it is not.
 
@@ -52,9 +56,10 @@ def why(
     with closing(CassandraStore(settings)) as store:
         for one in anomalies(store, series, begin, end, offset):
             found, is_all = explained(store, one, settings)
-            for text, what in lines(found, one.partition, is_all):
+            of_members = moved.lines(store, one, found.window, settings) if is_group(series) else ()
+            for text, what in chain(lines(found, one.partition, is_all), of_members):
                 console.print(Text(text, _STYLES.get(what, "")), soft_wrap=True)
-            is_equal = is_equal and not found.differs
+                is_equal = is_equal and what != "wrong"
     raise typer.Exit(0 if is_equal else 1)
 
 

@@ -82,6 +82,13 @@ class Readings(NamedTuple):
         gone = np.fromiter(offsets, np.int64)
         return self.where(~np.isin(self.offsets, gone)) if len(gone) else self
 
+    def some(self, begin: int, end: int) -> Readings:
+        """Those from one index to another, with the names that occur among them."""
+        codes, series = np.unique(self.series[begin:end], return_inverse=True)
+        _, _, offsets, times, values = self._part(slice(begin, end))
+        names = [self.names[code] for code in codes.tolist()]
+        return Readings(names, series.astype(np.int32), offsets, times, values)
+
     def before(self, offset: int) -> Readings:
         return self._part(slice(int(np.searchsorted(self.offsets, offset))))
 

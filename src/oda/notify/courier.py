@@ -13,6 +13,7 @@ from oda.errors import Refused, UserError, shorten
 from oda.notify.channels.catalogue import channel
 from oda.notify.channels.contract import Away
 from oda.notify.file import File, Receiver
+from oda.notify.gate import Gate
 from oda.notify.incident import IncidentChange
 from oda.notify.log import Log, Note
 from oda.notify.mailbox import Mailbox
@@ -22,6 +23,7 @@ from oda.notify.refusals import Refusals
 from oda.notify.routes import Routes
 from oda.notify.standstill import Standing
 from oda.notify.watch import Watch
+from oda.query.rules import RulesBook
 from oda.say import say
 from oda.settings import Kafka
 from oda.shown import plain
@@ -44,6 +46,7 @@ class Service:
 
     settings: Kafka
     file: File
+    rules: RulesBook
     watch: Watch
     stopping: threading.Event
 
@@ -65,7 +68,7 @@ class Courier:
         self._log = Log(service.settings, receiver.name)
         self._refusals = Refusals(service.settings)
         self._standing = Standing(service.file.standstill, service.settings.readings)
-        self._mailbox = Mailbox(self._is_for)
+        self._mailbox, self._gate = self._empty()
         self._patience = Patience(time.monotonic)
         self._away = self._problem = ""
         self._resend_at = 0.0
@@ -99,8 +102,11 @@ class Courier:
             self._step()
 
     def _open(self) -> None:
-        before, mailbox = self._mailbox, Mailbox(self._is_for)
-        note = self._log.open(lambda located: mailbox.know(IncidentChange(located)))
+        before, (mailbox, gate) = self._mailbox, self._empty()
+        note = self._log.open(lambda located, time: gate.know(IncidentChange(located), time))
+        gate.follow(self._service.rules.current().newest())
+        gate.begin()
+        gate.suppressed = note.suppressed
         current = self._standing.current
         if current and before.was_told(current.place):
             mailbox.know(current)
@@ -108,16 +114,27 @@ class Courier:
             mailbox.know(self._standing.resume(note.standstill))
         else:
             self._standing.current = None
-        self._mailbox, self._committed, self._resend_at = mailbox, None, 0.0
+        self._mailbox, self._gate, self._committed, self._resend_at = mailbox, gate, None, 0.0
+
+    def _empty(self) -> tuple[Mailbox, Gate]:
+        mailbox = Mailbox(self._is_for)
+        return mailbox, Gate(mailbox, self._service.file.suppression.wait, lambda: time.monotonic() * 1000)
 
     def _step(self) -> None:
-        if self._mailbox.is_full:
+        if self._gate.is_full:
             self._stopping.wait(_POLL_SECONDS)
         else:
             busy = self._mailbox.waiting and self._patience.is_over
-            for part, offset, located in self._log.poll(0 if busy else _POLL_SECONDS):
-                self._mailbox.take(IncidentChange(located), part, offset)
+            for located, *place in self._log.poll(0 if busy else _POLL_SECONDS):
+                self._gate.take(IncidentChange(located), *place)
+        self._release()
         self._commit(at_once=self._tell())
+
+    def _release(self) -> None:
+        self._gate.follow(self._service.rules.current().newest())
+        for group, places in self._gate.release().items():
+            some = f"{', '.join(places[:3])}{_more(len(places) - 3)}"
+            self._say(f"is not told of {some}: suppressed by an incident of {group}")
 
     def _tell(self) -> bool:
         self._mind_standstill()
@@ -185,7 +202,7 @@ class Courier:
         now = time.monotonic()
         if now < self._commit_at and not at_once:
             return
-        state = self._mailbox.committable(self._log.positions()), self._note()
+        state = self._gate.committable(self._log.positions()), self._note()
         if state != self._committed or now >= self._renew_at:
             self._log.commit(*state)
             self._committed, self._renew_at = state, now + _RENEW_SECONDS
@@ -194,7 +211,7 @@ class Courier:
     def _note(self) -> Note:
         current = self._standing.current
         told = current.told if current and self._mailbox.was_told(current.place) else None
-        return Note(told, shorten(self._away, 500))
+        return Note(told, shorten(self._away, 500), self._gate.suppressed)
 
     def _say(self, what: str) -> None:
         say(f"receiver {self._name} {plain(what)}")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
-from oda.core.duration import LongerThanNone
+from oda.core.duration import Duration, LongerThanNone
 from oda.core.rules.file import Label, Part, Severity, Value
 from oda.core.rules.pattern import Glob
 from oda.notify.secret import Secret
@@ -133,6 +133,15 @@ class Standstill(Part):
     labels: Annotated[dict[Label, Value], Field(max_length=32)] = Field(default={})
 
 
+class Suppression(Part):
+    """What incidents of groups suppress (docs/groups.md) is not told."""
+
+    wait: Duration | None = Field(
+        default=None,
+        description="how long a member's incident waits for its group's; default its window, the lateness, and 10 s",
+    )
+
+
 class File(Part):
     """All of it."""
 
@@ -141,6 +150,7 @@ class File(Part):
     receivers: Annotated[list[Receiver], Field(min_length=1, max_length=50)]
     routes: Annotated[list[Route], Field(min_length=1, max_length=1000)]
     standstill: Standstill = Standstill()
+    suppression: Suppression = Suppression()
 
     @property
     def secrets(self) -> list[Secret]:

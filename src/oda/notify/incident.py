@@ -20,13 +20,13 @@ _CAUSES = {
 
 
 class IncidentChange:
-    """A row of `oda.incidents`; see `oda.notify.notification.Notification`."""
+    """A `row` of `oda.incidents`; see `oda.notify.notification.Notification`."""
 
     alert = "OdaIncident"
 
     def __init__(self, located: Located[Incident]) -> None:
         self._located = located
-        self._row = located.row
+        self.row = located.row
 
     @cached_property
     def place(self) -> str:
@@ -34,38 +34,38 @@ class IncidentChange:
 
     @property
     def number(self) -> int:
-        return self._row.number
+        return self.row.number
 
     @property
     def change(self) -> Literal["opened", "escalated", "resolved"]:
-        return self._row.change
+        return self.row.change
 
     @property
     def severity(self) -> str:
-        return self._row.severity
+        return self.row.severity
 
     @property
     def names(self) -> Mapping[str, str]:
-        return {"series": self._row.series, "detector": self._row.detector}
+        return {"series": self.row.series, "detector": self.row.detector}
 
     @property
     def labels(self) -> Mapping[str, str]:
-        return msgspec.json.decode(self._row.labels, type=dict[str, str])
+        return msgspec.json.decode(self.row.labels, type=dict[str, str])
 
     @property
     def since(self) -> int:
-        return self._row.time
+        return self.row.time
 
     @property
     def until(self) -> int | None:
-        return self._row.changed if self._row.change == "resolved" else None
+        return self.row.changed if self.row.change == "resolved" else None
 
     @property
     def headline(self) -> str:
-        return f"{plain(self._row.series)} is {_found(self._row)}"
+        return f"{plain(self.row.series)} is {_found(self.row)}"
 
     def facts(self, look: Look) -> Sequence[tuple[str, str]]:
-        row = self._row
+        row = self.row
         over = f"{look.time(row.changed)}: {_CAUSES[row.cause]}" if self.until else ""
         last = f", the last at {look.time(row.last_time)}" if row.count > 1 else ""
         return [
@@ -78,11 +78,11 @@ class IncidentChange:
         ]
 
     def link(self, look: Look) -> str:
-        row = self._row
+        row = self.row
         return look.series(row.series, row.time, max(row.last_time, row.changed))
 
     def numbers(self) -> Mapping[str, Any]:
-        row = self._row
+        row = self.row
         return {
             "cause": row.cause,
             "count": row.count,

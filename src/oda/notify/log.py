@@ -29,10 +29,14 @@ _COMMIT_MS = 10_000
 
 
 class Note(msgspec.Struct, frozen=True):
-    """What is kept beside the offsets: the standstill that it was told of, and why it takes nothing."""
+    """What is kept beside the offsets: the standstill that it was told of, and why it takes nothing.
+
+    `suppressed` is how many incidents those of groups suppressed (see `oda.notify.gate`).
+    """
 
     standstill: Told | None = None
     away: str = ""
+    suppressed: int = 0
 
 
 def group(settings: Kafka, receiver: str) -> str:
@@ -50,8 +54,10 @@ class Log:
         self._consumer: Any = None
         self._parts: list[TopicPartition] = []
 
-    def open(self, know: Callable[[Located[Incident]], None]) -> Note:
-        """Begin where the receiver was; `know` is called with each change of before, in order.
+    def open(self, know: Callable[[Located[Incident], int], None]) -> Note:
+        """Begin where the receiver was; `know` is called with each change of before, and when it came (epoch ms).
+
+        Those of an incident come in order.
 
         A receiver that is new begins with what comes: it is not told what was before it.
         """
@@ -72,19 +78,19 @@ class Log:
             for _, records in read_to_end(consumer, starts):
                 for record in records:
                     if found := self._take(record):
-                        know(found)
+                        know(found, record.timestamp)
             for part, start in starts.items():
                 consumer.seek(part, max(start, consumer.beginning_offsets([part])[part]))
         return noted(*committed.values())
 
-    def poll(self, seconds: float) -> Iterator[tuple[TopicPartition, int, Located[Incident]]]:
-        """What comes within some time: each change once, and where the log has it."""
+    def poll(self, seconds: float) -> Iterator[tuple[Located[Incident], TopicPartition, int, int]]:
+        """What comes within some time: each change once, where the log has it, and when it came, epoch ms."""
         if partitions(self._consumer, self._settings.incidents) != self._parts:
             raise UserError(f"topic {self._settings.incidents} has other partitions than before: reading it anew")
         for part, records in self._consumer.poll(seconds * 1000).items():
             for record in records:
                 if found := self._take(record):
-                    yield part, record.offset, found
+                    yield found, part, record.offset, record.timestamp
 
     def positions(self) -> dict[TopicPartition, int]:
         """Up to where it was read."""

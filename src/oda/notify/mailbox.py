@@ -50,12 +50,12 @@ class Mailbox:
 
     def know(self, now: Notification) -> None:
         """Something that it was told in a former run."""
-        if self._is_wanted(now):
+        if self.is_wanted(now):
             self._note(now)
 
     def take(self, now: Notification, part: TopicPartition | None = None, offset: int = 0) -> None:
         """Something that happened, and where the log says so: each change once, those of an incident in order."""
-        if not self._is_wanted(now):
+        if not self.is_wanted(now):
             return
         before = self._waiting.pop(now.place, None)
         if before:
@@ -69,6 +69,18 @@ class Mailbox:
     def open(self) -> list[Due]:
         """What it was told, and lasts."""
         return [Due(now, now) for place, now in self._told.items() if place not in self._waiting]
+
+    def untold(self) -> list[tuple[Notification, TopicPartition | None, int]]:
+        """What waits of incidents that it has not been told of, each as it was taken."""
+        return [(*one,) for place, one in self._waiting.items() if place not in self._told]
+
+    def withdraw(self, place: str) -> None:
+        """Of an incident it is not to be told for now."""
+        del self._waiting[place]
+
+    def waits(self, place: str) -> bool:
+        """Whether something of an incident is due."""
+        return place in self._waiting
 
     def was_told(self, place: str) -> bool:
         """Whether it knows of an incident that lasts, or has not been told yet that it is over."""
@@ -90,7 +102,8 @@ class Mailbox:
                 found[one.part] = min(found[one.part], one.offset)
         return found
 
-    def _is_wanted(self, now: Notification) -> bool:
+    def is_wanted(self, now: Notification) -> bool:
+        """Whether it is to be told: by its route, or as it was told of the incident before."""
         return now.place in self._told or now.place in self._waiting or self._is_for(now)
 
     def _note(self, now: Notification) -> None:

@@ -24,6 +24,7 @@ class Status(NamedTuple):
         waiting: how many messages of the topic it is behind.
         oldest: when the oldest of these came, epoch ms; None if none waits.
         away: why it takes nothing; "" if it does.
+        suppressed: of how many incidents it was not told, as those of groups suppress them.
         standstill: since when ODA stands still, as it was told, epoch ms; None if it was not.
         refused: what it refused, oldest first.
     """
@@ -33,6 +34,7 @@ class Status(NamedTuple):
     waiting: int
     oldest: int | None
     away: str
+    suppressed: int
     standstill: int | None
     refused: list[Refusal]
 
@@ -53,7 +55,9 @@ def status(settings: Kafka, file: File) -> Iterator[Status]:
             waiting = {part: ends[part] - start for part, start in behind.items() if start < ends[part]}
             oldest = min((_time(consumer, part, behind[part]) for part in waiting), default=None)
             since = note.standstill.since if note.standstill else None
-            yield Status(receiver.name, bool(committed), sum(waiting.values()), oldest, note.away, since, ours)
+            yield Status(
+                receiver.name, bool(committed), sum(waiting.values()), oldest, note.away, note.suppressed, since, ours
+            )
 
 
 def _time(consumer: Any, part: TopicPartition, offset: int) -> int:

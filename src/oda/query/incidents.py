@@ -7,7 +7,10 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
+from oda.core.groups.definition import is_group
+from oda.core.groups.suppression import Suppression
 from oda.core.kinds import INCIDENTS, Incident, Located
+from oda.core.rules.match import Rules
 from oda.verdicts import Verdict
 
 MOST_OPEN = 100_000
@@ -23,12 +26,16 @@ State = Literal["open", "resolved", "all"]
 
 
 class Known(NamedTuple):
-    """One incident: its place, when it was opened (epoch ms), its newest change, and the newest verdict."""
+    """One incident: its place, when it was opened (epoch ms), its newest change, and the newest verdict.
+
+    `suppressed_by` is the group whose incident suppresses it.
+    """
 
     place: str
     opened: int | None
     newest: Incident
     verdict: Verdict | None
+    suppressed_by: str | None = None
 
     def document(self) -> dict[str, Any]:
         """As the API tells it."""
@@ -52,6 +59,7 @@ class Known(NamedTuple):
             "high": row.high,
             "last_time": row.last_time,
             "rules": row.rules,
+            "suppressed_by": self.suppressed_by,
             "verdict": said and {name: getattr(said, name) for name in _SAID},
         }
 
@@ -92,8 +100,18 @@ class Incidents:
         self._open: OrderedDict[str, Known] = OrderedDict()
         self._resolved: OrderedDict[str, Known] = OrderedDict()
         self._verdicts: dict[str, Verdict] = {}
-        self._found: dict[tuple[str, str, str, str], list[Known]] = {}
+        self._found: dict[tuple[str, str, str, str, bool], list[Known]] = {}
         """What was asked for since the last change: all viewers ask the same after it."""
+        self._rules: Rules | None = None
+        self._of_groups: dict[str, Incident] = {}
+        self._suppression: Suppression | None = None
+        """By `_of_groups`; None until it is asked for."""
+
+    def follow(self, rules: Rules) -> None:
+        """Work out by these rules what is suppressed."""
+        if rules is not self._rules:
+            self._rules, self._suppression = rules, None
+            self._found.clear()
 
     def take(self, found: Located[Incident]) -> Known | None:
         """Take note of a change; None if a later one is known, or the same."""
@@ -108,6 +126,8 @@ class Incidents:
         is_open = row.change != "resolved"
         part = self._open if is_open else self._resolved
         part[place] = known
+        if is_group(row.series):
+            self._of_groups[place], self._suppression = row, None
         if is_open:
             self.by_series[row.series] = self.by_series.get(row.series, 0) + 1
         if len(part) > self._most[is_open]:
@@ -124,14 +144,15 @@ class Incidents:
 
     def get(self, place: str) -> Known | None:
         """One; None if it is not known."""
-        return self._open.get(place) or self._resolved.get(place)
+        known = self._open.get(place) or self._resolved.get(place)
+        return known and self._marked(known)
 
     @property
     def verdicts(self) -> Mapping[str, Verdict]:
         """The newest one of each place."""
         return self._verdicts
 
-    def find(self, state: State, search: str, severity: str, label: str) -> list[Known]:
+    def find(self, state: State, search: str, severity: str, label: str, with_suppressed: bool = True) -> list[Known]:
         """Open first, then the newest first, by when they opened.
 
         Args:
@@ -139,12 +160,14 @@ class Incidents:
             search: a part of the series' name, whatever its case.
             severity: empty for any.
             label: `name=value`, or a name; empty for any.
+            with_suppressed: whether also those that incidents of groups suppress.
         """
-        key = state, search, severity, label
+        key = state, search, severity, label, with_suppressed
         if key not in self._found:
             if len(self._found) >= _MOST_FOUND:
                 self._found.clear()
-            found = [one for one in self._of(state) if _is_meant(one.newest, search.casefold(), severity, label)]
+            meant = (one for one in self._of(state) if _is_meant(one.newest, search.casefold(), severity, label))
+            found = [one for one in map(self._marked, meant) if with_suppressed or one.suppressed_by is None]
             found.sort(key=lambda one: (one.newest.change == "resolved", -one.newest.time, one.place))
             self._found[key] = found
         return self._found[key]
@@ -156,6 +179,18 @@ class Incidents:
             found[one.newest.severity] = found.get(one.newest.severity, 0) + 1
         return found
 
+    def suppressed(self) -> int:
+        """How many open ones incidents of groups suppress."""
+        return sum(self._marked(one).suppressed_by is not None for one in self._open.values())
+
+    def _marked(self, known: Known) -> Known:
+        if self._rules is None or not self._of_groups:
+            return known
+        if self._suppression is None:
+            self._suppression = Suppression(self._rules, self._of_groups.values())
+        by = self._suppression.by(known.newest)
+        return known if by is None else known._replace(suppressed_by=by)
+
     def _of(self, state: State) -> Iterator[Known]:
         if state != "resolved":
             yield from self._open.values()
@@ -164,6 +199,8 @@ class Incidents:
 
     def _remove(self, place: str) -> None:
         self._resolved.pop(place, None)
+        if self._of_groups.pop(place, None):
+            self._suppression = None
         former = self._open.pop(place, None)
         if former is not None:
             series = former.newest.series

@@ -153,6 +153,11 @@ class SeriesTable:
             found = np.concatenate([[exact], found[found != exact]])
         return len(found), [self._known(row, now) for row in found[offset : offset + limit].tolist()]
 
+    def names(self) -> list[str]:
+        """Of all series, sorted."""
+        self._search("")
+        return self._by_name
+
     def get(self, name: str, now: int) -> Known | None:
         """One series; None if it is not known."""
         row = self._rows.get(name)

@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from aiohttp import web
 
+from oda.core.groups.definition import is_group
 from oda.core.reading import MAX_TIME
 from oda.errors import UserError
+from oda.query import moved
 from oda.query.feed import now_ms
 from oda.query.history import MOST_SPAN_MS, Asked
 from oda.query.incidents import STATES
@@ -48,6 +50,7 @@ class Routes:
             web.post("/api/login", self.login),
             web.get("/api/series", self.series),
             web.get("/api/series/data", self.data),
+            web.get("/api/members", self.members),
             web.get("/api/incidents", self.incidents),
             web.post("/api/incidents/verdict", self.say),
             web.get("/api/pipeline", self.pipeline),
@@ -100,17 +103,27 @@ class Routes:
         asked = Asked(name, span, partition, incidents, live.incidents.verdicts, state)
         return answers.json(await self._service.ask(self._service.history.series, asked))
 
+    async def members(self, request: web.Request) -> web.Response:
+        """Of the series that are known, those that belong to a group by the newest rules."""
+        name, names = series_name(request), self._service.live.series.names()
+        found = await self._service.ask(self._service.rules.known().newest().members, name, names)
+        return answers.json({"total": len(found), "members": found[: number(request, "limit", 100, 1, MAX_LIMIT)]})
+
     async def incidents(self, request: web.Request) -> web.Response:
         """Some of the incidents: open first, then the newest first."""
-        found = self._service.live.incidents.find(
+        known = self._service.live.incidents
+        asked = (
             choice(request, "state", STATES),
             request.query.get("q", "")[:MAX_NAME],
             request.query.get("severity", ""),
             request.query.get("label", ""),
         )
+        every, told = known.find(*asked), known.find(*asked, with_suppressed=False)
+        found = every if choice(request, "suppressed", ("hidden", "shown")) == "shown" else told
         offset = number(request, "offset", 0, 0, 2**31)
         page = found[offset : offset + number(request, "limit", 100, 1, MAX_LIMIT)]
-        return answers.json({"total": len(found), "incidents": [known.document() for known in page]})
+        incidents = [one.document() for one in page]
+        return answers.json({"total": len(found), "suppressed": len(every) - len(told), "incidents": incidents})
 
     async def say(self, request: web.Request) -> web.Response:
         """Somebody acknowledges an incident, or says whether it was one: a record in the topic of verdicts."""
@@ -197,8 +210,11 @@ class Routes:
         if not found:
             raise NoAnomaly("Cassandra has no such anomaly in this partition, by this detector")
         explanation, is_all = explained(store, found[0], self._service.settings)
+        text = list(lines(explanation, found[0].partition, is_all))
+        if is_group(name):
+            text += moved.lines(store, found[0], explanation.window, self._service.settings)
         return {
-            "text": [{"text": text, "what": what} for text, what in lines(explanation, found[0].partition, is_all)],
+            "text": [{"text": text, "what": what} for text, what in text],
             "anomaly": msgspec.structs.asdict(explanation.anomaly),  # the row itself is encoded as an array
             "window": explanation.window and msgspec.structs.asdict(explanation.window),
             "baseline": {

@@ -73,6 +73,8 @@ class _System(Collector):
         ).items():
             incidents.add_metric([severity], count)
         yield incidents
+        suppressed = service.live.incidents.suppressed()
+        yield GaugeMetricFamily("oda_suppressed_incidents", "Open ones that those of groups suppress.", suppressed)
         rejected = service.rejected.value
         if rejected is not None:
             yield GaugeMetricFamily("oda_rejected_messages", "Messages in the topic of rejected ones.", rejected.total)

@@ -155,5 +155,5 @@ class Service:
     async def _follow_rules(self) -> None:
         while True:
             with suppress(UserError):  # the feed tells of a Kafka that is away
-                await self.ask(self.rules.current)
+                self.live.incidents.follow((await self.ask(self.rules.current)).newest())
             await asyncio.sleep(_RULES_SECONDS)

@@ -24,6 +24,31 @@ _MASK = 2**_BITS - 1
 Column = NDArray[np.int64]
 
 
+class LargestTime:
+    """The largest time so far, outliers of time left out.
+
+    Attributes:
+        now: epoch ms; -1 before the first reading.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.now = -1
+        self._rules = rules
+        self._lead = Lead()
+
+    def take(self, readings: Readings) -> tuple[Column, Column]:
+        """Go on with readings that follow those of before.
+
+        Returns:
+            their own times, -1 of outliers; and the largest at each: both of shape (n,), epoch ms.
+        """
+        times = readings.times.copy()
+        times[self._lead.outliers(readings, [self._rules.of(name).lead_ms for name in readings.names])] = -1
+        largest = np.maximum.accumulate(np.r_[self.now, times])[1:]
+        self.now = int(largest[-1])
+        return times, largest
+
+
 class _Last(NamedTuple):
     """Of a series that was heard: its largest time, its window, and when the clock has something to say of it."""
 
@@ -37,16 +62,17 @@ class FileClock:
 
     Not everywhere: the next reading of a series closes its windows as well. It makes a difference where that one is of
     such a window, and where a detector judges windows, or incidents end as it has been quiet.
-
-    Attributes:
-        now: epoch ms; -1 before the first reading.
     """
 
     def __init__(self, rules: Rules) -> None:
-        self.now = -1
         self._rules = rules
-        self._lead = Lead()
+        self._largest = LargestTime(rules)
         self._last: dict[str, _Last] = {}
+
+    @property
+    def now(self) -> int:
+        """Epoch ms; -1 before the first reading."""
+        return self._largest.now
 
     def take(self, readings: Readings) -> tuple[Column, list[int]]:
         """Go on with readings that follow those of before.
@@ -55,10 +81,7 @@ class FileClock:
             the clock at each of them, of shape (n,), epoch ms; and the indexes of those before which it is to be asked.
         """
         rules = [self._rules.of(name) for name in readings.names]
-        times = readings.times.copy()
-        times[self._lead.outliers(readings, [rule.lead_ms for rule in rules])] = -1
-        clock = np.maximum.accumulate(np.r_[self.now, times])[1:]
-        self.now = int(clock[-1])
+        times, clock = self._largest.take(readings)
         places = set(self._of_silent(readings, clock))
         has_windows = np.array([rule.window is not None for rule in rules])
         order = np.argsort(readings.series, kind="stable")

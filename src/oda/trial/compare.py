@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from oda.core.groups.definition import is_group
 from oda.core.kinds import Anomaly, Incident
+from oda.core.spans import Spans
 from oda.trial.found import Found
 
 Row = TypeVar("Row")
@@ -21,7 +21,7 @@ class Compared(NamedTuple, Generic[Row]):
 
 
 class Differences(NamedTuple):
-    """Anomalies are the same if they are of one reading, whatever detector found them.
+    """Anomalies are the same if they are of one reading, whatever detector found them; of a group, of one time.
 
     Incidents are if they are of one series, and some time is common to both, from the first anomaly to the last.
     """
@@ -36,13 +36,17 @@ def compare(found: Found, other: Found) -> Differences:
 
 
 def _anomalies(found: Found, other: Found) -> Compared[Anomaly]:
-    mine = {(one.series, one.offset) for one in found.anomalies}
-    theirs = {(one.series, one.offset) for one in other.anomalies}
+    mine, theirs = set(map(_identity, found.anomalies)), set(map(_identity, other.anomalies))
     return Compared(
-        [one for one in found.anomalies if (one.series, one.offset) not in theirs],
-        [one for one in other.anomalies if (one.series, one.offset) not in mine],
-        [one for one in found.anomalies if (one.series, one.offset) in theirs],
+        [one for one in found.anomalies if _identity(one) not in theirs],
+        [one for one in other.anomalies if _identity(one) not in mine],
+        [one for one in found.anomalies if _identity(one) in theirs],
     )
+
+
+def _identity(one: Anomaly) -> tuple[str, int]:
+    """Where in the log a group's reading is, depends on the rules."""
+    return one.series, one.time if is_group(one.series) else one.offset
 
 
 def _incidents(found: Found, other: Found) -> Compared[Incident]:
@@ -56,25 +60,3 @@ def _incidents(found: Found, other: Found) -> Compared[Incident]:
 
 def _is_in(spans: Spans, one: Incident) -> bool:
     return spans.meet(one.series, one.time, one.last_time)
-
-
-class Spans:
-    """Times from first to last, by series: their beginnings, and the latest end of any that began until then."""
-
-    def __init__(self, found: Iterable[tuple[str, int, int]]) -> None:
-        self._begins: dict[str, list[int]] = {}
-        self._ends: dict[str, list[int]] = {}
-        for series, first, last in sorted(found):
-            ends = self._ends.setdefault(series, [])
-            ends.append(max([last, *ends[-1:]]))
-            self._begins.setdefault(series, []).append(first)
-
-    @classmethod
-    def of(cls, incidents: Sequence[Incident]) -> Spans:
-        """From their first anomalies to their last."""
-        return cls((one.series, one.time, one.last_time) for one in incidents)
-
-    def meet(self, series: str, first: int, last: int) -> bool:
-        """Whether any of the series has some time in common with these."""
-        before = bisect_right(self._begins.get(series, []), last)
-        return before > 0 and self._ends[series][before - 1] >= first

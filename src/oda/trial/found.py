@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import add
+from operator import add, attrgetter
 from typing import NamedTuple
 
 from oda.core.batch import Readings
@@ -70,7 +70,7 @@ class Gathered:
     ) -> None:
         """A part of the log, and what came of it."""
         self._found.anomalies += anomalies
-        for incident in incidents:
+        for incident in sorted(incidents, key=attrgetter("found_at")):  # they come series by series
             self._incidents[incident.offset, incident.detector] = incident
         self._closed.update(window.series for window in closed)
         if self._keep:

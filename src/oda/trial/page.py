@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from oda.core.batch import Readings
+from oda.core.groups.suppression import Suppression
 from oda.core.kinds import Anomaly, ClosedWindow, Incident
 from oda.core.rules.match import Rules
 from oda.shown import plain
@@ -52,7 +53,7 @@ def page(
         differences: from what other rules found.
     """
     names = _drawn(found)
-    incidents, anomalies = _tables(found, differences)
+    incidents, anomalies = _tables(found, rules, differences)
     colors = (files("oda.serve") / "page" / "colors.css").read_text("utf-8")
     style, script = colors + _file("page.css"), _file("page.js")
     return _filled(
@@ -60,7 +61,7 @@ def page(
         csp=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; "
         "form-action 'none'",
         title=escape(f"oda try: {title}"),
-        summary=escape(words.summary(found, left_out)),
+        summary=escape(words.summary(found, left_out, Suppression(rules, found.incidents))),
         notes="".join(f'<p class="note">{escape(hint)}</p>\n' for hint in hints(found, rules)),
         incidents=incidents,
         anomalies=anomalies,
@@ -137,11 +138,11 @@ def _columns(found: Found, names: Sequence[str]) -> dict[str, Readings]:
     return {name: Readings.joined(some) for name, some in parts.items()}
 
 
-def _tables(found: Found, differences: Differences | None) -> tuple[str, str]:
+def _tables(found: Found, rules: Rules, differences: Differences | None) -> tuple[str, str]:
     """Of incidents, and of anomalies."""
     if differences is None:
         return (
-            _table("Incidents", words.incidents(found.incidents, _ROWS)),
+            _table("Incidents", words.incidents(found.incidents, _ROWS, Suppression(rules, found.incidents))),
             _table("Anomalies", words.anomalies(found.anomalies, _ROWS)),
         )
     return (

@@ -12,14 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oda.core.batch import Batch, ClockMark, Closings, Readings, Silent
+from oda.core.groups.told import Member
 from oda.core.judgement import Judgement
-from oda.core.kinds import ClosedWindow
+from oda.core.kinds import ANOMALIES, INCIDENTS, ClosedWindow
 from oda.core.rules.match import Rules
 from oda.core.silence import Silence
 from oda.core.windows import PartitionWindows
 from oda.settings import Settings
 from oda.trial.clock import FileClock
 from oda.trial.found import Found, Gathered
+from oda.trial.groups import Groups
+from oda.trial.places import Inserted, moved
 
 _STRIDE = 2
 """Offsets of a reading: one is for a clock record before it, so that a reading has the same one whatever the rules."""
@@ -50,12 +53,35 @@ class Trial:
     def __init__(self, settings: Settings, rules: Rules, keep: bool = False) -> None:
         self._windows, self._judgement = PartitionWindows(settings), Judgement(settings)
         self._windows.rules = self._judgement.rules = rules
+        self._judgement.is_grouped = bool(rules.groups)
+        self._groups = Groups(settings, rules) if rules.groups else None
+        self._members: list[Member] = []
+        self._derived = Inserted()
         self._clock = FileClock(rules)
         self._silence: Silence | None = None
         self._gathered = Gathered(keep)
 
     def take(self, readings: Readings) -> None:
         """Readings that follow those of before, one at least."""
+        for part, is_told in self._groups.parts(readings) if self._groups else ((readings, False),):
+            self._take(part)
+            if is_told:
+                self._derive()
+
+    def _derive(self, is_end: bool = False) -> None:
+        """Put what groups make of their members into the log, until they make nothing more."""
+        while self._groups:
+            start = self._windows.position
+            members, self._members = self._members, []
+            derived = self._groups.tell(members, start, is_end)
+            if not derived:
+                return
+            self._take(Readings.of(range(len(derived)), derived))
+            if is_end:
+                self._close()
+            self._derived.add(start, self._windows.position)
+
+    def _take(self, readings: Readings) -> None:
         start, count = self._windows.position, len(readings.times)
         readings = readings._replace(offsets=start + 1 + np.arange(count) * _STRIDE)
         clock, places = self._clock.take(readings)
@@ -79,23 +105,28 @@ class Trial:
             start = self._windows.position
             self._ask(self._clock.now)
             self._judge(_NONE, start)
-            start = self._windows.position
-            self._ask(_AFTER_ALL)
-            self._judge(_NONE, start, is_end=True)
-        return self._gathered.end(self._windows.series)
+            self._derive()
+            self._close()
+            self._derive(is_end=True)
+        found = self._gathered.end(self._windows.series)
+        found.anomalies = moved(ANOMALIES, found.anomalies, self._derived.without)
+        found.incidents = moved(INCIDENTS, found.incidents, self._derived.without)
+        return found
+
+    def _close(self) -> None:
+        start = self._windows.position
+        self._ask(_AFTER_ALL)
+        self._judge(_NONE, start, is_end=True)
 
     def _apply(self, readings: Readings, clock: NDArray[np.int64], begin: int, end: int) -> None:
         """Bring the windows forward over some of the readings, and note when their series were heard of."""
         if begin == end:
             return
         assert self._silence is not None
-        codes, which = np.unique(readings.series[begin:end], return_inverse=True)
-        names = [readings.names[code] for code in codes.tolist()]
-        _, _, offsets, times, values = readings
-        part = Readings(names, which.astype(np.int32), offsets[begin:end], times[begin:end], values[begin:end])
-        last = np.empty(len(names), np.int64)
-        last[which] = clock[begin:end]  # of equal indexes, the last assignment stays
-        for name, heard in zip(names, last.tolist(), strict=True):
+        part = readings.some(begin, end)
+        last = np.empty(len(part.names), np.int64)
+        last[part.series] = clock[begin:end]  # of equal indexes, the last assignment stays
+        for name, heard in zip(part.names, last.tolist(), strict=True):
             self._silence.heard(heard, [name])
         self._windows.apply(self._batch(self._windows.position, int(part.offsets[-1]) + 1, part))
 
@@ -120,6 +151,7 @@ class Trial:
         batch = batch._replace(closings=Closings.of(self._windows.forgotten, of_windows | {"closed": closed} | silent))
         self._judgement.apply(batch)
         outputs = self._judgement.outputs(batch)
+        self._members += outputs.get("members", [])
         self._gathered.take(readings, closed, outputs["anomalies"], outputs["incidents"])
 
     def _batch(self, start: int, end: int, readings: Readings) -> Batch:

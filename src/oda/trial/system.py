@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from dataclasses import replace
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from oda.core.batch import Readings
-from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS, Kind, Meaning
+from oda.core.kinds import ANOMALIES, INCIDENTS, WINDOWS
 from oda.core.log import Record
 from oda.core.rules.match import Rules
 from oda.settings import Settings
 from oda.shadow.partition import ShadowPartition
 from oda.shadow.run import Log
 from oda.trial.found import Found, Gathered, joined
+from oda.trial.places import moved
 from oda.trial.run import run
-
-Row = TypeVar("Row", bound=msgspec.Struct)
 
 Wanted = Callable[[str], object]
 """What is true of the names of series that are judged."""
@@ -35,6 +33,7 @@ def of_topic(
 
     What is open at its end stays open.
     """
+    chosen = list(map(_without_groups, chosen))
     trials = [
         {number: LogTrial(settings, rules, span.start, wanted, keep) for number, span in log.spans.items()}
         for rules in chosen
@@ -48,6 +47,11 @@ def of_topic(
             progress(end - done[number])
             done[number] = end
     return [joined([one.end() for one in trial.values()]) for trial in trials]
+
+
+def _without_groups(rules: Rules) -> Rules:
+    """Each partition is tried by itself, and members of a group are in many."""
+    return replace(rules, groups=())
 
 
 class LogTrial:
@@ -81,6 +85,7 @@ def of_archive(
     When they came is not archived, so the clock is that of a file, of each partition by itself.
     """
     partitions = _partitions(parts, wanted)
+    chosen = list(map(_without_groups, chosen))
     return [
         joined([_in_log(run([one], settings, rules, keep), one.offsets) for one in partitions.values()])
         for rules in chosen
@@ -106,12 +111,11 @@ def _sorted(readings: Readings) -> Readings:
 
 def _in_log(found: Found, offsets: NDArray[np.int64]) -> Found:
     """With the offsets of the log: a trial has two for each reading, the first for what the clock says before it."""
-    places = [*offsets.tolist(), int(offsets[-1]) + 1]
-    found.anomalies = _moved(ANOMALIES, found.anomalies, places)
-    found.incidents = _moved(INCIDENTS, found.incidents, places)
+    places: list[int] = [*offsets.tolist(), int(offsets[-1]) + 1]
+
+    def place(offset: int) -> int:
+        return places[offset // 2]
+
+    found.anomalies = moved(ANOMALIES, found.anomalies, place)
+    found.incidents = moved(INCIDENTS, found.incidents, place)
     return found
-
-
-def _moved(kind: Kind[Row], rows: Sequence[Row], places: Sequence[int]) -> list[Row]:
-    names = [field.name for field in kind.fields if field.meaning is Meaning.OFFSET]
-    return [msgspec.structs.replace(row, **{name: places[getattr(row, name) // 2] for name in names}) for row in rows]

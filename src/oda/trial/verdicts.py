@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from oda.core.rules.match import Rules
-from oda.trial.compare import Spans
+from oda.core.spans import Spans
 from oda.trial.found import Found
 from oda.verdicts import Verdict
 

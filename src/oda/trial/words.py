@@ -7,6 +7,8 @@ from heapq import nlargest
 from typing import NamedTuple
 
 from oda.core.duration import written
+from oda.core.groups.definition import is_group
+from oda.core.groups.suppression import Suppression
 from oda.core.kinds import Anomaly, Incident
 from oda.core.rules.file import SEVERITIES
 from oda.shown import plain, time_text
@@ -27,15 +29,15 @@ class Grid(NamedTuple):
     total: int
 
 
-def incidents(found: Sequence[Incident], most: int) -> Grid:
-    """The worst first."""
+def incidents(found: Sequence[Incident], most: int, suppression: Suppression | None = None) -> Grid:
+    """The worst first; `suppression` by incidents of groups is said behind the series."""
     columns = ("series", "since", "for", "severity", "detector", "count", "worst", "score")
     worst = nlargest(most, found, lambda one: (SEVERITIES.index(one.severity), one.worst_score, one.count))
     return Grid(
         columns,
         [
             (
-                plain(one.series),
+                plain(one.series) + _suppressed(one, suppression),
                 when(one.time),
                 rounded(one.last_time - one.time) + ("" if one.change == "resolved" else ", open"),
                 one.severity,
@@ -48,6 +50,11 @@ def incidents(found: Sequence[Incident], most: int) -> Grid:
         ],
         len(found),
     )
+
+
+def _suppressed(one: Incident, suppression: Suppression | None) -> str:
+    by = suppression.by(one) if suppression else None
+    return f", suppressed by {plain(by)}" if by else ""
 
 
 def anomalies(found: Sequence[Anomaly], most: int) -> Grid:
@@ -99,18 +106,22 @@ def series(found: Found, most: int) -> Grid:
     )
 
 
-def summary(found: Found, left_out: int) -> str:
+def summary(found: Found, left_out: int, suppression: Suppression) -> str:
     """One sentence."""
-    counts = found.series.values()
+    suppressed = sum(suppression.by(one) is not None for one in found.incidents)
+    counts = [one for name, one in found.series.items() if not is_group(name)] or list(found.series.values())
+    groups = len(found.series) - len(counts)
     late, ahead = sum(one.late for one in counts), sum(one.ahead for one in counts)
     rows = "row" if left_out == 1 else "rows"
     besides = [(late, "late"), (ahead, "ahead of their time"), (left_out, f"{rows} left out")]
     told = ", ".join(f"{count:,} {what}" for count, what in besides if count)
     return (
-        f"{_many(sum(one.readings for one in counts), 'reading')} of {len(counts):,} series, "
-        f"{when(min(one.first for one in counts))} to {when(max(one.last for one in counts))} (UTC)"
+        f"{_many(sum(one.readings for one in counts), 'reading')} of {len(counts):,} series"
+        + (f" and {_many(groups, 'group')}, " if groups else ", ")
+        + f"{when(min(one.first for one in counts))} to {when(max(one.last for one in counts))} (UTC)"
         + (f"; {told}" if told else "")
-        + f": {_many(len(found.incidents), 'incident')}, "
+        + f": {_many(len(found.incidents), 'incident')}"
+        + (f" ({suppressed:,} suppressed by those of groups), " if suppressed else ", ")
         + ("1 anomaly" if len(found.anomalies) == 1 else f"{len(found.anomalies):,} anomalies")
     )
 

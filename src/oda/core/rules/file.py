@@ -175,6 +175,7 @@ class Group(Part):
     ] = Field(description="one of the words, or {quantile: 0.9}: docs/groups.md says what each is")
     window: GroupWindow = GroupWindow()
     least: Positive = Field(default=1, description="a window with fewer members makes no reading")
+    suppresses: bool = Field(default=False, description="while it has an incident, those of its members are not told")
 
 
 MOST_GROUPS = 100

@@ -74,7 +74,7 @@ class Groups:
             lateness = below + window.lateness_ms + 2 * window.idle_ms
         aggregate = said.aggregate
         text = aggregate if isinstance(aggregate, str) else f"quantile:{aggregate.quantile!r}"
-        return Group(naming, Definition(self._version, size, lateness, text, said.least))
+        return Group(naming, Definition(self._version, size, lateness, text, said.least), said.suppresses)
 
 
 def _reached(takes: dict[int, list[int]], start: int) -> set[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -26,10 +26,14 @@ class Entry(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A group rule: which series it is for, and what it does with their windows."""
+    """A group rule: which series it is for, and what it does with their windows.
+
+    If it `suppresses`, an incident of the group does so with those of its members (see `oda.core.groups.suppression`).
+    """
 
     naming: Naming
     definition: Definition
+    suppresses: bool = False
 
 
 @dataclass
@@ -61,6 +65,7 @@ class Rules:
         ]
         self._found: dict[str, Rule] = {}
         self._memberships: dict[str, tuple[Membership, ...]] = {}
+        self._suppressors: dict[str, tuple[Membership, ...]] = {}
 
     @cached_property
     def sha256(self) -> str:
@@ -90,11 +95,46 @@ class Rules:
         if found is None:
             if len(self._memberships) >= _MOST_CACHED:
                 self._memberships.clear()
-            by_name: dict[str, Membership] = {}
-            for naming, definition in self.groups:
-                if (name := naming.group(series)) is not None:
-                    by_name.setdefault(name, Membership(name, definition))
-            found = self._memberships[series] = tuple(by_name.values())
+            groups = self._groups_of(series).items()
+            found = self._memberships[series] = tuple(Membership(name, group.definition) for name, group in groups)
+        return found
+
+    def members(self, group: str, names: Iterable[str]) -> list[str]:
+        """Those of some series that belong to a group."""
+        return [name for name in names if any(one.group == group for one in self.memberships(name))]
+
+    def suppressors(self, series: str) -> tuple[Membership, ...]:
+        """The groups whose incidents suppress those of a series, which may be a member of a member; the nearest first.
+
+        >>> from oda.core.groups.names import Naming
+        >>> definition = Definition(1, 1000, 0, "mean", 1)
+        >>> groups = [Group(Naming("r*", "rack"), definition), Group(Naming("group:rack", "all"), definition, True)]
+        >>> Rules(1, "", (), None, groups).suppressors("r7")[0].group
+        'group:all'
+        """
+        if not any(group.suppresses for group in self.groups):
+            return ()
+        found = self._suppressors.get(series)
+        if found is None:
+            if len(self._suppressors) >= _MOST_CACHED:
+                self._suppressors.clear()
+            reached: dict[str, Group] = {}
+            ahead = [series]
+            for name in ahead:  # which grows; none is a member of itself
+                groups = self._groups_of(name)
+                ahead += [one for one in groups if one not in reached]
+                reached |= groups
+            found = self._suppressors[series] = tuple(
+                Membership(name, group.definition) for name, group in reached.items() if group.suppresses
+            )
+        return found
+
+    def _groups_of(self, series: str) -> dict[str, Group]:
+        """By name, in the order of the file."""
+        found: dict[str, Group] = {}
+        for group in self.groups:
+            if (name := group.naming.group(series)) is not None:
+                found.setdefault(name, group)
         return found
 
     def number(self, series: str) -> int | None:

@@ -46,7 +46,7 @@ def described(series: Pattern, rule: Rule) -> dict[str, Any]:
 
 
 def _group(group: Group) -> dict[str, Any]:
-    naming, definition = group
+    naming, definition, suppresses = group
     word, _, parameter = definition.aggregate.partition(":")
     return {
         "name": naming.name,
@@ -54,6 +54,7 @@ def _group(group: Group) -> dict[str, Any]:
         "aggregate": {word: float(parameter)} if parameter else word,
         "window": {"size": written(definition.size), "lateness": written(definition.lateness)},
         "least": definition.least,
+        "suppresses": suppresses,
     }
 
 

@@ -79,6 +79,14 @@ export class Card {
       h("span", { class: "severity" }, `${SHAPES[row.severity] ?? "◆"} ${plain(row.severity)}`),
       h("h2", {}, link(href("series", { name: row.series, live: 300000 }), named(row.series))),
       this.since,
+      row.suppressed_by
+        ? h(
+            "span",
+            { class: "soft" },
+            "suppressed by ",
+            link(href("incidents", { q: row.suppressed_by, state: "all" }), named(row.suppressed_by)),
+          )
+        : null,
       row.verdict?.acknowledged ? h("span", { class: "good" }, "✓ acknowledged") : null,
       row.verdict?.verdict
         ? h("span", { class: "soft" }, row.verdict.verdict === "true" ? "✓ true" : "✗ false alarm")

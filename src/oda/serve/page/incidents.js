@@ -23,6 +23,7 @@ class Incidents {
     this.more = h("p", {});
     this.problem = h("div", {});
     this.said = h("span", { class: "small", role: "status" });
+    this.suppressed = h("span", {});
     this.state = h("span", { class: "group", role: "group", "aria-label": "State" });
     this.search = h("input", {
       type: "search",
@@ -46,7 +47,7 @@ class Incidents {
     fill(
       place,
       h("h1", { class: "hidden" }, "Incidents"),
-      h("div", { class: "toolbar" }, this.state, this.severity, this.search, this.label, this.said),
+      h("div", { class: "toolbar" }, this.state, this.severity, this.search, this.label, this.suppressed, this.said),
       this.problem,
       this.list,
       this.more,
@@ -65,9 +66,10 @@ class Incidents {
 
   update(parameters) {
     this.asked = Object.fromEntries(
-      ["state", "q", "severity", "label"].map((name) => [name, parameters.get(name) ?? ""]),
+      ["state", "q", "severity", "label", "suppressed"].map((name) => [name, parameters.get(name) ?? ""]),
     );
     this.asked.state ||= "all";
+    this.asked.suppressed ||= "hidden";
     for (const [name, input] of [
       ["q", this.search],
       ["label", this.label],
@@ -105,8 +107,9 @@ class Incidents {
     go("incidents", { ...this.asked, ...changed }, { replace: true });
   }
 
-  show({ total, incidents }) {
+  show({ total, suppressed, incidents }) {
     fill(this.problem);
+    this.offer(suppressed);
     this.rows = new Map(incidents.map((row) => [row.place, row]));
     const open = incidents.filter((row) => row.resolved === null).length;
     const orMore = open === incidents.length && total > open ? " or more" : "";
@@ -131,6 +134,22 @@ class Incidents {
           })
         : null,
       total ? null : this.blank(),
+    );
+  }
+
+  // What incidents of groups suppress is shown if somebody wants it.
+  offer(suppressed) {
+    this.hidden = suppressed;
+    const isShown = this.asked.suppressed === "shown";
+    fill(
+      this.suppressed,
+      suppressed || isShown
+        ? button(
+            `Suppressed (${count(suppressed)})`,
+            () => this.go({ suppressed: isShown ? "hidden" : "shown" }),
+            { "aria-pressed": String(isShown), title: "Also those that an incident of a group suppresses" },
+          )
+        : null,
     );
   }
 
@@ -161,7 +180,7 @@ class Incidents {
   restyle() {
     this.cards.forEach((card) => card.root.remove());
     this.cards.clear();
-    this.show({ total: this.rows.size, incidents: [...this.rows.values()] });
+    this.show({ total: this.rows.size, suppressed: this.hidden ?? 0, incidents: [...this.rows.values()] });
     this.ask();
   }
 

@@ -5,6 +5,7 @@ import { SeriesData } from "./data.js";
 import { button, fill, h, named, set, table } from "./dom.js";
 import { ago, bounds, count, number, plain, rate, time } from "./format.js";
 import { legend } from "./legend.js";
+import { Members } from "./members.js";
 import { failed } from "./state.js";
 
 const ROWS = 200; // of the table beside a chart
@@ -25,6 +26,7 @@ export class Panel {
     });
     this.legend = h("div", { class: "legend" });
     this.rows = h("div", {});
+    this.members = new Members(name);
     this.table = h("details", { ontoggle: () => this.tabulate() }, h("summary", {}, "As a table"), this.rows);
     this.root = h(
       "section",
@@ -44,6 +46,7 @@ export class Panel {
       this.place,
       this.readout,
       this.legend,
+      this.members.root,
       this.table,
     );
     this.chart = null;
