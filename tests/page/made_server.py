@@ -261,6 +261,7 @@ async def pipeline(made: Made, _: web.Request) -> web.Response:
     reasons = [("not JSON: <img src=x onerror=window.ran=3>", 41), ("no field series", 3)]
     components = [component("readings", 0, None), component("windows", 2, "RuntimeError: <b>no</b>")]
     answer: dict[str, Any] = {"partitions": [] if made.is_empty else [partition(n, end + n) for n in range(4)]}
+    answer["members"] = [] if made.is_empty else [partition(3, end)]
     answer["rejected"] = {"count": 44, "by_reason": [{"reason": text, "count": n} for text, n in reasons]}
     answer["stores"] = [
         {"name": "cassandra", "errors": []},

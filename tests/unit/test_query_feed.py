@@ -253,7 +253,7 @@ def test_positions_tell_lag_in_records_and_in_seconds(log):
         record.timestamp -= 5_000
     log.committed_at[part] = 4
     now = 100.0
-    asked = Positions(SETTINGS, lambda: now)
+    asked = Positions(KAFKA, KAFKA.readings, lambda: now)
     first, other = asked.ask()
     assert (first.end, first.committed, first.lag, first.rate, first.commit_age_seconds) == (10, 4, 6, 0.0, 0.0)
     assert 5.0 <= first.lag_seconds < 60
@@ -276,7 +276,7 @@ def test_positions_tell_lag_in_records_and_in_seconds(log):
 def test_a_lag_behind_what_can_t_be_read_has_no_seconds(log):
     log.add(KAFKA.readings, *map(reading, range(3)))
     log.poll = lambda _: {}
-    first, _ = Positions(SETTINGS).ask()
+    first, _ = Positions(KAFKA, KAFKA.readings).ask()
     assert (first.lag, first.lag_seconds) == (3, None)
 
 

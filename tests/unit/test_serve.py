@@ -139,6 +139,7 @@ class System:
         service.rules._read_at = float("inf")  # what is known is new enough
         service.feed = Idle()
         service.positions = Idle([Position(2, 100, 90, 10, 1.5, 1.0, 0.0)])
+        service.members = Idle([Position(1, 20, 13, 7, 0.5, 1.0, 0.0)])
         service.snapshots = Idle({2: now_ms() - 2_000})
         service.storm = Idle(
             Topology("ACTIVE", "http://storm/", [Component("cassandra", 1, 5, 0, 1.0, "no answer <b>")])
@@ -645,6 +646,7 @@ def test_the_pipeline_is_told_and_scraped():
         found = await asked(client, "/api/pipeline")
         (partition,) = found["partitions"]
         assert (partition["lag"], partition["lag_seconds"]) == (10, 1.5)
+        assert [(one["lag"], one["lag_seconds"]) for one in found["members"]] == [(7, 0.5)]
         assert 1 < partition["snapshot_age_seconds"] < 60
         assert {"name": "cassandra", "errors": ["no answer <b>"]} in found["stores"]
         assert found["storm"]["state"] == "ACTIVE"
@@ -653,6 +655,8 @@ def test_the_pipeline_is_told_and_scraped():
         assert (message["key"], message["value"]) == ("\\xff", "<script>alert(1)</script>\\x00")
         text = await (await client.get("/metrics")).text()
         assert 'oda_partition_lag_seconds{partition="2"} 1.5' in text
+        assert 'oda_members_lag_records{partition="1"} 7.0' in text
+        assert 'oda_members_lag_seconds{partition="1"} 0.5' in text
         assert "oda_topology_active 1.0" in text
         assert 'oda_component_error{component="cassandra"} 1.0' in text
         assert "series=" not in text

@@ -14,7 +14,7 @@ from oda.kafka import client
 from oda.kafka.reader import partitions
 from oda.kafka.records import lean
 from oda.query.feed import now_ms
-from oda.settings import Settings
+from oda.settings import Kafka, Settings
 
 _RATE_SECONDS = 60.0
 
@@ -31,7 +31,7 @@ _MOST_REASONS = 50
 
 
 class Position(NamedTuple):
-    """Of one partition of the readings.
+    """Of one partition of a log.
 
     `end` is where the log ends, `committed` up to where all is in the stores, `lag` what lies between; `lag_seconds`
     how long ago the first of that came (0 if there is none, None if it can't be read); `rate` in records per second of
@@ -58,10 +58,15 @@ class RejectedMessage(NamedTuple):
 
 
 class Positions:
-    """Asks Kafka. For one thread. Raises UserError or kafka.errors.KafkaError: it does not answer."""
+    """Asks Kafka. For one thread. Raises UserError or kafka.errors.KafkaError: it does not answer.
 
-    def __init__(self, settings: Settings, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._kafka = settings.kafka
+    Args:
+        topic: the log, of readings or of members.
+    """
+
+    def __init__(self, kafka: Kafka, topic: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._kafka = kafka
+        self._topic = topic
         self._monotonic = monotonic
         self._consumer: Any = None
         self._ends: deque[tuple[float, dict[int, int]]] = deque()
@@ -72,7 +77,7 @@ class Positions:
         with client.explained(self._kafka):
             try:
                 consumer = self._open()
-                parts = partitions(consumer, self._kafka.readings)
+                parts = partitions(consumer, self._topic)
                 ends = {part.partition: int(end) for part, end in consumer.end_offsets(parts).items()}
                 committed = {part.partition: int(consumer.committed(part) or 0) for part in parts}
                 waiting = {number: at for number, at in committed.items() if at < ends[number]}
@@ -114,7 +119,7 @@ class Positions:
 
     def _first_came(self, consumer: Any, waiting: Mapping[int, int]) -> dict[int, int]:
         """When the broker took the first record that waits, epoch ms, by partition: of those that can be read."""
-        left = {TopicPartition(self._kafka.readings, number): at for number, at in waiting.items()}
+        left = {TopicPartition(self._topic, number): at for number, at in waiting.items()}
         found: dict[int, int] = {}
         consumer.assign(list(left))
         for part, at in left.items():

@@ -163,6 +163,7 @@ class Routes:
                     }
                     for one in service.positions.value or []
                 ],
+                "members": [one._asdict() for one in service.members.value or []],
                 "rejected": {
                     "count": rejected.total if rejected else 0,
                     "by_reason": [{"reason": reason, "count": count} for reason, count in rejected.by_reason]

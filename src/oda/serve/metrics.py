@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -28,6 +28,7 @@ class _System(Collector):
     def collect(self) -> Iterator[Metric]:
         """Called by the registry."""
         yield from self._positions(self._service.positions.value or [])
+        yield from self._members(self._service.members.value or [])
         yield from self._live()
         yield from self._topology()
         yield from self._audit()
@@ -36,7 +37,7 @@ class _System(Collector):
     def _positions(self, found: Sequence[Position]) -> Iterator[Metric]:
         late, now = self._service.live.series.late(), now_ms()
         saved = self._service.snapshots.value or {}
-        of_partition: dict[str, tuple[str, dict[int, float | None]]] = {
+        of_partition: dict[str, tuple[str, Mapping[int, float | None]]] = {
             "end_offset": ("Where the log ends.", {one.partition: one.end for one in found}),
             "committed_offset": ("Up to where all is in the stores.", {one.partition: one.committed for one in found}),
             "lag_readings": ("Records that are not in the stores yet.", {one.partition: one.lag for one in found}),
@@ -56,11 +57,16 @@ class _System(Collector):
             "late_readings": ("Of the series that are known, since each began.", dict(late)),
         }
         for name, (text, values) in of_partition.items():
-            metric = GaugeMetricFamily(f"oda_partition_{name}", text, labels=["partition"])
-            for number, value in sorted(values.items()):
-                if value is not None:
-                    metric.add_metric([str(number)], value)
-            yield metric
+            yield _by_partition(f"oda_partition_{name}", text, values)
+
+    @staticmethod
+    def _members(found: Sequence[Position]) -> Iterator[Metric]:
+        lag = {one.partition: one.lag for one in found}
+        yield _by_partition("oda_members_lag_records", "What groups have not been told of their members yet.", lag)
+        seconds = {one.partition: one.lag_seconds for one in found}
+        yield _by_partition(
+            "oda_members_lag_seconds", "How long ago the first of that came; 0 if there is none.", seconds
+        )
 
     def _live(self) -> Iterator[Metric]:
         service = self._service
@@ -140,6 +146,14 @@ class _System(Collector):
             anomalies.add_metric([name], known.anomalies)
             incidents.add_metric([name], live.incidents.by_series.get(name, 0))
         yield from (value, at, rate, anomalies, incidents)
+
+
+def _by_partition(name: str, text: str, values: Mapping[int, float | None]) -> Metric:
+    metric = GaugeMetricFamily(name, text, labels=["partition"])
+    for number, value in sorted(values.items()):
+        if value is not None:
+            metric.add_metric([str(number)], value)
+    return metric
 
 
 def exposition(service: Service, names: Sequence[str]) -> bytes:

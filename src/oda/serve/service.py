@@ -55,7 +55,10 @@ class Service:
         self.feed = Feed(settings, self._heard)
         self.insights = Insights(settings)
         self.verdicts = VerdictWriter(settings.kafka)
-        self.positions = Refreshed("positions", _POSITIONS_SECONDS, Positions(settings).ask)
+        self.positions = Refreshed(
+            "positions", _POSITIONS_SECONDS, Positions(settings.kafka, settings.kafka.readings).ask
+        )
+        self.members = Refreshed("members", _POSITIONS_SECONDS, Positions(settings.kafka, settings.kafka.members).ask)
         self.rejected = Refreshed("rejected messages", _POSITIONS_SECONDS, RejectedLog(settings).ask)
         self.snapshots = Refreshed("snapshots", _POSITIONS_SECONDS, lambda: self.history.store().snapshots())
         self.storm = Refreshed("Storm", _STORM_SECONDS, storm.ask)
@@ -66,7 +69,7 @@ class Service:
         """From the start of the application to its end."""
         self._loop = asyncio.get_running_loop()
         tasks = [asyncio.create_task(work) for work in (self.hub.run(), self._follow_rules())]
-        asked = (self.positions, self.rejected, self.snapshots, self.storm)
+        asked = (self.positions, self.members, self.rejected, self.snapshots, self.storm)
         for one in (self.feed, *asked):
             one.start()
         yield

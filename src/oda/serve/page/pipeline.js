@@ -134,9 +134,9 @@ class Pipeline {
     this.look.hidden = !all;
   }
 
-  tell({ partitions, rejected, stores, storm, audit, problems }) {
-    const sum = (field) => partitions.reduce((all, one) => all + (one[field] ?? 0), 0);
-    const longest = Math.max(0, ...partitions.map((one) => one.lag_seconds ?? 0));
+  tell({ partitions, members, rejected, stores, storm, audit, problems }) {
+    const sum = (field, of = partitions) => of.reduce((all, one) => all + (one[field] ?? 0), 0);
+    const [longest, told] = [partitions, members].map((of) => Math.max(0, ...of.map((one) => one.lag_seconds ?? 0)));
     const errors = stores.reduce((all, one) => all + one.errors.length, 0);
     renew(
       this.troubles,
@@ -148,6 +148,9 @@ class Pipeline {
       this.tiles,
       tile("Readings", rate(sum("rate")), "in all partitions"),
       tile("Lag", count(sum("lag")), longest ? `${seconds(longest)} at most` : "readings", longest > SLOW),
+      sum("end", members)
+        ? tile("Groups' lag", count(sum("lag", members)), told ? `${seconds(told)} at most` : "records", told > SLOW)
+        : null,
       tile("Late", count(sum("late")), "readings"),
       tile("Rejected", count(rejected.count), "messages"),
       tile(
