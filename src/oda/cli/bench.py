@@ -40,6 +40,8 @@ app.command("nab")(bench_detectors.measure_nab)
 app.command("noise")(bench_detectors.measure_noise)
 app.command("detectors")(bench_detectors.measure_detectors)
 app.command("groups")(bench_groups.measure_groups)
+app.command("group-latency")(bench_groups.measure_group_latency)
+app.command("group-throughput")(bench_groups.measure_group_throughput)
 
 console = Console()
 
