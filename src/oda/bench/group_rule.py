@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+from oda.bench.workload import Workload
 from oda.core.groups.definition import Definition
 from oda.core.rules.parse import parse
+from oda.errors import UserError
 from oda.kafka.rules import apply
 from oda.settings import Settings
 
@@ -21,9 +23,27 @@ def apply_groups(settings: Settings, members: int, lateness_ms: int | None = Non
     Returns:
         What holds for all groups.
     """
-    rules = parse(rule(members, lateness_ms), settings)
-    apply(settings.kafka, rules.text)
-    return rules.groups[0].definition
+    apply(settings.kafka, parse(rule(members, lateness_ms), settings).text)
+    return definition_of(settings, members, lateness_ms)
+
+
+def definition_of(settings: Settings, members: int, lateness_ms: int | None = None) -> Definition:
+    """What the rule says of all groups; arguments as above."""
+    return parse(rule(members, lateness_ms), settings).groups[0].definition
+
+
+def windows_over(
+    settings: Settings, workload: Workload, start: int, lateness_ms: int | None = None
+) -> set[tuple[str, int]]:
+    """The windows of groups that a workload's readings alone end, by the group's series and start, epoch ms.
+
+    Raises:
+        UserError: there are groups, and none: nothing would be measured.
+    """
+    found = workload.groups_over(start, definition_of(settings, workload.members, lateness_ms))
+    if workload.groups and not found:
+        raise UserError(f"{workload.readings:,} readings end no window of a group: use more --readings")
+    return found
 
 
 def rule(members: int, lateness_ms: int | None) -> str:
@@ -31,4 +51,4 @@ def rule(members: int, lateness_ms: int | None) -> str:
     group: dict[str, object] = {"name": "{rack}", "members": "{rack}/*", "aggregate": "mean", "least": members}
     if lateness_ms is not None:
         group["window"] = {"lateness": f"{lateness_ms}ms"}
-    return json.dumps({"rules": [{"series": "group:*", "window": {"size": "1d"}}], "groups": [group]})
+    return json.dumps({"rules": [{"series": "group:*", "window": {"size": "100000d"}}], "groups": [group]})

@@ -14,13 +14,12 @@ from enum import Enum
 from typing import NamedTuple
 
 from oda.bench import throughput
-from oda.bench.group_rule import apply_groups
+from oda.bench.group_rule import apply_groups, windows_over
 from oda.bench.own import own_stream
 from oda.bench.workload import Workload, fill
 from oda.cli.context import Context
 from oda.cluster.layout import load_layout
 from oda.core.groups import derived
-from oda.core.groups.definition import PREFIX, Definition
 from oda.errors import UserError
 from oda.kafka.reader import read_to_end, reader
 from oda.kafka.records import lean
@@ -58,22 +57,21 @@ def measure(context: Context, workload: Workload, rounds: int, tell: Callable[[s
 
 
 def _rates(context: Context, workload: Workload, way: Way) -> Rates:
-    executors = 0 if way is Way.ABSENT else 1
+    executors, has_groups = int(way is not Way.ABSENT), way is Way.GROUPS
     with own_stream(context, parallelism__groups=executors) as (storm, settings):
-        definition = None
-        if way is Way.GROUPS:
-            definition = apply_groups(settings, workload.series // workload.groups)
-        start = fill(settings, workload)
+        if has_groups:
+            apply_groups(settings, workload.members)
+        over = windows_over(settings, workload, fill(settings, workload))
         with storm.running(settings.kafka.group):
             began = throughput.reading_since(settings, load_layout(context.config, context.env).logs)
             throughput.wait_for_commits(settings)
             readings = time.time()
-            if definition is not None:
+            if has_groups:
                 throughput.wait_for_commits(settings, topic=settings.kafka.members)
                 throughput.wait_for_commits(settings)
             end = time.time()
-        if definition is not None:
-            _require(settings, over(definition, workload, start))
+        if has_groups:
+            _require(settings, over)
     return Rates(workload.readings / (readings - began), workload.readings / (end - began))
 
 
@@ -85,14 +83,3 @@ def _require(settings: Settings, expected: set[tuple[str, int]]) -> None:
             found |= {(one.series, one.time) for one in map(derived.decode, values)}
     if missing := expected - found:
         raise UserError(f"{len(missing)} of {len(expected)} readings of groups are missing, such as {min(missing)}")
-
-
-def over(definition: Definition, workload: Workload, start: int) -> set[tuple[str, int]]:
-    """The groups' windows that readings alone end, by the group's series and start, epoch ms.
-
-    >>> sorted(over(Definition(1, 2000, 500, "mean", 1), Workload(1, 701, groups=1), 60_000))
-    [('group:rack-0', 60000), ('group:rack-0', 62000), ('group:rack-0', 64000)]
-    """
-    newest = start + (workload.readings // workload.series - 1) * workload.step_ms
-    starts = range(start, newest - definition.size - definition.lateness + 1, definition.size)
-    return {(f"{PREFIX}rack-{number}", at) for number in range(workload.groups) for at in starts}

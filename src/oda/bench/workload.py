@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from oda.collect.producer import Producer
+from oda.core.groups.definition import PREFIX, Definition
 from oda.core.reading import Reading, encode
 from oda.settings import Settings
 
@@ -45,12 +46,31 @@ class Workload(NamedTuple):
         return 2 * JITTER_MS if self.shuffled else 0
 
     @property
+    def members(self) -> int:
+        """Of each group; as of one group if there is none."""
+        return self.series // max(1, self.groups)
+
+    @property
     def group_lateness_ms(self) -> int:
         """With which no member is too late for its group, though no clock closes windows.
 
         Every series has a reading in each step, and one that is out of order is behind its place by the jitter.
         """
         return self.lateness_ms + JITTER_MS + self.step_ms
+
+    def groups_over(self, start: int, definition: Definition) -> set[tuple[str, int]]:
+        """The windows of groups that readings alone end, by the group's series and start, epoch ms.
+
+        Args:
+            start: when the first reading was.
+            definition: of all groups; a minute is a multiple of its windows.
+
+        >>> sorted(Workload(1, 701, groups=1).groups_over(60_000, Definition(1, 2000, 500, "mean", 1)))
+        [('group:rack-0', 60000), ('group:rack-0', 62000), ('group:rack-0', 64000)]
+        """
+        newest = start + (self.readings // self.series - 1) * self.step_ms - JITTER_MS * self.shuffled
+        starts = range(start, newest - definition.size - definition.lateness + 1, definition.size)
+        return {(f"{PREFIX}rack-{number}", at) for number in range(self.groups) for at in starts}
 
     def __str__(self) -> str:
         groups = f", {self.groups:,} groups" if self.groups else ""

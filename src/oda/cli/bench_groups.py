@@ -57,7 +57,7 @@ def measure_group_latency(
 
     Example: oda bench group-latency --lateness 1000
     """
-    _require_equal(SERIES, groups)
+    require_equal(SERIES, groups)
     console = Console()
     with console.status(f"{rate:,} readings a second"), own_stream(ctx.obj) as (storm, settings):
         found = group_latency.measure(settings, storm, rate, groups, seconds, lateness)
@@ -86,7 +86,7 @@ def measure_group_throughput(
 
     Example: oda bench group-throughput --rounds 5
     """
-    _require_equal(series, groups)
+    require_equal(series, groups)
     console = Console()
     workload = Workload(series, readings, groups=groups)
     with console.status("") as status:
@@ -110,6 +110,7 @@ def _spread(ratios: Sequence[float]) -> str:
     return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-def _require_equal(series: int, groups: int) -> None:
+def require_equal(series: int, groups: int) -> None:
+    """Raises UserError if groups could not have as many members each."""
     if series % groups:
         raise UserError(f"{series:,} series can't be dealt to {groups:,} groups of one size: choose other numbers")
