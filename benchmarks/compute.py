@@ -7,9 +7,11 @@ that is not durable.
 from streamparse import Grouping, Topology
 
 from bolts.anomalies import AnomalyBolt
+from bolts.groups import GroupsBolt
 from bolts.sinks import SINKS
 from bolts.windows import WindowBolt
 from oda.storm.build import settings_of_this_build
+from spouts.members import MembersSpout
 from spouts.readings import ReadingsSpout
 
 par = settings_of_this_build().parallelism
@@ -17,7 +19,7 @@ by_partition = Grouping.fields("partition")
 
 
 class Compute(Topology):
-    """Readings from Kafka, through windows and judgement, back to Kafka."""
+    """Readings from Kafka, through windows and judgement, back to Kafka; no clock closes windows."""
 
     readings = ReadingsSpout.spec(par=par.readings)
     windows = WindowBolt.spec(par=par.windows, inputs={readings["readings"]: by_partition})
@@ -31,5 +33,9 @@ class Compute(Topology):
             readings["rejected"]: by_partition,
             windows["windows"]: by_partition,
             anomalies["anomalies"]: by_partition,
+            **({anomalies["members"]: by_partition} if par.groups else {}),
         },
     )
+    if par.groups:
+        members = MembersSpout.spec(par=par.groups)
+        groups = GroupsBolt.spec(par=par.groups, inputs={members["readings"]: by_partition})

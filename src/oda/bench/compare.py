@@ -7,9 +7,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from oda.bench.engines import Engine
+from oda.bench.engines import Engine, Task
+from oda.bench.group_results import expected_groups
+from oda.bench.group_rule import windows_over
 from oda.bench.own import own_stream
-from oda.bench.results import Expected, differences, expect
+from oda.bench.results import differences, expect
 from oda.bench.workload import Workload, fill
 from oda.cli.context import Context
 from oda.errors import UserError
@@ -45,36 +47,39 @@ def compare(
         engine.install()
     for workload in workloads:
         measured = EngineRates(workload)
-        with _topics(context, workload, sorted({engine.share for engine in engines}), tell) as topics:
+        with _tasks(context, workload, sorted({engine.share for engine in engines}), tell) as tasks:
             for number in range(1, rounds + 1):
                 for engine in engines:
-                    rate = _rate(context, engine, workload, *topics[engine.share])
+                    rate = _rate(context, engine, tasks[engine.share])
                     measured.rates.setdefault(engine.name, []).append(rate)
                     tell(f"{workload}, round {number} of {rounds}: {engine.name} {rate:,.0f} readings/s")
                 yield measured
 
 
 @contextmanager
-def _topics(
+def _tasks(
     context: Context, workload: Workload, shares: Sequence[float], tell: Callable[[str], None]
-) -> Iterator[dict[float, tuple[str, Expected]]]:
+) -> Iterator[dict[float, Task]]:
     """For each share of the workload, a topic that holds it, and what is right."""
     with ExitStack() as stack:
-        topics = {}
+        tasks = {}
         for share in shares:
             part = workload._replace(readings=int(workload.readings * share))
             _, settings = stack.enter_context(own_stream(context, window__lateness_ms=workload.lateness_ms))
             tell(f"writing {part.readings:,} readings of {workload}")
-            fill(settings, part)
-            topics[share] = settings.kafka.readings, expect(settings)
-        yield topics
+            start = fill(settings, part)
+            expected = expect(settings)
+            over = windows_over(settings, part, start, part.group_lateness_ms)
+            groups = expected_groups(expected.rows, over)
+            tasks[share] = Task(settings.kafka.readings, part, start, expected, groups)
+        yield tasks
 
 
-def _rate(context: Context, engine: Engine, workload: Workload, topic: str, expected: Expected) -> float:
+def _rate(context: Context, engine: Engine, task: Task) -> float:
     try:
-        found = engine.run(context, topic, workload.lateness_ms, expected)
+        found = engine.run(context, task)
     except UserError as error:
-        raise UserError(f"{engine.name}, {workload}: {error}") from error
-    if (fault := differences(found.rows, expected.rows)) is not None:
-        raise UserError(f"{engine.name}, {workload}: its results differ: {fault}")
+        raise UserError(f"{engine.name}, {task.workload}: {error}") from error
+    if (fault := differences(found.rows, task.expected.rows)) is not None:
+        raise UserError(f"{engine.name}, {task.workload}: its results differ: {fault}")
     return found.per_second

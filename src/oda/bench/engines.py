@@ -9,19 +9,24 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 import venv
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from oda.bench import throughput
+from oda.bench.group_results import GroupResults, group_results
+from oda.bench.group_rule import apply_groups
 from oda.bench.own import own_stream
 from oda.bench.results import Expected, Rows, collect, stamp, wait_for
+from oda.bench.workload import Workload, write
 from oda.cli.context import Context
 from oda.cluster.layout import load_layout
 from oda.errors import UserError
+from oda.kafka.topics import create_topic
 from oda.paths import ROOT
 from oda.security import password
 from oda.settings import SYSTEM, KafkaSecurity, Settings
@@ -36,6 +41,23 @@ _NEVER_MS = 2**31
 """ODA's clock closes windows of silent series. The others have none, so it must not strike."""
 
 
+class Task(NamedTuple):
+    """What is to be worked off, and what is right.
+
+    Attributes:
+        topic: holds the workload, and nothing else.
+        start: when that begins, epoch ms.
+        expected: windows and anomalies.
+        groups: rows of groups, whose windows are over.
+    """
+
+    topic: str
+    workload: Workload
+    start: int
+    expected: Expected
+    groups: Rows
+
+
 class EngineRun(NamedTuple):
     """What an engine wrote, and how many readings a second it worked off."""
 
@@ -44,25 +66,48 @@ class EngineRun(NamedTuple):
 
 
 @contextmanager
-def _stream(context: Context, topic: str, lateness_ms: int) -> Iterator[tuple[Storm, Settings]]:
-    options = {"kafka__readings": topic, "window__lateness_ms": lateness_ms, "window__idle_ms": _NEVER_MS}
+def _stream(context: Context, task: Task, **more: object) -> Iterator[tuple[Storm, Settings]]:
+    options: dict[str, object] = {"window__lateness_ms": task.workload.lateness_ms, "window__idle_ms": _NEVER_MS}
     options |= {"parallelism__readings": _WORKERS}  # a process a core, as the others have
-    with own_stream(context, **options) as (storm, settings):
+    with own_stream(context, **options | more) as (storm, settings):
         stamp(settings)
         yield storm, settings
 
 
-class Engine(ABC):
-    """One engine; `share` is the part of a workload that it gets, because it would take too long for all of it."""
+@contextmanager
+def _topology(context: Context, task: Task, **more: object) -> Iterator[tuple[Storm, Settings, GroupResults]]:
+    """Settings of a topology that is not running yet.
 
-    def __init__(self, name: str, share: float = 1.0) -> None:
-        self.name, self.share = name, share
+    Where there are groups it has the same readings in a topic of its own: their rules stand before them, and what
+    groups give behind.
+    """
+    with ExitStack() as stack:
+        if not task.workload.groups:
+            more |= {"kafka__readings": task.topic}
+        storm, settings = stack.enter_context(_stream(context, task, **more))
+        if task.workload.groups:
+            apply_groups(settings, task.workload.members, task.workload.group_lateness_ms)
+            write(settings, task.workload, task.start)
+        topic = settings.kafka.readings
+        yield storm, settings, stack.enter_context(group_results(settings, topic, task.groups, task.workload.members))
+
+
+class Engine(ABC):
+    """One engine.
+
+    Attributes:
+        share: the part of a workload that it gets, because it would take too long for all of it.
+        groups: whether it can be told to do groups, too.
+    """
+
+    def __init__(self, name: str, share: float = 1.0, groups: bool = False) -> None:
+        self.name, self.share, self.groups = name, share, groups
 
     def install(self) -> None:  # noqa: B027 - ODA is installed
         """Fetch and build what it needs, once."""
 
     @abstractmethod
-    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> EngineRun:
+    def run(self, context: Context, task: Task) -> EngineRun:
         """Work a topic off, until all results that are expected are there. Raises UserError when it can't."""
 
 
@@ -72,38 +117,49 @@ class OdaCompute(Engine):
     ODA reads far ahead of its first result, so its clock starts when it begins to read.
     """
 
-    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> EngineRun:
+    def run(self, context: Context, task: Task) -> EngineRun:
         """Until the last result."""
-        with _stream(context, topic, lateness_ms) as (storm, settings):
+        executors = 1 if task.workload.groups else 0
+        with _topology(context, task, parallelism__groups=executors) as (storm, settings, groups):
             with storm.running(settings.kafka.group, topology="../benchmarks/compute"):
                 began = throughput.reading_since(settings, load_layout(context.config, context.env).logs)
-                wait_for(settings, len(expected.rows), lambda: None)
+                wait_for(settings, len(task.expected.rows), lambda: None)
+                last = groups.wait(lambda: None)
             found = collect(settings)
-        return EngineRun(found.rows, expected.readings / (found.last - began))
+        return EngineRun(found.rows, task.expected.readings / (max(found.last, last) - began))
 
 
 class Oda(Engine):
     """The topology with all three sinks: a reading counts when everything that came of it is durable and committed."""
 
-    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> EngineRun:
-        """Until the last commit."""
-        with _stream(context, topic, lateness_ms) as (storm, settings):
+    def run(self, context: Context, task: Task) -> EngineRun:
+        """Until the last commit, and the last reading of a group."""
+        with _topology(context, task) as (storm, settings, groups):
             with storm.running(settings.kafka.group):
-                rate = throughput.topology_rate(settings, load_layout(context.config, context.env).logs)
-            wait_for(settings, len(expected.rows), lambda: None)
-            return EngineRun(collect(settings).rows, rate.per_second)
+                began = throughput.reading_since(settings, load_layout(context.config, context.env).logs)
+                throughput.wait_for_commits(settings)
+                last = max(time.time(), groups.wait(lambda: None))
+            wait_for(settings, len(task.expected.rows), lambda: None)
+            return EngineRun(collect(settings).rows, task.expected.readings / (last - began))
 
 
 class Peer(Engine):
     """A program in `benchmarks/peers` that is told by its environment what to read and where to write."""
 
-    def run(self, context: Context, topic: str, lateness_ms: int, expected: Expected) -> EngineRun:
+    def run(self, context: Context, task: Task) -> EngineRun:
         """From the first result to the last."""
-        with _stream(context, topic, lateness_ms) as (_, settings), tempfile.TemporaryDirectory() as folder:
-            with self._running(settings, Path(folder)) as process:
-                wait_for(settings, len(expected.rows), lambda: _must_run(process, self.name))
+        with ExitStack() as stack:
+            _, settings = stack.enter_context(_stream(context, task, kafka__readings=task.topic))
+            topic = _group_topic(settings)
+            create_topic(settings.kafka, topic, settings.kafka.partitions, settings.kafka.replication)
+            stamp(settings, topic)
+            groups = stack.enter_context(group_results(settings, topic, task.groups, task.workload.members))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            with self._running(settings, task, folder) as process:
+                wait_for(settings, len(task.expected.rows), lambda: _must_run(process, self.name))
+                last = groups.wait(lambda: _must_run(process, self.name))
             found = collect(settings)
-        return EngineRun(found.rows, expected.behind_first / (found.last - found.first))
+        return EngineRun(found.rows, task.expected.behind_first / (max(found.last, last) - found.first))
 
     @property
     def folder(self) -> Path:
@@ -116,7 +172,7 @@ class Peer(Engine):
         """How it is started."""
 
     @contextmanager
-    def _running(self, settings: Settings, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    def _running(self, settings: Settings, task: Task, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         state = folder / "state"
         state.mkdir()
         environment = {
@@ -128,6 +184,7 @@ class Peer(Engine):
             "STATE": str(state),
             "WORKERS": str(_WORKERS),
             "PYTHONPATH": str(PEERS),
+            **({"GROUP_RESULTS": _group_topic(settings)} if task.workload.groups else {}),
             **_security(settings.kafka.security),
         }
         log = _ENVIRONMENTS / f"{self.name}.log"
@@ -193,13 +250,18 @@ class JavaPeer(Peer):
 
 
 ENGINES: tuple[Engine, ...] = (
-    Oda("ODA, all stores"),
-    OdaCompute("ODA, compute only"),
-    JavaPeer("kafka-streams"),
-    PythonPeer("bytewax"),
+    Oda("ODA, all stores", groups=True),
+    OdaCompute("ODA, compute only", groups=True),
+    JavaPeer("kafka-streams", groups=True),
+    PythonPeer("bytewax", groups=True),
     PythonPeer("quixstreams"),
     PythonPeer("faust", share=0.1),
 )
+
+
+def _group_topic(settings: Settings) -> str:
+    """Where a peer writes what groups give; it goes with all that has the group's name."""
+    return f"{settings.kafka.group}.groups"
 
 
 def _security(section: KafkaSecurity) -> dict[str, str]:

@@ -11,13 +11,13 @@ from typing import Self
 
 import numpy as np
 
-from oda.bench.workload import noise
+from oda.bench.workload import noise, series_name
 from oda.collect.producer import Producer
 from oda.core.reading import Reading, encode
 from oda.settings import Settings
 
 _STEP_SECONDS = 0.01
-_SERIES = 100
+SERIES = 100
 
 _MOST_A_PROCESS = 20_000
 """Readings a second that a producer is asked for; about 30,000 take all of a core."""
@@ -26,14 +26,17 @@ _MOST_A_PROCESS = 20_000
 class SteadyLoad:
     """Produces noise around a level for each series, one reading in a thousand far off, until it is left.
 
-    From processes of its own: as a thread it would hold up whoever measures, and one can't produce fast enough.
+    From processes of its own: as a thread it would hold up whoever measures, and one can't produce fast enough. With
+    `groups` the series are dealt to so many (see `series_name`).
     """
 
-    def __init__(self, settings: Settings, rate: int) -> None:
+    def __init__(self, settings: Settings, rate: int, groups: int = 0) -> None:
         count = ceil(rate / _MOST_A_PROCESS)
         self._processes = [
             multiprocessing.get_context("spawn").Process(
-                target=_produce, args=(settings, rate // count, range(number, _SERIES, count)), daemon=True
+                target=_produce,
+                args=(settings, rate // count, range(number, SERIES, count), groups),
+                daemon=True,
             )
             for number in range(count)
         ]
@@ -49,7 +52,7 @@ class SteadyLoad:
             process.join()
 
 
-def _produce(settings: Settings, rate: int, series: Sequence[int]) -> None:
+def _produce(settings: Settings, rate: int, series: Sequence[int], groups: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process ends this one
     random, sent, began = np.random.default_rng(series[0]), 0, time.monotonic()
     parent = multiprocessing.parent_process()
@@ -60,6 +63,6 @@ def _produce(settings: Settings, rate: int, series: Sequence[int]) -> None:
             due = min(int((time.monotonic() - began) * rate) - sent, rate)
             now = time.time_ns() // 1_000_000
             for value in noise(random, due).tolist():
-                reading = Reading(f"bench-{series[sent % len(series)]}", now, value)
+                reading = Reading(series_name(series[sent % len(series)], groups), now, value)
                 producer.send(encode(reading), reading.series.encode())
                 sent += 1

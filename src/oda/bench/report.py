@@ -45,7 +45,7 @@ def write(folder: Path, measured: Sequence[EngineRates]) -> None:
     if before.exists() and (old := msgspec.json.decode(before.read_bytes(), type=_Results)).machine == results.machine:
         anew = {one.workload for one in measured}
         results.measured += [one for one in old.measured if one.workload not in anew]
-    results.measured.sort(key=lambda one: (one.workload.shuffled, one.workload.series))
+    results.measured.sort(key=lambda one: (one.workload.groups, one.workload.shuffled, one.workload.series))
     before.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
     (folder / "results.md").write_text(_page(results))
     plot(folder / "results.svg", results.measured)

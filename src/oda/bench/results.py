@@ -20,7 +20,7 @@ from oda.kafka.reader import read_to_end, reader
 from oda.kafka.records import Record, lean
 from oda.settings import Settings
 
-_STALLED_SECONDS = 60.0
+STALLED_SECONDS = 60.0
 
 
 Rows = dict[tuple[str, int, float | None], tuple[float, ...]]
@@ -75,11 +75,11 @@ def expect(settings: Settings) -> Expected:
     return Expected(rows, sum(ends.values()), after)
 
 
-def stamp(settings: Settings) -> None:
-    """Let the broker note when it appended each result: one clock for all engines."""
+def stamp(settings: Settings, *more: str) -> None:
+    """Let the broker note when it appended each result, of other topics, too: one clock for all engines."""
     changes = {"message.timestamp.type": "LogAppendTime"}
     with closing(client.admin(settings.kafka)) as admin:
-        admin.alter_configs([ConfigResource("topic", topic, changes) for topic in _topics(settings)])
+        admin.alter_configs([ConfigResource("topic", topic, changes) for topic in (*_topics(settings), *more)])
 
 
 def wait_for(settings: Settings, count: int, must_live: Callable[[], None]) -> None:
@@ -96,7 +96,7 @@ def wait_for(settings: Settings, count: int, must_live: Callable[[], None]) -> N
             before, held = held, sum(consumer.end_offsets(consumer.assignment()).values())
             if held > before:
                 since = time.monotonic()
-            elif time.monotonic() > since + _STALLED_SECONDS:
+            elif time.monotonic() > since + STALLED_SECONDS:
                 raise UserError(f"it stopped at {held} of {count} results")
 
 

@@ -23,7 +23,8 @@ from oda.storm.topologies import TOPOLOGY, Storm
 _APART_MS = 600_000
 """More than filling the topic takes: the second half must not be older than the first."""
 
-_TAKEN_ON = re.compile(r"^(\S+ \S+) .* partition \d+ from offset", re.MULTILINE)
+_TAKEN_ON = re.compile(r"^(\S+ \S+) .* name:readings .* partition \d+ from offset", re.MULTILINE)
+"""In a worker's log; the other spout, of members, says the same of its partitions."""
 
 
 class Rate(NamedTuple):
@@ -59,9 +60,9 @@ def topology_rate(settings: Settings, logs: Path) -> Rate:
     return Rate(total, time.time() - began)
 
 
-def wait_for_commits(settings: Settings, share: float = 1.0) -> int:
-    """Return when this share of what the topic holds now is committed: how many readings are."""
-    with closing(Group(settings.kafka)) as group:
+def wait_for_commits(settings: Settings, share: float = 1.0, topic: str | None = None) -> int:
+    """Return when this share of what a topic holds now, that of readings if not given, is committed: how much is."""
+    with closing(Group(settings.kafka, topic)) as group:
         enough = share * sum(group.ends().values())
         while (committed := sum(group.committed().values())) < enough:
             time.sleep(0.05)

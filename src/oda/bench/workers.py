@@ -53,7 +53,8 @@ def scale(context: Context, cluster: LocalCluster, workload: Workload, quota: fl
     """
     for workers in WORKERS:
         work = workload._replace(readings=workload.readings * workers)
-        with own_stream(context, kafka__partitions=_PARTITIONS, **_executors(workers)) as (storm, settings):
+        executors = _executors(workers) | {"parallelism__groups": 0}
+        with own_stream(context, kafka__partitions=_PARTITIONS, **executors) as (storm, settings):
             system, options = System(cluster, storm, settings, settings.kafka.group), _options(workers)
             with (
                 throughput.warmed_up(storm, settings, work, *options, topology="../benchmarks/compute"),

@@ -40,6 +40,8 @@ app.command("nab")(bench_detectors.measure_nab)
 app.command("noise")(bench_detectors.measure_noise)
 app.command("detectors")(bench_detectors.measure_detectors)
 app.command("groups")(bench_groups.measure_groups)
+app.command("group-latency")(bench_groups.measure_group_latency)
+app.command("group-throughput")(bench_groups.measure_group_throughput)
 
 console = Console()
 
@@ -268,16 +270,25 @@ def measure_peers(
     rounds: Annotated[int, typer.Option(min=1, help="How often each engine has its turn.")] = 5,
     only: Annotated[str | None, typer.Option(help="Only engines whose name contains this; write no file.")] = None,
     order: Annotated[Order, typer.Option(help="How the readings' times lie in the log.")] = Order.BOTH,
+    groups: Annotated[
+        int, typer.Option(min=0, help="Deal the series to so many groups, and merge their windows; by some engines.")
+    ] = 0,
 ) -> None:
     """The same work by ODA and by other stream processors, in turn; benchmarks/README.md tells what it is.
 
     Writes benchmarks/results.*, where other workloads keep their figures. The first time it builds the others'
     environments, with Maven and from PyPI.
 
-    Example: oda bench peers --series 100 --rounds 5
+    Examples:
+
+        oda bench peers --series 100 --rounds 5
+
+        oda bench peers --groups 100 --series 10000 --order in
     """
-    engines = [engine for engine in ENGINES if only is None or only in engine.name]
-    workloads = [Workload(number, readings, late) for late in order.shuffled for number in series]
+    for number in series if groups else ():
+        bench_groups.require_equal(number, groups)
+    engines = [engine for engine in ENGINES if (only is None or only in engine.name) and (engine.groups or not groups)]
+    workloads = [Workload(number, readings, late, groups) for late in order.shuffled for number in series]
     done: dict[Workload, compare.EngineRates] = {}
     with console.status("") as status:
         for measured in compare.compare(ctx.obj, engines, workloads, rounds, lambda what: _tell(status, what)):

@@ -1,4 +1,4 @@
-"""How far the topology's consumer group has come in the topic of readings, seen from outside."""
+"""How far the topology's consumer group has come in one of its two logs, seen from outside."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from oda.settings import Kafka
 
 
 class Group:
-    """Positions by partition; each method asks Kafka, and raises kafka.errors.KafkaError when that does not answer."""
+    """Positions by partition; each method asks Kafka, and raises kafka.errors.KafkaError when that does not answer.
 
-    def __init__(self, settings: Kafka) -> None:
-        self._topic = settings.readings
+    Args:
+        settings: whose consumer group.
+        topic: the log; that of readings if not given.
+    """
+
+    def __init__(self, settings: Kafka, topic: str | None = None) -> None:
+        self._topic = topic or settings.readings
         self._consumer = client.consumer(settings, group_id=settings.group, enable_auto_commit=False)
 
     def committed(self) -> dict[TopicPartition, int]:

@@ -13,13 +13,13 @@ final class Json {
         void write(JsonGenerator out) throws IOException;
     }
 
-    private final JsonFactory factory = new JsonFactory();
+    private static final JsonFactory FACTORY = new JsonFactory();
 
     Reading read(byte[] message) {
         String series = null;
         long time = 0;
         double value = 0;
-        try (var parser = factory.createParser(message)) {
+        try (var parser = FACTORY.createParser(message)) {
             parser.nextToken();
             while (parser.nextToken() == JsonToken.FIELD_NAME) {
                 String name = parser.currentName();
@@ -51,14 +51,28 @@ final class Json {
         });
     }
 
-    private byte[] row(String series, SeriesState state, Fields fields) {
-        var bytes = new ByteArrayOutputStream(128);
-        try (JsonGenerator out = factory.createGenerator(bytes)) {
-            out.writeStartObject();
-            out.writeStringField("series", series);
+    static byte[] group(String group, long start, Total total) {
+        return object(group, out -> {
+            out.writeNumberField("start", start);
+            out.writeNumberField("members", total.members());
+            out.writeNumberField("mean", total.mean());
+        });
+    }
+
+    private static byte[] row(String series, SeriesState state, Fields fields) {
+        return object(series, out -> {
             fields.write(out);
             out.writeNumberField("mean", state.mean);
             out.writeNumberField("stddev", state.stddev);
+        });
+    }
+
+    private static byte[] object(String series, Fields fields) {
+        var bytes = new ByteArrayOutputStream(128);
+        try (JsonGenerator out = FACTORY.createGenerator(bytes)) {
+            out.writeStartObject();
+            out.writeStringField("series", series);
+            fields.write(out);
             out.writeEndObject();
         } catch (IOException error) {
             throw new UncheckedIOException(error);

@@ -5,6 +5,7 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.config.SaslConfigs;
 import org.apache.kafka.common.config.SslConfigs;
 import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.common.serialization.Serializer;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
@@ -19,6 +20,12 @@ public final class Main {
     static final String STORE = "series";
 
     private static final long CACHE_BYTES = 64L << 20;
+
+    /** How often a group's window is told anew, at least; as often as ODA makes its states durable. */
+    private static final int COMMIT_MS = 2000;
+
+    /** Where the means of groups go; null if there are no groups. */
+    private static final String GROUPS = System.getenv("GROUP_RESULTS");
 
     public static void main(String[] arguments) {
         KafkaStreams streams = new KafkaStreams(topology(), settings());
@@ -35,13 +42,17 @@ public final class Main {
         var store = Stores.keyValueStoreBuilder(
             Stores.persistentKeyValueStore(STORE), Serdes.String(), new SeriesState.Serde()).withCachingEnabled();
         long latenessMs = Long.parseLong(System.getenv("LATENESS_MS"));
+        String results = System.getenv("RESULTS");
+        if (GROUPS != null) {
+            return Groups.topology(store, latenessMs, results, GROUPS);
+        }
         var strings = Serdes.String();
-        var bytes = Serdes.ByteArray();
+        Serializer<Row> rows = (topic, row) -> row.json();
         return new Topology()
-            .addSource("readings", strings.deserializer(), bytes.deserializer(), System.getenv("READINGS"))
+            .addSource("readings", strings.deserializer(), Serdes.ByteArray().deserializer(), System.getenv("READINGS"))
             .addProcessor("judge", () -> new SeriesProcessor(latenessMs), "readings")
             .addStateStore(store, "judge")
-            .addSink("results", System.getenv("RESULTS"), strings.serializer(), bytes.serializer(), "judge");
+            .addSink("results", results, strings.serializer(), rows, "judge");
     }
 
     private static Properties settings() {
@@ -54,6 +65,9 @@ public final class Main {
         settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
         settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_POLL_RECORDS_CONFIG), 10_000);
         settings.put(StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG), 50);
+        if (GROUPS != null) {
+            settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, COMMIT_MS);
+        }
         if (System.getenv("CA") != null) {
             secure(settings);
         }

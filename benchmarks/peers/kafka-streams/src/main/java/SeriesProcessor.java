@@ -4,13 +4,13 @@ import org.apache.kafka.streams.processor.api.Record;
 import org.apache.kafka.streams.state.KeyValueStore;
 
 /** Applies each reading to the state of its series. */
-final class SeriesProcessor implements Processor<String, byte[], String, byte[]> {
-    private static final long SIZE_MS = 2000;
+final class SeriesProcessor implements Processor<String, byte[], String, Row> {
+    static final long SIZE_MS = 2000;
     private static final double SIGMAS = 4;
 
     private final long latenessMs;
     private final Json json = new Json();
-    private ProcessorContext<String, byte[]> context;
+    private ProcessorContext<String, Row> context;
     private KeyValueStore<String, SeriesState> store;
 
     SeriesProcessor(long latenessMs) {
@@ -18,7 +18,7 @@ final class SeriesProcessor implements Processor<String, byte[], String, byte[]>
     }
 
     @Override
-    public void init(ProcessorContext<String, byte[]> context) {
+    public void init(ProcessorContext<String, Row> context) {
         this.context = context;
         store = context.getStateStore(Main.STORE);
     }
@@ -39,7 +39,7 @@ final class SeriesProcessor implements Processor<String, byte[], String, byte[]>
             state.add(number, reading.value());
         }
         if (state.count >= 2 && Math.abs(reading.value() - state.mean) > SIGMAS * state.stddev) {
-            forward(record, json.anomaly(reading, state));
+            context.forward(record.withValue(Row.anomaly(json.anomaly(reading, state))));
         }
         store.put(record.key(), state);
     }
@@ -52,11 +52,9 @@ final class SeriesProcessor implements Processor<String, byte[], String, byte[]>
         while (!state.open.isEmpty() && state.open.firstKey() <= through) {
             var window = state.open.pollFirstEntry();
             state.judgeBy(window.getValue());
-            forward(record, json.window(series, window.getKey() * SIZE_MS, state));
+            long start = window.getKey() * SIZE_MS;
+            Row row = new Row(json.window(series, start, state), true, state.count, state.mean);
+            context.forward(record.withValue(row).withTimestamp(start));
         }
-    }
-
-    private void forward(Record<String, byte[]> record, byte[] row) {
-        context.forward(record.withValue(row));
     }
 }
