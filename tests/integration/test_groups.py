@@ -11,6 +11,7 @@ from oda.chaos.system import SCRIPTS
 from oda.cluster import processes
 from oda.cluster.layout import load_layout
 from oda.core.kinds import WINDOWS
+from oda.kafka.reader import read_to_end, reader
 from oda.stores.cassandra import CassandraStore
 from support import wait_until
 
@@ -19,18 +20,24 @@ groups:
   - {name: "{site}/power", members: "site/{site}/pump-*", aggregate: mean, window: {size: 2s, lateness: 3s}}
   - {name: all, members: "group:*/power", aggregate: sum, window: {size: 4s, lateness: 15s}}
 """
+JUDGED = """rules:
+  - {series: "group:*", window: {size: 4s, lateness: 0s}, detectors: [{use: sigma, sigmas: 4}]}
+groups:
+  - {name: "{site}/power", members: "site/{site}/pump-*", aggregate: mean, window: {size: 1s, lateness: 3s}}
+"""
 SERIES = [f"site/{site}/pump-{number}" for site in ("berlin", "oslo") for number in range(20)]
 GROUPS = ("group:berlin/power", "group:oslo/power", "group:all")
 
 
-def send(stream, seconds: int) -> None:
-    """A reading of each series every second."""
+def send(stream, seconds: int, spike: str | None = None) -> None:
+    """A reading of each series every second; the last of one is far too high."""
     kafka = stream.settings.kafka
     producer = KafkaProducer(bootstrap_servers=kafka.brokers)
     for second in range(seconds):
         now = int(time.time() * 1000)
         for number, series in enumerate(SERIES):
-            reading = {"series": series, "time": now, "value": number + second}
+            value = 1e6 if series == spike and second == seconds - 1 else number + second % 3
+            reading = {"series": series, "time": now, "value": value}
             producer.send(kafka.readings, json.dumps(reading).encode(), key=series.encode())
         producer.flush()
         time.sleep(1)
@@ -90,7 +97,24 @@ def test_what_a_topology_without_groups_told_of_members_is_there_for_one_with_th
         without.verify()
 
 
-def apply(stream, folder) -> None:
+def test_why_a_group_is_anomalous_is_who_moved_it(stream, tmp_path):
+    apply(stream, tmp_path, JUDGED)
+    send(stream, 12, spike="site/oslo/pump-3")
+    stream.verify()
+    found = [row for row in results(stream, "anomalies") if row["series"] == "group:oslo/power"]
+    worst = max(found, key=lambda row: row["value"])
+    why = stream.oda("why", worst["series"], worst["time"], "--offset", worst["offset"]).stdout
+    assert why.count("equal to the last bit") == 2
+    moved = why.partition("moved most")[2].splitlines()[1]
+    assert "site/oslo/pump-3: mean 1e+06 of 1 readings" in moved
+
+
+def results(stream, kind: str) -> list[dict]:
+    with reader(stream.settings.kafka, [getattr(stream.settings.kafka, kind)], from_beginning=True) as consumer:
+        return [json.loads(record.value) for _, records in read_to_end(consumer) for record in records]
+
+
+def apply(stream, folder, text: str = RULES) -> None:
     rules = folder / "rules.yaml"
-    rules.write_text(RULES)
+    rules.write_text(text)
     stream.oda("rules", "apply", rules)

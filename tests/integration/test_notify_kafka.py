@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -174,6 +175,26 @@ def test_incidents_of_a_topology_are_told_and_that_it_stands_still(notifier: Not
         notifier.start()
         over = wait_until(lambda: standstills(hook)[so_far + 1 :], notifier.said)[0]
     assert (over["change"], over["incident"], over["since"]) == ("resolved", begun["incident"], begun["since"])
+    notifier.stop()
+
+
+def test_incidents_of_a_group_s_members_are_told_when_they_outlive_its_own(notifier: Notifier, hook: Hook):
+    rules = notifier.file.parent / "rules.yaml"
+    rules.write_text("rules: []\ngroups: [{name: rack, members: 'pump-*', aggregate: mean, suppresses: true}]\n")
+    notifier.cluster.oda("rules", "apply", rules)
+    notifier.write([webhook(hook)], suppression={"wait": "10s"})
+    notifier.start(new=True)
+    for series in ("group:rack", "pump-1", "pump-2", "tank"):
+        notifier.happen(series=series)
+    wait_until(lambda: re.search(r"│ ops .*│ 2 +│ 0 +│", notifier.status()), notifier.status)
+    notifier.kill()
+    notifier.happen(2, series="pump-2")
+    notifier.start()
+    notifier.happen(2, series="group:rack")
+    wait_until(lambda: ("pump-1", "opened") in hook.changes, notifier.said)
+    told = list(dict.fromkeys(hook.changes))  # kill -9 may have repeated some
+    assert set(told[:2]) == {("group:rack", "opened"), ("tank", "opened")}
+    assert told[2:] == [("group:rack", "resolved"), ("pump-1", "opened")]
     notifier.stop()
 
 
