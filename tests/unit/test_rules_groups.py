@@ -40,6 +40,16 @@ def test_a_group_of_groups_waits_longer_than_what_it_takes():
     assert high.lateness > low.lateness + low.size
 
 
+def test_who_missed_versions_takes_it_that_there_were_groups():
+    """Simulated: in a partition that came when there were no groups any more nobody said so, and none was closed."""
+    none = "rules: []"
+    first, second = (parse(none, SETTINGS, version) for version in (1, 2))
+    assert not first.may_have_had_groups(parse(none, SETTINGS))
+    assert not second.may_have_had_groups(first)
+    assert second.may_have_had_groups(parse(none, SETTINGS))
+    assert parse(FILE, SETTINGS, 1).may_have_had_groups(parse(none, SETTINGS))
+
+
 def test_a_long_name_leads_to_no_group():
     assert Naming("{a}", "x/{a}").group("b" * 249) is None
 

@@ -34,7 +34,7 @@ class Judgement(Machine[Judged]):
     `members`: windows of series that belong to groups.
 
     Attributes:
-        is_grouped: whether rules have named groups, ever.
+        is_grouped: whether rules have named groups, ever, or may have before this partition knew any.
 
     Example:
         judgement = Judgement(settings)
@@ -276,8 +276,8 @@ class Judgement(Machine[Judged]):
                 self._resolve(begin_anew(state, former, rule), mark.offset, "rules")
                 rows += bounds(now(state, rule)._replace(since=mark.offset), rules.version)
                 self.changed.add(name)
+        self.is_grouped |= rules.may_have_had_groups(self.rules)
         self.rules = rules
-        self.is_grouped |= bool(rules.groups)
         self._bands.add(rows)
         self._fill_table()
         self._followed = {name for name in self._followed if self.series[name].is_followed}

@@ -56,7 +56,7 @@ class PartitionWindows(Machine[Series]):
 
     Attributes:
         open: the series that have open windows.
-        is_grouped: whether rules have named groups, ever.
+        is_grouped: whether rules have named groups, ever, or may have before this partition knew any.
 
     Example:
         windows = PartitionWindows(settings)
@@ -289,8 +289,8 @@ class PartitionWindows(Machine[Series]):
                 self._closed.add(rows)
                 self.series[name] = Series(name, last_offset=state.last_offset, derived=state.derived)
                 self.changed.add(name)
+        self.is_grouped |= rules.may_have_had_groups(self.rules)
         self.rules = rules
-        self.is_grouped |= bool(rules.groups)
 
     def _close(
         self, state: Series, n: int, size: int, closed_at: int, cause: Cause, late: int = 0, ahead: int = 0

@@ -87,6 +87,13 @@ class Rules:
             rule = self._found[series] = self.default if number is None else self.entries[number].rule
         return rule
 
+    def may_have_had_groups(self, former: Rules) -> bool:
+        """Whether there are groups, or may have been in a version after a former one that a partition has not seen.
+
+        A partition that is new has seen none; others may still have members of groups that are no more.
+        """
+        return bool(self.groups) or self.version > former.version + 1
+
     def memberships(self, series: str) -> tuple[Membership, ...]:
         """The groups of a series, each once, in the order of the file: of two rules for one, the first counts."""
         if not self.groups:
