@@ -37,10 +37,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 class _ByServers(LoadScopeScheduling):
-    """One process runs all that needs servers; of the rest a file's tests stay together."""
+    """One process runs all that needs servers, another what needs secured ones; else a file's tests stay together."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file.startswith("tests/integration/secured/"):
+            return "secured"
         return "servers" if file.startswith(("tests/faults/", "tests/integration/")) else file
 
 

@@ -12,7 +12,7 @@ from oda.paths import BIN, ROOT
 from support import ENV, HANG_SECONDS
 
 SEED = 1457
-FAULTS = 7
+FAULTS = 5
 
 
 @pytest.mark.timeout(1200)
