@@ -1,8 +1,9 @@
 """Several machines on one computer: network namespaces, joined by a switch that may be told what to lose.
 
-A machine has a network, a host name and a hosts file of its own; processes, memory, clock and disk it shares. Addresses
-are of 127/8, so that the servers take them for their own computer, though each reaches the others only by the switch.
-Needs root.
+A machine has a network, a host name and a hosts file of its own; processes, memory, clock and disk it shares. Where the
+kernel lets us make control groups, each has as much of the cores as any other: one that starts anew is not starved by
+those that work. Addresses are of 127/8, so that the servers take them for their own computer, though each reaches the
+others only by the switch. Needs root.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ NAMESPACES = Path("/run/netns")
 
 _CLONE_NEWNET = 0x40000000
 
-_INSIDE = 'mount --bind "$1" /etc/hosts && hostname "$2" && shift 2 && exec "$@"'
+_GROUPS = Path("/sys/fs/cgroup")
+
+_INSIDE = """
+if [ -w "$1/cgroup.procs" ]; then echo $$ >"$1/cgroup.procs"; fi
+mount --bind "$2" /etc/hosts && hostname "$3" && shift 3 && exec "$@"
+"""
 
 _MACHINE = """
 set -e
@@ -80,6 +86,7 @@ class Network:
                 of = {"ns": _namespace(machine), "name": machine.name, "address": machine.address}
                 _sh(f"ip netns add {of['ns']}")
                 _sh(_MACHINE.format(**of, switch=self._switch))
+                _make_group(machine)
 
     def down(self) -> None:
         """Remove all that `up` makes. What still runs in a machine is cut off, and not ended."""
@@ -90,6 +97,8 @@ class Network:
     def remove(self, machine: Machine) -> None:
         """Remove one machine, if it is there."""
         _delete(_namespace(machine))
+        with suppress(OSError):  # there is none, or something still runs in it
+            _group(machine).rmdir()
 
     @property
     def is_up(self) -> bool:
@@ -116,7 +125,7 @@ class Network:
     def inside(self, machine: Machine, command: list[str]) -> list[str]:
         """What runs a command in a machine, under its host name; it keeps the process' number."""
         entry = ["nsenter", f"--net={NAMESPACES / _namespace(machine)}", "unshare", "--uts", "--mount"]
-        return [*entry, "sh", "-c", _INSIDE, "sh", str(self._hosts), machine.name, *command]
+        return [*entry, "sh", "-c", _INSIDE, "sh", str(_group(machine)), str(self._hosts), machine.name, *command]
 
     def kill(self, machine: Machine) -> int:
         """SIGKILL to all processes of a machine, as if it lost its power; returns how many there were."""
@@ -154,6 +163,20 @@ def _namespace(machine: Machine) -> str:
     if machine.namespace is None:
         raise UserError("the environment has no servers.machines: its servers are on this computer itself (`oda up`)")
     return machine.namespace
+
+
+def _group(machine: Machine) -> Path:
+    """Its control group, of either version: all have the same weight."""
+    parent = _GROUPS if (_GROUPS / "cgroup.controllers").exists() else _GROUPS / "cpu"
+    return parent / _namespace(machine)
+
+
+def _make_group(machine: Machine) -> None:
+    group = _group(machine)
+    with suppress(OSError):
+        group.mkdir(exist_ok=True)
+        if (control := group.parent / "cgroup.subtree_control").exists():
+            control.write_text("+cpu")
 
 
 def _delete(name: str) -> None:

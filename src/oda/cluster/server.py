@@ -107,6 +107,8 @@ class Server(ABC):
     def values(self) -> dict[str, object]:
         """What its templates may refer to."""
         itself = {"name": self.name, "number": self.number, "address": self.machine.address}
+        # Where machines share the cores of one, compiling anew after each start would take most of them.
+        itself |= {"compiler": "-XX:TieredStopAtLevel=1" if self.layout.is_shared else ""}
         folders = {"folder": self.folder, "conf": self.conf, "logs": self.layout.logs}
         folders |= {"certificates": self.certificates} if self.certificates else {}
         # Where Java expects a URI, a blank or a percent sign in a folder's name has to be escaped.
