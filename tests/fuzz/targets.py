@@ -24,7 +24,7 @@ from elastic_transport.client_utils import url_to_node_config
 from kafka.cluster import collect_hosts
 
 from oda.audit.expected import Expected
-from oda.audit.message import read_clock_record, read_message, read_rule_record
+from oda.audit.message import read_clock_record, read_derived_record, read_message, read_rule_record
 from oda.cli.hints import Hints
 from oda.cli.watch import Watcher
 from oda.collect.check import Check
@@ -34,6 +34,7 @@ from oda.collect.elements import elements_of
 from oda.collect.lines import lists_of_lines
 from oda.core import clock, rulemark, snapshot
 from oda.core.batch import Batch, ClockMark, Closings, Readings
+from oda.core.groups import derived
 from oda.core.judgement import Judgement
 from oda.core.kinds import ANOMALIES, OF_SERIES, WINDOWS, Document, Kind
 from oda.core.log import read
@@ -110,6 +111,18 @@ def rule_record(data: bytes) -> None:
     assert (record.group, record.version, record.sha256) == want
 
 
+def derived_record(data: bytes) -> None:
+    """A derived reading is rejected with a reason, or it is the one that the second implementation reads."""
+    want = read_derived_record(data)
+    try:
+        record = derived.decode(data)
+    except RejectedError as error:
+        is_reason(str(error))
+        assert want is None, f"rejected ({error}), but it is {want}"
+        return
+    assert (record.group, (record.series, record.time, record.value)) == want
+
+
 def rules(data: bytes) -> None:
     """A file of rules is refused with lines that can be shown, or it says the same when its text is read again."""
     text = data.decode("utf-8", "surrogateescape")
@@ -143,9 +156,9 @@ class Record(NamedTuple):
 def log(data: bytes) -> None:
     """Lines are a log: its rows are those of one pass, and each store takes them.
 
-    Those with a `@` are the clock's, those with a `%` rule records.
+    Those with a `@` are the clock's, those with a `%` rule records, those with a `#` readings of groups.
     """
-    keys = {b"@": clock.KEY, b"%": rulemark.KEY}
+    keys = {b"@": clock.KEY, b"%": rulemark.KEY, b"#": derived.KEY}
     records = [
         Record(offset, NOW, keys.get(line[:1]), line[line[:1] in keys :])
         for offset, line in enumerate(data.split(b"\n"))
@@ -155,8 +168,9 @@ def log(data: bytes) -> None:
     middle = len(records) // 2
     for part in (records[:middle], records[middle:]):
         start = machine.position
-        readings, marks, rules, bad = read(part, SETTINGS.kafka.group, DAY, RULES.__getitem__)
-        batch = _through_storm(Batch(0, 1, 1, start, start + len(part), 0, NOW, readings, marks, rules))
+        found = read(part, SETTINGS.kafka.group, DAY, RULES.__getitem__)
+        of_batch = found.readings, found.marks, found.rules
+        batch = _through_storm(Batch(0, 1, 1, start, start + len(part), 0, NOW, *of_batch))
         machine.apply(batch)
         machine = snapshot.decode([snapshot.encode(machine)], PartitionWindows(SETTINGS))
         outputs = machine.outputs(batch)
@@ -164,7 +178,7 @@ def log(data: bytes) -> None:
         judgement.apply(batch._replace(closings=Closings.from_text(Closings.of(0, outputs).to_text())))
         judgement = snapshot.decode([snapshot.encode(judgement)], Judgement(SETTINGS))
         anomalies += judgement.outputs(batch)["anomalies"]
-        rejected += [part[number].offset for number in bad]
+        rejected += [part[number].offset for number in found.rejected]
         _archived(batch.readings)
     expected = Expected(SETTINGS, RULES)
     expected.read(0, records)
@@ -416,7 +430,14 @@ def _log() -> list[bytes]:
         years,
         years + clocks + b"\n" + years,
         MESSAGE + b"\n\n{}\n" + MESSAGE + clocks + b"\n@{}",
+        b"\n".join(b"#" + derived.encode("oda", "group:all", time, 1.5) for time in (0, 4000, 2000, 4000, 9000)),
     ]
+
+
+def _derived_records() -> list[bytes]:
+    good = derived.encode("oda", "group:berlin/power", MAX_TIME, -1e100)
+    wrong = good.replace(b"group:", b"x:"), good.replace(b"e100", b"e101"), good[:-1] + b',"time":-1}', b""
+    return [good, *wrong, good.replace(b'"oda"', b"3"), good.replace(b"berlin", b"\xff")]
 
 
 def _rule_records() -> list[bytes]:
@@ -521,6 +542,7 @@ TARGETS = {
     "message": Target(message, _messages(), 20_000),
     "clock": Target(clock_record, _clock_records(), 10_000),
     "rule_record": Target(rule_record, _rule_records(), 10_000),
+    "derived": Target(derived_record, _derived_records(), 10_000),
     "rules": Target(rules, _rules(), 1_000),
     "log": Target(log, [*_log(), *_messages()], 1_000),
     "settings": Target(settings, _configs(), 2_500),

@@ -95,6 +95,13 @@ def test_a_window_waits_for_every_partition():
     assert made(*told, progress(1, 9, 15)) == [(0, 3.0)]
 
 
+def test_old_progress_too_tells_of_a_partition_more():
+    """Simulated: without that it depended on when the bolt had begun anew."""
+    told = [progress(0, 9, 99, partitions=1), progress(0, 5, 3, partitions=2), members(0, member(12))]
+    assert made(*told) == []
+    assert made(*told, progress(1, 0, 99)) == [(0, 1.0)]
+
+
 def test_a_quiet_partition_holds_nobody_up_until_more_is_heard_of_it():
     told = [members(0, member(1)), progress(1, 4, 3, is_quiet=True)]
     assert made(*told, progress(0, 9, 15)) == [(0, 1.0)]

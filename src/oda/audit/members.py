@@ -60,6 +60,11 @@ class Members:
         return sum(groups.late for groups in self._groups.values())
 
     @property
+    def has_made_any(self) -> bool:
+        """Whether there should be any reading of a group."""
+        return any(groups.derived for groups in self._groups.values())
+
+    @property
     def is_open(self) -> bool:
         """Whether a window has not closed, or what one made is not in the log of readings."""
         made = sum(len(one) for groups in self._groups.values() for one in groups.derived.values())

@@ -67,12 +67,14 @@ class Log:
             return client.topic_id(self._consumer, self._settings.readings)
 
     def positions(self, topic: str = "") -> Positions:
-        """How far the group has come, in the readings or another log of its own.
+        """How far the group has come, in the readings or another log of its own, which may not be there yet.
 
         Raises:
-            UserError: there is no such topic, or it lost its end.
+            UserError: there is no topic of readings, or one lost its end.
         """
         with self._errors():
+            if topic and not self._consumer.partitions_for_topic(topic):
+                return Positions({}, {}, {})
             parts = partitions_of(self._consumer, topic or self._settings.readings)
             committed = {part.partition: self._committed(part) for part in parts}
             found = self._admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST))

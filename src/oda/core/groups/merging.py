@@ -131,15 +131,17 @@ class Merging(Machine[Group]):
     def _come(self, progress: Progress) -> None:
         self._partitions = max(self._partitions, progress.partitions)
         source = self._sources.setdefault(progress.partition, Source())
-        if progress.position < source.position:
-            return
+        if progress.position >= source.position:
+            self._go_on(source, progress)
+        self._derive_watermark()  # of old progress, too: there may be partitions more
+
+    def _go_on(self, source: Source, progress: Progress) -> None:
         # Of what a zombie tells nothing is newer than that all is quiet.
         source.is_quiet = progress.is_quiet or (source.is_quiet and progress.position == source.position)
         if progress.position > source.position:
             seen = self._seen.get(progress.partition, {})
             self._seen[progress.partition] = {key: at for key, at in seen.items() if at >= progress.position}
         source.position, source.time = progress.position, max(source.time, progress.time)
-        self._derive_watermark()
 
     def _derive_watermark(self) -> None:
         self._watermark = NO_TIME
