@@ -30,8 +30,8 @@ KINDS: tuple[type[Server], ...] = (
 )
 """In the order of their start."""
 
-ONE_AFTER_ANOTHER = ("kafka", "cassandra", "elasticsearch")
-"""Kinds that several machines on one computer start in turn, each takes all of its cores; first, what most wait for."""
+ONE_AFTER_ANOTHER = ("elasticsearch", "cassandra", "kafka")
+"""Kinds that several machines on one computer start in turn: each takes all of its cores."""
 
 START_SECONDS = 600
 """How long a server may take to serve; a cold disk and busy cores make it minutes."""
