@@ -87,40 +87,31 @@ def message(data: bytes) -> None:
     assert decode(encode(reading), NOW, DAY) == reading
 
 
-def clock_record(data: bytes) -> None:
-    """A clock record is rejected with a reason, or it is the one that the second implementation reads."""
-    want = read_clock_record(data)
+def _decoded(decode: Callable[[bytes], Any], data: bytes) -> Any:
+    """A record; None if it is rejected, with a reason."""
     try:
-        record = clock.decode(data)
+        return decode(data)
     except RejectedError as error:
         is_reason(str(error))
-        assert want is None, f"rejected ({error}), but it is {want}"
-        return
-    assert (record.group, record.position, record.through, tuple(record.ended)) == want
+        return None
+
+
+def clock_record(data: bytes) -> None:
+    """A clock record is rejected with a reason, or it is the one that the second implementation reads."""
+    record, want = _decoded(clock.decode, data), read_clock_record(data)
+    assert (record and (record.group, record.position, record.through, tuple(record.ended))) == want
 
 
 def rule_record(data: bytes) -> None:
     """A rule record is rejected with a reason, or it is the one that the second implementation reads."""
-    want = read_rule_record(data)
-    try:
-        record = rulemark.decode(data)
-    except RejectedError as error:
-        is_reason(str(error))
-        assert want is None, f"rejected ({error}), but it is {want}"
-        return
-    assert (record.group, record.version, record.sha256) == want
+    record, want = _decoded(rulemark.decode, data), read_rule_record(data)
+    assert (record and (record.group, record.version, record.sha256)) == want
 
 
 def derived_record(data: bytes) -> None:
     """A derived reading is rejected with a reason, or it is the one that the second implementation reads."""
-    want = read_derived_record(data)
-    try:
-        record = derived.decode(data)
-    except RejectedError as error:
-        is_reason(str(error))
-        assert want is None, f"rejected ({error}), but it is {want}"
-        return
-    assert (record.group, (record.series, record.time, record.value)) == want
+    record, want = _decoded(derived.decode, data), read_derived_record(data)
+    assert (record and (record.group, (record.series, record.time, record.value))) == want
 
 
 def rules(data: bytes) -> None:

@@ -80,12 +80,13 @@ def wait_until_drained(settings: Settings, seconds: float, show: Callable[[int, 
         with closing(CassandraStore(settings)) as online:
             _require_same_log(settings, log, online)
         deadline = monotonic() + seconds
-        readings, members = log.positions().ends, log.positions(settings.kafka.members).ends
-        if not settings.parallelism.groups:  # nobody reads them
-            members = {}
+        readings, topic = log.positions().ends, settings.kafka.members
+        members = log.positions(topic).ends if settings.parallelism.groups else {}  # else nobody reads them
         while True:
             positions = log.positions()
-            behind = positions.behind(readings) + log.positions(settings.kafka.members).behind(members)
+            behind = positions.behind(readings)
+            if any(members.values()):
+                behind += log.positions(topic).behind(members)
             if not behind or monotonic() >= deadline:
                 return behind
             show(behind, positions.held)

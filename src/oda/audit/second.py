@@ -28,12 +28,13 @@ def groups_compared(settings: Settings, log: Log, expected: Expected, ends: Mapp
     positions = log.positions(topic)
     for partition, end in positions.ends.items():
         members.read(partition, log.records(partition, 0, end, topic), positions.committed[partition])
-    # What is committed there was published before; perhaps behind what of the readings is committed.
-    readings = log.positions()
-    for partition, end in (readings.ends | readings.held).items() if members.has_made_any else ():
-        for record in log.records(partition, ends.get(partition, 0), end):
-            found = read_derived_record(record.value) if record.key == DERIVED_KEY else None
-            if found is not None and found.group == settings.kafka.group:
-                members.derived(partition, record.offset, found.reading)
+    if members.has_made_any:
+        # What is committed there was published before; perhaps behind what of the readings is committed.
+        readings = log.positions()
+        for partition, end in (readings.ends | readings.held).items():
+            for record in log.records(partition, ends.get(partition, 0), end):
+                found = read_derived_record(record.value) if record.key == DERIVED_KEY else None
+                if found is not None and found.group == settings.kafka.group:
+                    members.derived(partition, record.offset, found.reading)
     compared = members.compared(ends)
     return compared if any(result.expected or result.found or result.faults for result in compared) else []
