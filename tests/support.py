@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import pytest
 from oda.isolated import isolated
 from oda.paths import BIN, ROOT
 from oda.settings import Settings, load_settings
-from oda.storm.sparse import ENVIRONMENT
+from oda.storm.sparse import ENVIRONMENT, building
 from oda.storm.topologies import Storm
 
 HANG_SECONDS = 600
@@ -69,19 +69,32 @@ class Cluster:
     def in_one_process(self) -> Iterator[None]:
         """`sparse run`, ended by Ctrl-C, which a terminal sends to all that it has started."""
         command = [BIN / "sparse", "run", "--config", self.config, "-e", self.env]
-        with subprocess.Popen(command, cwd=ROOT, env=ENV, start_new_session=True, preexec_fn=HEARS_CTRL_C) as run:
-            try:
-                yield
-                assert run.poll() is None, "it ended by itself"
-            finally:
-                os.killpg(run.pid, signal.SIGINT)
-                assert run.wait(HANG_SECONDS) == -signal.SIGINT
-                wait_until(lambda: not group(run.pid), lambda: f"it left processes behind: {group(run.pid)}")
+        with ExitStack() as stack:
+            with building():  # until its components run: Storm unpacks the jar for them
+                run = stack.enter_context(
+                    subprocess.Popen(command, cwd=ROOT, env=ENV, start_new_session=True, preexec_fn=HEARS_CTRL_C)
+                )
+                stack.callback(_interrupt, run)
+                wait_until(lambda: run.poll() is not None or _runs_components(run), "no component runs")
+            yield
 
     def verify(self) -> None:
         """Everything is drained and the audit finds no difference."""
         done = self.oda("verify", "--wait", HANG_SECONDS, timeout=2 * HANG_SECONDS, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _interrupt(run: subprocess.Popen) -> None:
+    assert run.poll() is None, "it ended by itself"
+    os.killpg(run.pid, signal.SIGINT)
+    assert run.wait(HANG_SECONDS) == -signal.SIGINT
+    wait_until(lambda: not group(run.pid), lambda: f"it left processes behind: {group(run.pid)}")
+
+
+def _runs_components(run: subprocess.Popen) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return any("streamparse_run" in " ".join(process.cmdline()) for process in group(run.pid))
+    return False
 
 
 def group(leader: int) -> list[psutil.Process]:

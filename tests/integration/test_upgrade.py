@@ -17,6 +17,7 @@ from oda.kafka.topics import create_topics
 from oda.paths import BIN, ROOT
 from oda.stores.cassandra import CassandraStore
 from oda.stores.snapshots import SnapshotStore
+from oda.storm.sparse import building
 from oda.storm.topologies import TOPOLOGY
 from support import ENV, Cluster, wait_until
 
@@ -53,7 +54,8 @@ def collecting(cluster: Cluster, path):
 def submit_over(cluster: Cluster, name: str, *options: str) -> None:
     """As docs/upgrades.md says; and wait for its worker."""
     former = cluster.storm.api.topology_id(name)
-    cluster.storm.sparse("submit", "--force", "--wait", "1", "-n", TOPOLOGY, "-N", name, *options)
+    with building():
+        cluster.storm.sparse("submit", "--force", "--wait", "1", "-n", TOPOLOGY, "-N", name, *options)
     found = cluster.storm.api.topology_id(name)
     assert found not in (former, None)
     wait_until(lambda: cluster.storm.api.ask(f"topology/{found}")["workers"], "no worker")

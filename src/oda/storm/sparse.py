@@ -9,7 +9,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -47,15 +48,22 @@ def sparse(command: str, *arguments: str) -> str:
     return done.stdout
 
 
+@contextmanager
+def building() -> Iterator[None]:
+    """One at a time: streamparse and Leiningen build in one place of the project, and clean it before."""
+    with (ROOT / "project.clj").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @cache
 def jar() -> Path:
     """The jar with the sources as they were at the first call, for all that this process submits. Raises UserError.
 
-    Leiningen takes seconds for it, and makes it in one place, where two processes would take it from under each other.
+    Leiningen takes seconds for it.
     """
     folder = tempfile.TemporaryDirectory(prefix="oda-jar-")
     atexit.register(folder.cleanup)
-    with (ROOT / "project.clj").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with building():
         (made,) = _CREATED.findall(sparse("jar", "--simple_jar"))
         return Path(shutil.copy(made, folder.name))
