@@ -20,6 +20,7 @@ from oda.chaos.rules import RuleChanges
 from oda.chaos.signals import deferred
 from oda.chaos.stores import FullDisk, TooManyRequests, Unavailable
 from oda.chaos.system import System, all_targets, server_target
+from oda.chaos.whole import patiently
 from oda.errors import UserError
 from oda.stores.catalogue import STORES
 
@@ -109,22 +110,16 @@ class Run:
         Raises:
             UserError: the topology does nothing, although nothing has struck yet.
         """
-        draws = drawn(faults, seed, first)
-        if self._audit is None:
-            with self._load(f"{seed} {first}"):
-                for draw in draws:
-                    if enough(draw.number - first) or not self.timeline.recovered:
-                        break
+        draws = itertools.takewhile(
+            lambda draw: self.timeline.clean and not enough(draw.number - first), drawn(faults, seed, first)
+        )
+        for number, struck_under_load in ((draw.number, [draw]) for draw in draws) if self._audit else [(first, draws)]:
+            with self._load(f"{seed} {number}"):
+                for draw in struck_under_load:
                     self._strike(draw)
-            self._count()
-            return
-        for draw in draws:
-            if enough(draw.number - first) or not self.timeline.clean:
-                break
-            with self._load(f"{seed} {draw.number}"):
-                self._strike(draw)
-            self._count()
-            self.timeline.sound = self._audit()
+            self.timeline.in_log = patiently(lambda: count_in_log(self._system.settings))
+            if self._audit:
+                self.timeline.sound = self._audit()
 
     @contextmanager
     def _load(self, seed: str) -> Iterator[None]:
@@ -141,9 +136,6 @@ class Run:
             load.stop()
             self.timeline.rules += rules.applied
             self.timeline.acknowledged += load.acknowledged
-
-    def _count(self) -> None:
-        self.timeline.in_log = count_in_log(self._system.settings)
 
     def _strike(self, draw: Draw) -> None:
         time.sleep(draw.pause)

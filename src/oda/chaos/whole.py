@@ -1,13 +1,15 @@
-"""Whether everything has all its replicas again: only then may the next machine go."""
+"""After a fault: whether everything has all its replicas again, without which the next machine may not go."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from typing import TypeVar
 
 import tenacity
 from cassandra import ConsistencyLevel
 from cassandra.query import SimpleStatement
+from kafka.errors import KafkaError
 
 from oda.errors import UserError
 from oda.kafka import client
@@ -17,6 +19,8 @@ from oda.stores.session import open_session
 
 _SECONDS = 600.0
 """How long copying may take."""
+
+T = TypeVar("T")
 
 
 def wait_until_whole(settings: Settings) -> None:
@@ -39,6 +43,19 @@ def _retried(missing: Callable[[Settings], str | None], settings: Settings) -> N
     tenacity.Retrying(retry=retry, stop=tenacity.stop_after_delay(_SECONDS), wait=tenacity.wait_fixed(1))(
         missing, settings
     )
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """What servers answer. A question is put again while one of them, only just back, fails it.
+
+    Raises:
+        UserError, KafkaError: as `ask` did at last.
+    """
+    retry = tenacity.retry_if_exception_type((UserError, KafkaError))
+    asking = tenacity.Retrying(
+        retry=retry, stop=tenacity.stop_after_delay(_SECONDS), wait=tenacity.wait_fixed(1), reraise=True
+    )
+    return asking(ask)
 
 
 def _out_of_sync(settings: Settings) -> str | None:

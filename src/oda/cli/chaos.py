@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from oda.audit.audit import wait_until_drained
+from oda.audit.audit import Report, wait_until_drained
+from oda.audit.record import AuditRecord
 from oda.audit.service import Auditing
 from oda.bench.own import own_stream
 from oda.chaos.faults import Fault
@@ -22,6 +23,7 @@ from oda.chaos.recovery import Recovery
 from oda.chaos.runner import Run, Timeline, all_faults
 from oda.chaos.signals import end_at_sigterm
 from oda.chaos.system import System
+from oda.chaos.whole import patiently
 from oda.cli.context import Context
 from oda.cli.machines import entered
 from oda.cli.servers import local_cluster
@@ -104,7 +106,7 @@ def chaos(
             counted = timeline.in_log == timeline.acknowledged
             if not counted:
                 console.print(f"[red]The log has {timeline.in_log}.[/red]")
-            sound = is_sound(settings, _DRAIN_SECONDS, console)
+            sound = patiently(lambda: is_sound(settings, _DRAIN_SECONDS, console))
     if not (sound and timeline.clean):
         last = first + sum(map(len, timeline.recoveries.values())) - 1
         console.print(f"[red]The run with --seed {seed} has failed; its last fault was number {last}.[/red]")
@@ -121,12 +123,15 @@ class Audits:
 
     def sound(self) -> bool:
         """Whether all is done in time, and nothing is wrong; prints what is not."""
-        behind = wait_until_drained(self._settings, _DRAIN_SECONDS, lambda *_: None)
-        report, record = self._auditing.step(lambda items, what, total: items)  # noqa: ARG005 - shows no progress
+        behind, report, record = patiently(self._audited)
         for problem in (f"{behind} offsets are not committed", *record.examples)[not behind :]:
             self._console.print(f"[red]{escape(problem)}[/red]", soft_wrap=True)
         self._console.print(f"            {report.accepted} readings audited, {report.faults} rows are wrong")
         return not (behind or report.faults)
+
+    def _audited(self) -> tuple[int, Report, AuditRecord]:
+        behind = wait_until_drained(self._settings, _DRAIN_SECONDS, lambda *_: None)
+        return behind, *self._auditing.step(lambda items, what, total: items)  # noqa: ARG005 - shows no progress
 
 
 def _chosen(faults: list[Fault], only: str | None) -> list[Fault]:
