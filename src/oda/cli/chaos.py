@@ -89,6 +89,8 @@ def chaos(
     else:
         cluster = local_cluster(context, console)
     with own_stream(context) as (storm, settings), tempfile.TemporaryDirectory() as folder:
+        for other in storm.names():
+            console.print(f"[yellow]Topology {other} runs here, too: it is struck, and slows the rest.[/yellow]")
         count = workers or (len(cluster.layout.places["supervisor"]) if machines else 2)
         name, options = settings.kafka.group, (f"topology.workers={count}",)
         with storm.running(name, *options):

@@ -42,6 +42,10 @@ class Storm:
         self._nimbus = host, int(port or 6627), _ANSWER_SECONDS
         self.api = RestApi(host, section.get("ui.port", 8080), security)
 
+    def names(self) -> list[str]:
+        """Of all topologies that there are. Raises UserError or requests' errors."""
+        return [topology["name"] for topology in self.api.ask("topology/summary")["topologies"]]
+
     def sparse(self, command: str, *arguments: str) -> str:
         """Run a sparse command on this cluster; returns what it printed. Raises UserError."""
         return sparse(command, *self._arguments, *arguments)
@@ -64,7 +68,7 @@ class Storm:
         """Deal out every topology anew, over so many workers each; returns at once, and nimbus does it."""
         from streamparse.thrift import RebalanceOptions
 
-        names = [topology["name"] for topology in self.api.ask("topology/summary")["topologies"]]
+        names = self.names()
         with nimbus(*self._nimbus) as service:
             for name in names:
                 service.rebalance(name, RebalanceOptions(wait_secs=1, num_workers=workers))
