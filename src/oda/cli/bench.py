@@ -31,7 +31,8 @@ from oda.cli.servers import local_cluster
 from oda.cli.verify import is_sound
 from oda.cluster.layout import load_layout
 from oda.paths import ROOT
-from oda.plan import SERVED, CostRun, Model, ScaleRun
+from oda.plan.measured import CostRun, ScaleRun
+from oda.plan.model import SERVED, Model
 from oda.settings import Settings
 from oda.storm.topologies import Storm
 
