@@ -29,7 +29,7 @@ def test_all_detectors_are_measured(command):
 
 
 def test_groups_are_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr("oda.cli.bench_groups.GROUPS", tmp_path / "groups.json")
+    monkeypatch.setattr("oda.cli.bench.groups.GROUPS", tmp_path / "groups.json")
     command = ["groups", "--series", "1000", "--group", "10", "--group", "1"]
     context = Context(ROOT / "config.json", "local")
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, command, obj=context, catch_exceptions=False)
