@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from oda.cli.main import app
 from oda.errors import UserError
 from oda.plan.demand import Demand, Density
+from oda.plan.groups import load
 from oda.plan.measured import CostRun, GroupRun, ScaleRun
 from oda.plan.model import BUSY, COMPONENTS, MACHINE_CORES, SNAPSHOTS, Model
 
@@ -140,6 +141,15 @@ def test_a_group_that_is_too_large_for_one_executor_is_refused():
     with pytest.raises(UserError, match="one group would take"):
         MODEL.plan(Demand(1_000_000, 1_000_000, 1, groups=1, members=1_000_000))
     MODEL.plan(Demand(1_000_000, 1_000_000, 1, groups=1_000, members=1_000))
+
+
+def test_of_a_large_group_snapshots_are_rarer():
+    # 50,000 members' windows a second, of which 600,000 wait: 24 MB, so a snapshot each 5 s, though that is > 4 MiB/s.
+    demand = Demand(100_000, 50_000, 1, groups=1, members=100_000)
+    assert load(GROUPS, demand).largest == pytest.approx(50_000 * 5e-6 + 600_000 / 5 * 1e-6)
+    # Of each of two halves 12 MB.
+    halves = load(GROUPS, demand._replace(groups=2, members=50_000))
+    assert halves.merged == pytest.approx(50_000 * 5e-6 + 600_000 / (12e6 / 2**22) * 1e-6)
 
 
 LOAD = ("plan", "--series", "100000", "--rate", "50000", "--retention", "30")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from oda.core.partition import MOST_SAVE_SECONDS, SAVE_BYTES
 from oda.plan.demand import OPEN_SECONDS, Demand
 from oda.plan.measured import GroupRun
+from oda.settings import Snapshots
 
-SNAPSHOT_SECONDS = 2.0
-"""From one to the next; of much that waits they are rarer, so this is for the safe side."""
+_SNAPSHOT_SECONDS = Snapshots().interval_ms / 1000
 
 
 class GroupLoad(NamedTuple):
@@ -32,16 +33,23 @@ class GroupLoad(NamedTuple):
 
 def load(runs: Sequence[GroupRun], demand: Demand) -> GroupLoad:
     """By whichever run took the most of each."""
-    arriving, waiting = demand.members_windows, demand.members_windows * OPEN_SECONDS
-    told, read, merged, saved = (
-        max(getattr(run, name) for run in runs) / 1e6 for name in ("told", "read", "merged", "saved")
-    )
-    bolt = arriving * merged + waiting / SNAPSHOT_SECONDS * saved
+    arriving = demand.members_windows
+    waiting = arriving * OPEN_SECONDS
+    groups = max(1, demand.groups)
+    merged = 1e-6 * max(run.merged for run in runs)
+    saved = 1e-6 * max(run.saved for run in runs)
+    saves = 1 / _snapshot_seconds(waiting / groups * max(run.state for run in runs))
+    bolt = arriving * merged + waiting * saved * saves
     return GroupLoad(
-        arriving * told,
-        arriving * read,
-        bolt,
-        bolt / max(1, demand.groups),
-        arriving * max(run.logged for run in runs),
-        waiting * max(run.memory for run in runs),
+        told=arriving * 1e-6 * max(run.told for run in runs),
+        read=arriving * 1e-6 * max(run.read for run in runs),
+        merged=bolt,
+        largest=bolt / groups,
+        logged=arriving * max(run.logged for run in runs),
+        memory=waiting * max(run.memory for run in runs),
     )
+
+
+def _snapshot_seconds(state: float) -> float:
+    """From one to the next, if one group's state has so many bytes. Those of others in its partition make it longer."""
+    return max(_SNAPSHOT_SECONDS, min(state / SAVE_BYTES, MOST_SAVE_SECONDS))
