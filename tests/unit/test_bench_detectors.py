@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -11,6 +12,7 @@ from oda.cli.context import Context
 from oda.core.detectors import installed, load
 from oda.errors import UserError
 from oda.paths import ROOT
+from oda.plan.measured import GroupRun
 
 SMALL = {
     "noise": ["--readings", "20000", "--window", "5", "--window", "50"],
@@ -26,12 +28,18 @@ def test_all_detectors_are_measured(command):
     assert {name for name in installed() if name in done.output} == installed().keys() - rules
 
 
-def test_groups_are_measured():
+def test_groups_are_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr("oda.cli.bench.groups.GROUPS", tmp_path / "groups.json")
     command = ["groups", "--series", "1000", "--group", "10", "--group", "1"]
     context = Context(ROOT / "config.json", "local")
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, command, obj=context, catch_exceptions=False)
     assert done.exit_code == 0
     assert done.output.count(" 2,000 ") == 2  # two windows of each series wait
+    runs = msgspec.json.decode((tmp_path / "groups.json").read_bytes(), type=list[GroupRun])
+    assert [(run.groups, run.waiting) for run in runs] == [(10, 2000), (1, 2000)]
+    assert all(min(run.told, run.read, run.merged, run.saved) > 0 for run in runs)
+    assert all(run.memory > run.state for run in runs)
+    assert all(run.logged > 50 for run in runs)  # names and figures of a member as text
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,16 @@ def test_a_later_run_knows_by_kafkas_times_of_what_the_former_was_silent(since: 
     assert run.told() == ([] if is_held else [("r/1", "resolved")])
 
 
+def test_a_later_run_is_silent_as_the_former_was_from_the_beginning() -> None:
+    run = Run(now=1_000_000)
+    for one, time in ((of_member(), 0), (of_group(), 1_000)):
+        run.gate.know(one, time)
+    run.gate.begin()
+    assert run.told(LONG) == []
+    run.take(of_group(2))
+    assert run.told() == [("group:r", "resolved"), ("r/1", "opened")]
+
+
 def test_a_later_run_knows_that_it_was_told_between_two_incidents_of_the_group() -> None:
     run = Run(now=1_000_000)
     again = {"offset": 95}

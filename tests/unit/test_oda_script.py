@@ -206,6 +206,16 @@ def test_activating_the_environment_sets_the_same(clone: Clone) -> None:
     assert done.stdout == "127.0.0.1,localhost,::1 1 C.UTF-8\n"
 
 
+def test_what_sparse_imports_warns_of_nothing_and_others_do(clone: Clone) -> None:
+    shell = 'set -eu; . "$1/.venv/bin/activate"; "$2" -c "import paramiko, warnings; warnings.warn(\'look\')"'
+    command = ["bash", "-c", shell, "bash", clone.root, sys.executable]
+    for environment in ({}, {"PYTHONWARNINGS": "default"}):
+        env = {"PATH": os.defpath} | environment
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        assert "TripleDES" not in done.stderr
+        assert "UserWarning: look" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["a:b", "a$b", "a'b", 'a"b', "a[b", "a]b", "a\\b", "a*b", "a,b", "a;b", "a&b", "a\nb"])
 def test_a_folder_that_something_would_misread_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()

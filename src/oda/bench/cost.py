@@ -15,7 +15,8 @@ from oda.bench.workload import Workload
 from oda.chaos.system import System
 from oda.cluster import processes
 from oda.core.kinds import OF_SERIES
-from oda.plan import COMPONENTS, CostRun
+from oda.plan.measured import CostRun
+from oda.plan.model import COMPONENTS
 from oda.stores import elasticsearch
 from oda.stores.catalogue import STORES
 from oda.stores.session import open_session

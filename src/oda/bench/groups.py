@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import tracemalloc
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import msgspec
 
@@ -17,6 +16,7 @@ from oda.core.groups.merging import Merging
 from oda.core.groups.telling import Said, Telling
 from oda.core.groups.told import Member
 from oda.core.text import from_text, to_text
+from oda.plan.measured import GroupRun
 from oda.settings import Settings
 
 _SIZE_MS = 10_000
@@ -29,36 +29,19 @@ _SAID, _TOLD = 3_000, 100
 """Members that close along a batch of readings; records in a batch of the log of members, as its spout has at most."""
 
 
-class Cost(NamedTuple):
-    """Of members' windows.
-
-    Attributes:
-        told: microseconds of CPU for each, to bring it into the log of members.
-        merged: the same from there to the group's reading.
-        longest: milliseconds of CPU for the batch that takes the longest: one that closes windows.
-        waiting: how many wait for their groups' windows at once, at most.
-        memory, state: bytes that all that wait take, in memory and in a snapshot.
-    """
-
-    told: float
-    merged: float
-    longest: float
-    waiting: int
-    memory: int
-    state: int
-
-
-def measure(settings: Settings, series: int, groups: int, windows: int) -> Cost:
+def measure(settings: Settings, series: int, groups: int, windows: int) -> GroupRun:
     """So many series, dealt to groups, each with so many windows one after the other."""
     run = _Run(settings)
     for window in range(windows):
         run.take(list(_said(series, groups, window)))
-    each = 1e6 / (series * windows)
-    return Cost(run.told * each, run.merged * each, run.longest * 1e3, *_room(settings, series, groups))
+    members = series * windows
+    told, read, merged = (1e6 * seconds / members for seconds in (run.told, run.read, run.merged))
+    logged = run.logged / members
+    return GroupRun(series, groups, told, read, merged, run.longest * 1e3, logged, *_room(settings, series, groups))
 
 
-def _room(settings: Settings, series: int, groups: int) -> tuple[int, int, int]:
-    """How many wait when the next message would close windows, and what they take."""
+def _room(settings: Settings, series: int, groups: int) -> tuple[int, float, float, float]:
+    """When the next message would close windows: the last four of `GroupRun`."""
     run = _Run(settings)
     tracemalloc.start()
     try:
@@ -68,7 +51,10 @@ def _room(settings: Settings, series: int, groups: int) -> tuple[int, int, int]:
     finally:
         tracemalloc.stop()
     waiting = sum(len(rows) for group in run.machine.series.values() for rows in group.open.values())
-    return waiting, memory, len(snapshot.encode(run.machine))
+    began = time.process_time()
+    state = len(snapshot.encode(run.machine))
+    saved = time.process_time() - began
+    return waiting, memory / waiting, state / waiting, 1e6 * saved / waiting
 
 
 class _Record(msgspec.Struct):
@@ -77,13 +63,19 @@ class _Record(msgspec.Struct):
 
 
 class _Run:
-    """What is said goes into a log of one partition, and from there to the machine; both cross Storm as texts."""
+    """What is said goes into a log of one partition, and from there to the machine; both cross Storm as texts.
+
+    Attributes:
+        told, read, merged, longest: CPU seconds, as `GroupRun` has them of each member.
+        logged: bytes of all members in the log.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._group = settings.kafka.group
         self._telling = Telling(self._group, 1)
         self.machine = Merging(settings)
-        self.told = self.merged = self.longest = 0.0
+        self.told = self.read = self.merged = self.longest = 0.0
+        self.logged = 0
 
     def take(self, said: list[Said]) -> None:
         """What all partitions say of one window."""
@@ -94,6 +86,7 @@ class _Run:
             messages = self._telling.members(arrived) + self._telling.progress(arrived, _PARTITIONS)
             values += [value for _, value in messages]
         self.told += time.process_time() - began
+        self.logged += sum(map(len, values))
         for first in range(0, len(values), _TOLD):
             self._merge(values[first : first + _TOLD])
 
@@ -103,10 +96,13 @@ class _Run:
         began = time.process_time()
         marks = told.read(records, self._group)
         batch = Batch(0, 0, 0, start, start + len(records), start, 0, log.NOTHING.readings, told=marks)
-        arrived = Batch.from_tuple(batch.to_tuple())
+        crossing = batch.to_tuple()
+        read = time.process_time()
+        arrived = Batch.from_tuple(crossing)
         self.machine.apply(arrived)
         self.machine.outputs(arrived)
-        spent = time.process_time() - began
+        spent = time.process_time() - read
+        self.read += read - began
         self.merged += spent
         self.longest = max(self.longest, spent)
 

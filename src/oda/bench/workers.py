@@ -17,7 +17,7 @@ from oda.cli.context import Context
 from oda.cluster.layout import load_layout
 from oda.cluster.local import LocalCluster
 from oda.errors import UserError
-from oda.plan import ScaleRun
+from oda.plan.measured import ScaleRun
 from oda.settings import Parallelism
 
 EXECUTORS = (1, 2)

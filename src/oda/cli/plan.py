@@ -9,14 +9,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from oda.errors import UserError
 from oda.paths import ROOT
-from oda.plan import BUSY, MACHINE_CORES, MACHINE_DISK, SERVED, CostRun, Demand, Model, Plan, ScaleRun
+from oda.plan.demand import Demand
+from oda.plan.measured import CostRun, GroupRun, ScaleRun
+from oda.plan.model import BUSY, MACHINE_CORES, MACHINE_DISK, SERVED, Model, Plan
 
 COST = ROOT / "benchmarks/cost.json"
 """Written by `oda bench cost`."""
 
 SCALING = ROOT / "benchmarks/scaling.json"
 """Written by `oda bench workers --quota`."""
+
+GROUPS = ROOT / "benchmarks/groups.json"
+"""Written by `oda bench groups`."""
 
 
 def register(app: typer.Typer) -> None:
@@ -27,21 +33,35 @@ def plan(
     series: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many series.")],
     rate: Annotated[float, typer.Option(min=1, help="Readings a second, over all series.")],
     retention: Annotated[float, typer.Option(min=0.01, help="Days that everything is kept.")],
+    groups: Annotated[int, typer.Option(min=0, max=10_000_000, help="How many groups of series.")] = 0,
+    members: Annotated[
+        int | None, typer.Option(min=1, help="Series of a group.", show_default="all are dealt to the groups")
+    ] = None,
 ) -> None:
-    """Partitions, executors, machines and disk for a load, from what `oda bench cost` and `workers` measured.
+    """Partitions, executors, machines and disk for a load, from what `oda bench cost`, `workers` and `groups` measured.
 
     docs/capacity.md tells the model and how near it comes.
 
-    Example: [bold]oda plan --series 100000 --rate 50000 --retention 30[/bold]
+    Examples:
+
+        [bold]oda plan --series 100000 --rate 50000 --retention 30[/bold]
+
+        [bold]oda plan --series 100000 --rate 50000 --retention 30 --groups 1000[/bold]
     """
-    _show(load_model().plan(Demand(series, rate, retention)), Console())
+    if members is not None and not groups:
+        raise UserError("--members says how large a group is: say with --groups how many there are")
+    if members is not None and members > series:
+        raise UserError(f"a group can't have {members:,} members of {series:,} series: lower --members")
+    of_each = members or series / max(1, groups)
+    _show(load_model().plan(Demand(series, rate, retention, groups, of_each)), Console())
 
 
 def load_model() -> Model:
-    """Fitted to benchmarks/cost.json and, if workers have been measured, scaling.json."""
+    """Fitted to benchmarks/cost.json and groups.json, and, if workers have been measured, scaling.json."""
     costs = msgspec.json.decode(COST.read_bytes(), type=list[CostRun])
     scaling = SCALING.read_bytes() if SCALING.exists() else b"[]"
-    return Model(costs, msgspec.json.decode(scaling, type=list[ScaleRun]))
+    groups = msgspec.json.decode(GROUPS.read_bytes(), type=list[GroupRun])
+    return Model(costs, msgspec.json.decode(scaling, type=list[ScaleRun]), groups)
 
 
 def _show(found: Plan, console: Console) -> None:
@@ -55,6 +75,8 @@ def _show(found: Plan, console: Console) -> None:
         table.add_row(f"executors of {name}", str(number), f"oda.parallelism.{name}")
     table.add_row("Storm workers, one a machine", str(found.workers), "topology.workers")
     table.add_row("memory of all window and anomaly bolts", f"{found.state / 2**30:,.1f} GiB", "")
+    if found.waiting:
+        table.add_row("memory of all groups bolts, of members", f"{found.waiting / 2**30:,.1f} GiB", "")
     table.add_row("buckets of series in Cassandra", str(found.buckets), "oda.cassandra.buckets")
     for store in SERVED:
         table.add_row(f"nodes of {store}", str(found.nodes[store]), "")

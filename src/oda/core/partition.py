@@ -39,10 +39,10 @@ _MANY_SECONDS, _MANY_PART = 10.0, 0.15
 seconds, are saved before it is time: a spout that works off a backlog lets only as much on its way as was acknowledged
 not long ago, so it would be long before it is at full speed."""
 
-_SAVE_BYTES = 4 * 2**20
+SAVE_BYTES = 4 * 2**20
 """Of snapshots in a second, at most: what encodes and stores them takes a few hundredths of a core."""
 
-_MOST_SAVE_SECONDS = 5.0
+MOST_SAVE_SECONDS = 5.0
 """However large a snapshot is: until it is durable, nothing before it is acknowledged, and Storm's time-out runs."""
 
 _MOST_CHANGES = 64
@@ -169,7 +169,7 @@ class Partition(Generic[M]):
         else:
             self._saved_changes += len(data)
             self._saves_of_changes += 1
-        self._next_early_save = now + min(len(data) / _SAVE_BYTES, _MOST_SAVE_SECONDS)
+        self._next_early_save = now + min(len(data) / SAVE_BYTES, MOST_SAVE_SECONDS)
         self._next_save = max(now + self._save_seconds, self._next_early_save)
         return [Save(self.position, data, is_whole)]
 

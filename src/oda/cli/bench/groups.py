@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Annotated
 
+import msgspec
 import numpy as np
 import typer
 from rich.console import Console
@@ -17,6 +18,7 @@ from oda.bench.load import SERIES
 from oda.bench.own import own_stream
 from oda.bench.workload import Workload
 from oda.cli.context import Context
+from oda.cli.plan import GROUPS
 from oda.errors import UserError
 
 
@@ -29,19 +31,22 @@ def measure_groups(
     """What groups cost: CPU for a member's window, and room for those that wait for their group's to close.
 
     In one process, without Kafka and Storm, but with what is written into them and read. Windows of 10 s, a lateness
-    of 10 s: so two of each member wait at once.
+    of 10 s: so two of each member wait at once. Writes benchmarks/groups.json, which `oda plan` reads.
 
     Example: oda bench groups --series 10000 --group 100 --group 1
     """
     context: Context = ctx.obj
-    table = Table("groups", "µs to tell", "µs to merge", "longest batch, ms", "waiting", "bytes each", "in a snapshot")
-    table.title = f"{series:,} series, each in one group: CPU for a member's window, room for one that waits"
-    for number in group:
-        found = groups.measure(context.settings(), series, number, windows)
-        costs = (f"{found.told:.2f}", f"{found.merged:.2f}", f"{found.longest:.0f}")
-        room = (f"{bytes_ / found.waiting:.0f}" for bytes_ in (found.memory, found.state))
-        table.add_row(f"{number:,}", *costs, f"{found.waiting:,}", *room)
-    Console().print(table)
+    cpu = Table("groups", "µs to tell", "to read", "to merge", "longest batch, ms", "bytes in the log")
+    cpu.title = f"{series:,} series, each in one group: CPU for a member's window"
+    room = Table("groups", "at most", "bytes of each", "in a snapshot", "µs to save", title="Those that wait")
+    runs = [groups.measure(context.settings(), series, number, windows) for number in group]
+    for run in runs:
+        each = (f"{figure:.2f}" for figure in (run.told, run.read, run.merged))
+        cpu.add_row(f"{run.groups:,}", *each, f"{run.longest:.0f}", f"{run.logged:.0f}")
+        bytes_ = (f"{figure:.0f}" for figure in (run.memory, run.state))
+        room.add_row(f"{run.groups:,}", f"{run.waiting:,}", *bytes_, f"{run.saved:.2f}")
+    Console().print(cpu, room)
+    GROUPS.write_bytes(msgspec.json.format(msgspec.json.encode(runs)) + b"\n")
 
 
 def measure_group_latency(

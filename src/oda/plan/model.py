@@ -1,8 +1,8 @@
-"""How large a cluster must be, from what the parts were measured to cost (docs/capacity.md).
+"""What a demand takes of machines and disks, by what was measured.
 
-Pure: figures in, figures out. The model is linear: what a reading costs a process is `a + b * w`, with `w` the windows
-that close for each reading. A series with few readings has many windows for each, and few readings in a batch. Those
-that write snapshots have a cost by the second besides, for each series.
+The model is linear: what a reading costs a process is `a + b * w`, with `w` the windows that close for each reading. A
+series with few readings has many windows for each, and few readings in a batch. Those that write snapshots have a cost
+by the second besides, for each series. What groups take besides (`oda.plan.groups`) is added to that.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from math import ceil
 from statistics import fmean
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from oda.settings import Cassandra
+from oda.errors import UserError
+from oda.plan.buckets import buckets
+from oda.plan.demand import Demand, Density
+from oda.plan.groups import GroupLoad, load
+from oda.plan.measured import CostRun, GroupRun, ScaleRun
 from oda.stores.catalogue import STORES
-from oda.stores.place import SLOT_MS
 
-WINDOW_SECONDS = 2.0
 COMPONENTS = ("readings", "windows", "anomalies", *(store.name for store in STORES))
-"""Processes of the topology."""
+"""Processes of the topology, but for those of groups."""
 
 SERVED = {store.name: store.copies for store in STORES if store.server}
 """The stores that have servers, and how many copies the environment `cluster` of config.json keeps there."""
@@ -39,100 +40,18 @@ BUSY = 0.6
 """How much of a core, or of a disk, may be taken: the rest is for peaks, compaction and working off a backlog."""
 
 
-MOST_BYTES = 100e6
-"""Of a partition of Cassandra's, which it reads and compacts as a whole."""
-
-ROW_BYTES = 120.0
-"""Of a closed window, 118 of which were measured with names of 10 characters; more than what a row of packed readings
-has besides them, 51. As Cassandra counts a partition, not compressed."""
-
-READING_BYTES = 20.0
-"""Of a packed reading."""
-
-FLUSHES_A_SECOND = 5.0
-"""The Cassandra sink lets tuples wait for each other for a fifth of a second."""
-
-MIN_BUCKETS: int = Cassandra.model_fields["buckets"].default
-"""Few enough for rows to share mutations, and many enough for most."""
-
-
-class Density(NamedTuple):
-    """What the cost of a reading depends on: how many windows close for each, and how many seconds of a series pass."""
-
-    windows: float
-    seconds: float
-
-
-class CostRun(msgspec.Struct):
-    """A run of `oda bench cost`: how long it took, CPU seconds and MiB by process, bytes by store."""
-
-    series: int
-    readings: int
-    windows: float
-    seconds: float
-    cpu: dict[str, float]
-    memory: dict[str, float]
-    disk: dict[str, int]
-
-    @property
-    def density(self) -> Density:
-        """The seconds are those of the run, which may be faster or slower than the readings' own time."""
-        return Density(self.windows / self.readings, self.series * self.seconds / self.readings)
-
-    @property
-    def state_mb(self) -> float:
-        """Memory of the two bolts that have a state of each series, MiB."""
-        return self.memory["windows"] + self.memory["anomalies"]
-
-
-class ScaleRun(msgspec.Struct):
-    """A run of `oda bench workers --quota`: workers of so many cores each, what they did and used of them."""
-
-    series: int
-    workers: int
-    quota: float
-    readings: int
-    seconds: float
-    cpu: float
-
-    @property
-    def per_second(self) -> float:
-        return self.readings / self.seconds
-
-    @property
-    def used(self) -> float:
-        """Of the cores that they were given. Much less than 1: something else was in short supply."""
-        return self.cpu / self.seconds / self.workers / self.quota
-
-    @property
-    def core_seconds(self) -> float:
-        """What a reading took of the cores that they were given."""
-        return self.workers * self.quota * self.seconds / self.readings
-
-
-class Demand(NamedTuple):
-    """What is planned for: series, readings a second over all of them, days that are kept."""
-
-    series: int
-    rate: float
-    days: float
-
-    @property
-    def density(self) -> Density:
-        """A window has at least one reading."""
-        return Density(min(1.0, self.series / WINDOW_SECONDS / self.rate), self.series / self.rate)
-
-
 class Plan(NamedTuple):
     """What it takes.
 
     Attributes:
-        executors: processes of each component of the topology.
+        executors: processes of each component of the topology; `groups` only if there are any: of their spout, and as
+            many of their bolt.
         partitions: of the readings topic.
         workers: Storm's, one a machine.
         nodes: brokers and nodes of each store, by name.
         disk: bytes of each store, over all its nodes.
         state: bytes of memory of all window and anomaly bolts.
+        waiting: the same of all groups bolts.
         buckets: of series, in Cassandra.
     """
 
@@ -142,18 +61,25 @@ class Plan(NamedTuple):
     nodes: dict[str, int]
     disk: dict[str, float]
     state: float
+    waiting: float
     buckets: int
 
 
 class Model:
     """Fitted to runs of at least three sizes, and to runs with one worker and with more.
 
+    Args:
+        runs: of `oda bench cost`.
+        scaling: of `oda bench workers --quota`; may be none.
+        groups: of `oda bench groups`.
+
     Attributes:
         apart: what a reading takes more where workers are many, as a share of what it takes in one.
     """
 
-    def __init__(self, runs: Iterable[CostRun], scaling: Iterable[ScaleRun]) -> None:
+    def __init__(self, runs: Iterable[CostRun], scaling: Iterable[ScaleRun], groups: Iterable[GroupRun]) -> None:
         runs = list(runs)
+        self._groups = list(groups)
         density = np.array([run.density for run in runs])
         self._cpu = {
             name: _fit(density if name in SNAPSHOTS else density[:, :1], [run.cpu[name] / run.readings for run in runs])
@@ -179,14 +105,24 @@ class Model:
         return self._bytes_at_start + self.bytes_per_series * series
 
     def plan(self, demand: Demand) -> Plan:
-        """Round up, but for `BUSY`."""
+        """Round up, but for `BUSY`. Raises UserError if a group is too large for the executor that it belongs to."""
+        of_groups = load(self._groups, demand)
+        _require_mergeable(of_groups)
+        kept_seconds = 86_400 * demand.days
+        demand = demand.with_derived
         density = demand.density
         cores = {process: self.cpu(process, density) * demand.rate for process in self._cpu}
-        workers = self._workers(sum(cores[name] for name in (*COMPONENTS, "worker")))
+        cores["kafka"] += of_groups.told
+        components = {name: cores[name] for name in COMPONENTS}
+        workers = self._workers(cores["worker"] + sum(components.values()) + of_groups.read + of_groups.merged)
+        if of_groups.merged:
+            # There are as many of the spout as of the bolt: the busier says how many.
+            components["groups"] = max(of_groups.read, of_groups.merged)
         # A multiple, so that whatever has to do with a partition is in one worker.
-        executors = {name: workers * max(1, ceil(cores[name] / BUSY / workers)) for name in COMPONENTS}
-        kept = demand.rate * 86_400 * demand.days
-        disk = {store: self.disk(store, density) * kept * copies for store, copies in SERVED.items()}
+        executors = {name: workers * max(1, ceil(one / BUSY / workers)) for name, one in components.items()}
+        stored = {store: self.disk(store, density) * demand.rate for store in SERVED}
+        stored["kafka"] += of_groups.logged
+        disk = {store: stored[store] * kept_seconds * copies for store, copies in SERVED.items()}
         nodes = {
             store: max(
                 copies,
@@ -197,25 +133,20 @@ class Model:
         }
         # Twice as many as executors: a partition belongs to one of each component, and they are not equally full.
         partitions = max(nodes["kafka"], 2 * max(executors.values()))
-        return Plan(executors, partitions, workers, nodes, disk, demand.series * self.bytes_per_series, buckets(demand))
+        state = demand.series * self.bytes_per_series
+        return Plan(executors, partitions, workers, nodes, disk, state, of_groups.memory, buckets(demand))
 
     def _workers(self, cores: float) -> int:
         """So many that these have room for what would take so many cores in one."""
         return next(n for n in count(1) if cores * (1 + self.apart * _away(n)) <= n * MACHINE_CORES * BUSY)
 
 
-def buckets(demand: Demand) -> int:
-    """How many keep Cassandra's partitions small, if no series has a large share of the readings.
-
-    Of the three tables `readings` has the largest: each series has a row in each flush that has readings of it. They
-    are planned for half full, as series are not dealt evenly.
-
-    >>> buckets(Demand(series=100_000, rate=100_000, days=30)), buckets(Demand(series=100, rate=100_000, days=30))
-    (168, 64)
-    """
-    rows = min(demand.rate, demand.series * FLUSHES_A_SECOND)
-    slot_bytes = (rows * ROW_BYTES + demand.rate * READING_BYTES) * SLOT_MS / 1000
-    return max(MIN_BUCKETS, ceil(2 * slot_bytes / MOST_BYTES))
+def _require_mergeable(groups: GroupLoad) -> None:
+    if groups.largest > BUSY:
+        raise UserError(
+            f"one group would take {groups.largest:.1f} cores, and can have {BUSY:g} of one, since all of a group "
+            "belongs to one executor: plan more groups of fewer members, and groups of these (docs/groups.md)"
+        )
 
 
 def _away(workers: int) -> float:
