@@ -21,6 +21,7 @@ times = st.one_of(
     st.integers(NOW, NOW + 1000).map(str),
     st.datetimes().map(str),
     st.datetimes(timezones=st.timezones()).map(lambda time: time.isoformat()),
+    st.datetimes().map(lambda time: f"{time.isoformat()}Z"),
     st.sampled_from(["20140401", "20140401T10:00", "2014-04-01", " 2014-04-01 00:00:00 ", "1396310400.5", "٢٠١٤", ""]),
 )
 values = st.one_of(
@@ -58,6 +59,10 @@ def together(lines: list[str], unit: TimeUnit | None) -> tuple[list[Reading], li
 @example(["2014-04-01 00:00:00,1,a", "2014-04-01x00:00:00.5,2,a"], None, 8192)
 @example(["2014-04-01 00:00:00,1,a", "2014-04-01T00:00:00.123456,2,a"], None, 8192)
 @example(["2014-04-01 00:00:00,1,a", "2014-04-01 00:00:00.1239+01,2,a"], None, 8192)
+@example(["2014-04-01 00:00:00,1,a", "2014-04-01T00:00:00.5Z,2,a", "2014-04-01T00:00:00+00:00,3,a"], None, 8192)
+@example(["2014-04-01T00:00:00Z,1,a", "2014-04-01T00:00:00+00:00Z,2,a"], None, 8192)
+@example(["2014-04-01T00:00:00Z,1,a", "2014-04-01Z,2,a", "2014-04-01+00:00,3,a"], None, 8192)
+@example(["2014-04-01T00:00:00Z,1,a", "2014-04-01T00:00:00.5+02Z,2,a", "2014-04-01T00:00:00-00:00,3,a"], None, 8192)
 @example(["2014-W14-2T00:00:00,1,a", "2014-04-01 00:00:00,2,a"], None, 8192)
 def test_rows_mean_the_same_together_as_one_by_one(lines: list[str], unit: TimeUnit | None, size: int) -> None:
     lines = ["t,v,s\n", *(f"{line}\n" for line in lines)]

@@ -125,14 +125,16 @@ def _times(texts: Sequence[str], unit: TimeUnit | None) -> NDArray[np.int64] | N
 
 
 def _dates(texts: Sequence[str]) -> NDArray[np.int64]:
-    moments = list(map(datetime.fromisoformat, texts))
-    if any(moment.tzinfo for moment in moments):
-        utc = (moment.astimezone(UTC) if moment.tzinfo else moment for moment in moments)
-        times = np.array([moment.replace(tzinfo=None) for moment in utc], "datetime64[us]")
-    elif all(len(text) <= _MICROSECONDS and text[13:14] == text[16:17] == ":" for text in texts):
-        times = np.array(texts, "datetime64[us]")  # what NumPy reads alike; of a datetime it takes 25 times as long
+    bare = [text[:-1] if text.endswith("Z") else text.removesuffix("+00:00") for text in texts]
+    # What NumPy reads alike; of a datetime it takes 25 times as long.
+    if all(len(text) <= _MICROSECONDS and text[13:14] == text[16:17] == ":" for text in bare) and not any(
+        moment.tzinfo for moment in map(datetime.fromisoformat, bare)
+    ):
+        times = np.array(bare, "datetime64[us]")
     else:
-        times = np.array(moments, "datetime64[us]")
+        moments = map(datetime.fromisoformat, texts)
+        utc = (moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment for moment in moments)
+        times = np.array(list(utc), "datetime64[us]")
     return times.astype(np.int64) // 1000
 
 

@@ -206,14 +206,15 @@ class PartitionWindows(Machine[Series]):
         late_before = late_so_far[starts] - late[starts]
         through = closed_through[lasts].tolist()
         opened = enumerate(zip(states, through, strict=True))
-        due = [(number, n) for number, (state, last) in opened for n in state.open if n <= last]
-        if due:
-            due.sort()
-            numbers, ns = np.array(due).T
+        over = [(number << _TIME_BITS) + n for number, (state, last) in opened for n in state.open if n <= last]
+        if over:
+            due = np.sort(np.array(over))
+            numbers, ns = due >> _TIME_BITS, due & _TIME_MASK
             at = np.searchsorted(keys, (numbers << _TIME_BITS) + (ns + 1) * sizes[numbers] + latenesses[numbers])
             late_counts = (late_so_far[at] - late_before[numbers]).tolist()
             rows = []
-            for (number, n), closed_at, late_count in zip(due, offsets[at].tolist(), late_counts, strict=True):
+            columns = (numbers.tolist(), ns.tolist(), offsets[at].tolist(), late_counts)
+            for number, n, closed_at, late_count in zip(*columns, strict=True):
                 state = states[number]
                 ahead_count = sum(offset < closed_at for offset in ahead.get(state.name, ())) if ahead else 0
                 rows.append(

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from operator import add, attrgetter
 from typing import NamedTuple
 
+import numpy as np
+
 from oda.core.batch import Readings
 from oda.core.kinds import Anomaly, ClosedWindow, Incident
 from oda.core.reading import MAX_TIME
@@ -80,11 +82,15 @@ class Gathered:
         self._count(readings)
 
     def _count(self, readings: Readings) -> None:
-        for name, at in zip(readings.names, readings.rows(), strict=True):
-            if len(at):
-                times = readings.times[at]
+        size = len(readings.names)
+        counts = np.bincount(readings.series, minlength=size)
+        firsts, lasts = np.full(size, MAX_TIME), np.zeros(size, np.int64)
+        np.minimum.at(firsts, readings.series, readings.times)
+        np.maximum.at(lasts, readings.series, readings.times)
+        for name, *more in zip(readings.names, counts.tolist(), firsts.tolist(), lasts.tolist(), strict=True):
+            if more[0]:
                 count, first, last = self._times.get(name, (0, MAX_TIME, 0))
-                self._times[name] = count + len(at), min(first, int(times.min())), max(last, int(times.max()))
+                self._times[name] = count + more[0], min(first, more[1]), max(last, more[2])
 
     def end(self, series: Mapping[str, Series]) -> Found:
         """All of it, given what is known of each series in the end."""

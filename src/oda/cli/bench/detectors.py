@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -66,7 +67,9 @@ def measure_noise(
 
     Example: oda bench noise --detector student --readings 1000000
     """
-    table = Table("detector", "noise", *(f"{size} a window" for size in window), "promised", title="Found in noise")
+    table = Table("detector", "noise", title="Found in noise, by readings a window", box=SIMPLE, padding=0)
+    for head in (*map(str, window), "promised"):
+        table.add_column(head, no_wrap=True)  # of a figure no digit is left out
     for name in detector or [name for name in installed() if name not in _RULES]:
         # A window's phase is that of its number: as many windows in a period as there are phases.
         one = _make(name, ["period=48ms"] if name.startswith("seasonal") else None)

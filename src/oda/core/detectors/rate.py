@@ -39,7 +39,8 @@ class Rate(WindowDetector[RateParameters, Counts]):
     `abs(count - mean) > t * max(s, min_stddev) * sqrt(1 + 1/n)`. Only windows that are whole count: that have one just
     before them, and that data have closed. Windows without readings do not close: that is what `silent/1` is for.
     Numbers are no normal noise: the promised rate holds for series that send regularly, and for arrivals at random
-    (Poisson) if a window has a hundred or more; below that some more is flagged.
+    (Poisson) if a window has a hundred or more. Below that more is flagged: of 4 sigma 2.5 times as much with 20
+    readings a window, 6 times with 5, 13 times with 2.
 
     >>> rate, state = Rate(RateParameters(min_windows=5)), Counts()
     >>> for at, count in enumerate([3, 20, 20, 21, 19, 20, 20, 20, 5]):
