@@ -38,8 +38,8 @@ SHARED = Patience(worker=30, worker_start=120, component=120, task=15, task_star
 """Of several machines on one. At a load of 60 a Python component said nothing for 30 s, and was well; a worker that its
 supervisor started again took longer than `task`, so nimbus dealt out all of them anew. More would be too long for a
 machine that died: a worker on another one is to judge again within 30 s. For `task_start` after a worker was given to
-a supervisor nimbus takes it for alive whatever it says, or does not: with 120, Storm's default, a machine that died soon
-after another was missed for 69 s. A worker told of itself 8 to 22 s after it was given out.
+a supervisor nimbus takes it for alive, whether it says anything or not: with 120, Storm's default, a machine that died
+soon after was missed after 69 s. A worker told of itself 8 to 22 s after it was given out.
 """
 
 
