@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -70,7 +71,16 @@ def test_a_run_is_resumed_by_its_seed_and_a_number(struck: list[str]) -> None:
     assert struck != whole
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """A shell that runs the tests in the background has made them deaf to it."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_a_signal_waits_until_what_was_struck_is_healed(number: int, raised: type[BaseException]) -> None:
     end_at_sigterm()
     healed = []

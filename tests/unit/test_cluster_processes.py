@@ -11,7 +11,7 @@ import pytest
 
 from oda.cluster import processes
 from oda.cluster.processes import end, find, find_servers, listeners, lives, start
-from support import HANG_SECONDS
+from support import HANG_SECONDS, wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -23,7 +23,9 @@ def data(tmp_path: Path):
 
 
 def run(data: Path, name: str, command: list[str] = SLEEP) -> psutil.Process:
-    return start(data, name, command, os.environ, data / f"{name}.log")
+    process = start(data, name, command, os.environ, data / f"{name}.log")
+    wait_until(process.environ, "it has no environment")  # which a moment after its start is not there yet
+    return process
 
 
 def test_a_server_is_found_by_its_name(data: Path) -> None:
