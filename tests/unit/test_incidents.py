@@ -206,8 +206,13 @@ def logs(draw: st.DrawFn) -> list[Happening]:
     return found
 
 
-def by_core(policy: Policy, log: list[Happening], cuts: set[int] | None = None) -> list[Incident]:
-    """All in as few calls as can be, or cut there, where the state goes through a snapshot."""
+def by_core(
+    policy: Policy, log: list[Happening], cuts: set[int] | None = None, later: tuple[int, Policy] | None = None
+) -> list[Incident]:
+    """All in as few calls as can be, or cut there, where the state goes through a snapshot.
+
+    `later` is another policy, and from where on that holds.
+    """
     state, changes = Tracked(), []
     events: list[Event] = []
 
@@ -219,6 +224,9 @@ def by_core(policy: Policy, log: list[Happening], cuts: set[int] | None = None) 
         if cuts is not None and number in cuts:
             flush()
             state = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=Tracked)
+        if later and number == later[0]:
+            flush()
+            policy = later[1]
         if isinstance(one, Silence):
             flush()
             changes += resolve(state, one.offset, one.cause, 7)
@@ -229,17 +237,20 @@ def by_core(policy: Policy, log: list[Happening], cuts: set[int] | None = None) 
 
 
 @settings(max_examples=200, deadline=None)
-@given(POLICIES, logs())
-def test_the_twin_says_the_same(policy: Policy, log: list[Happening]) -> None:
+@given(POLICIES, logs(), st.tuples(st.integers(0, 30), POLICIES))
+@example(Policy(2, 5), [at(0, 0, 50.0), at(1, 1), at(2, 2), Event(3, None, [anomaly(1, 2)])], (3, Policy(2, 2)))
+def test_the_twin_says_the_same(policy: Policy, log: list[Happening], later: tuple[int, Policy]) -> None:
     other = twin.Incidents(policy, "warning", LABELS, 7)
-    for one in log:
+    for number, one in enumerate(log):
+        if number == later[0]:
+            other.policy = later[1]
         if isinstance(one, Silence):
             other.end(one.offset, one.cause)
         elif one.time is None:
             other.read_clock(one.offset, one.silent_until, list(one.anomalies))
         else:
             other.read(one.offset, one.time, list(one.anomalies))
-    assert by_core(policy, log) == other.changes
+    assert by_core(policy, log, later=later) == other.changes
 
 
 @given(POLICIES, logs(), st.sets(st.integers(0, 30)))

@@ -63,6 +63,7 @@ class Incidents:
         """
         for anomaly in anomalies:
             self._latest = max(self._latest, anomaly.time)
+        del self._recent[: -self.policy.of]  # which may be fewer since the newest reading
         is_quiet = time - self._quiet_since >= self.policy.quiet_ms
         if self._mine and is_quiet and not anomalies and not self._is_silence:
             self._resolved(offset, self._latest, "clock")
