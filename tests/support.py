@@ -75,7 +75,7 @@ class Cluster:
                     subprocess.Popen(command, cwd=ROOT, env=ENV, start_new_session=True, preexec_fn=HEARS_CTRL_C)
                 )
                 stack.callback(_interrupt, run)
-                wait_until(lambda: run.poll() is not None or _runs_components(run), "no component runs")
+                wait_until(lambda: _runs_components(run), "no component runs")
             yield
 
     def verify(self) -> None:
@@ -92,6 +92,7 @@ def _interrupt(run: subprocess.Popen) -> None:
 
 
 def _runs_components(run: subprocess.Popen) -> bool:
+    assert run.poll() is None, "it ended by itself"
     with suppress(psutil.NoSuchProcess):
         return any("streamparse_run" in " ".join(process.cmdline()) for process in group(run.pid))
     return False

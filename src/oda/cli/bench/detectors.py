@@ -8,17 +8,15 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from oda.bench import detectors, nab, noise
 from oda.bench.nab_scoring import PROFILES
+from oda.cli.bench.shown import console
 from oda.core.detectors import installed, load
 from oda.core.detectors.contract import Detector, ScoreDetector, WindowDetector
 from oda.errors import UserError
 from oda.paths import ROOT
-
-console = Console()
 
 _NAB = ROOT.parent / "shared/nab"
 _SIZES = [2, 5, 20, 100, 500]

@@ -9,7 +9,6 @@ from typing import Annotated
 import msgspec
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from oda.bench import group_latency, group_throughput, groups
@@ -17,6 +16,7 @@ from oda.bench.group_throughput import Way
 from oda.bench.load import SERIES
 from oda.bench.own import own_stream
 from oda.bench.workload import Workload
+from oda.cli.bench.shown import console, tell
 from oda.cli.context import Context
 from oda.cli.plan import GROUPS
 from oda.errors import UserError
@@ -45,7 +45,7 @@ def measure_groups(
         cpu.add_row(f"{run.groups:,}", *each, f"{run.longest:.0f}", f"{run.logged:.0f}")
         bytes_ = (f"{figure:.0f}" for figure in (run.memory, run.state))
         room.add_row(f"{run.groups:,}", f"{run.waiting:,}", *bytes_, f"{run.saved:.2f}")
-    Console().print(cpu, room)
+    console.print(cpu, room)
     GROUPS.write_bytes(msgspec.json.format(msgspec.json.encode(runs)) + b"\n")
 
 
@@ -63,7 +63,6 @@ def measure_group_latency(
     Example: oda bench group-latency --lateness 1000
     """
     require_equal(SERIES, groups)
-    console = Console()
     with console.status(f"{rate:,} readings a second"), own_stream(ctx.obj) as (storm, settings):
         found = group_latency.measure(settings, storm, rate, groups, seconds, lateness)
     title = f"{groups} groups of {SERIES // groups} series, {rate:,} readings a second, ms"
@@ -92,15 +91,9 @@ def measure_group_throughput(
     Example: oda bench group-throughput --rounds 5
     """
     require_equal(series, groups)
-    console = Console()
     workload = Workload(series, readings, groups=groups)
     with console.status("") as status:
-
-        def tell(what: str) -> None:
-            console.print(what, highlight=False)
-            status.update(what)
-
-        found = group_throughput.measure(ctx.obj, workload, rounds, tell)
+        found = group_throughput.measure(ctx.obj, workload, rounds, lambda what: tell(status, what))
     table = Table("", "readings/s", "ratio (least to most)", "until readings are committed", "ratio")
     table.title = f"{workload}, {readings:,} readings, {rounds} rounds"
     for way, rates in found.items():
