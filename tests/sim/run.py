@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 import traceback
@@ -37,7 +38,7 @@ def main() -> int:
         return report(failure(arguments.seed))
     first = time.time_ns() // 1_000_000 if arguments.first is None else arguments.first
     began = time.monotonic()
-    with Pool(arguments.jobs) as pool:
+    with Pool(arguments.jobs, gc.disable, maxtasksperchild=500) as pool:  # a tenth faster, for half a GB each
         for number, found in enumerate(pool.imap_unordered(failure, range(first, first + arguments.seeds)), 1):
             if found:
                 pool.terminate()
