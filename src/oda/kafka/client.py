@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import AuthorizationError, KafkaError
 
 from oda.errors import UserError
-from oda.kafka import account
+from oda.kafka import account, mended
 from oda.kafka.partitioner import RememberingPartitioner
 from oda.kafka.records import PartitionRecords
 from oda.settings import Kafka
@@ -24,6 +24,8 @@ from oda.sockets import OPTIONS
 
 CONNECT_MS = 10_000
 """How long the first connection may take, ms."""
+
+mended.install()
 
 
 def consumer(settings: Kafka, **options: Any) -> Any:

@@ -1,0 +1,84 @@
+"""Faults of kafka-python 3.0.12 by which a client stands still for good, mended: `install`, before the first client.
+
+Each class takes the place of kafka-python's own in the module that makes it, as there is no official way.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from kafka import TopicPartition
+from kafka.cluster import ClusterMetadata
+from kafka.errors import AuthorizationError, SaslAuthenticationFailedError
+from kafka.net import manager
+from kafka.net.transport import KafkaSSLTransport
+from kafka.producer import kafka as producer
+from kafka.producer.sender import Sender
+
+HANDSHAKE_SECONDS = 10.0
+"""As long as kafka-python lets the connection before it take."""
+
+NOBODY = -1
+"""Leads a partition that has no leader."""
+
+
+def install() -> None:
+    manager.ClusterMetadata = _Metadata
+    manager.KafkaSSLTransport = _Transport
+    producer.Sender = _Sender
+
+
+class _Metadata(ClusterMetadata):  # type: ignore[misc]
+    """Knows no leader that it could not connect to.
+
+    A broker lists the leaders first and the brokers that live then. One that dies in between leads and is none. For
+    kafka-python that is an error, which its producer's thread meets again and again before it would read anything, so
+    no newer metadata arrives, ever; and a consumer waits for the answer to a request that it could not send.
+    """
+
+    def update_metadata(self, metadata: Any) -> None:
+        brokers = {broker.node_id for broker in metadata.brokers}
+        for topic in metadata.topics:
+            for partition in topic.partitions:
+                if partition.leader_id not in brokers:
+                    partition.leader_id = NOBODY  # as a broker says of one that has died before; who needs it asks
+        super().update_metadata(metadata)
+
+    def update_partition_leader(self, partition: TopicPartition, leader_id: int, leader_epoch: int) -> bool:
+        if self.broker_metadata(leader_id) is None:
+            self.request_update()
+            return False
+        return bool(super().update_partition_leader(partition, leader_id, leader_epoch))
+
+
+class _Transport(KafkaSSLTransport):  # type: ignore[misc]
+    """Waits so long for a handshake and no longer: what is asked of a broker meanwhile has no limit of its own.
+
+    A process that is stopped accepts connections, by its kernel, and says nothing.
+    """
+
+    async def handshake(self) -> None:
+        limit = self._net.call_later(HANDSHAKE_SECONDS, self._break_off)
+        try:
+            await super().handshake()
+        finally:
+            self._net.cancel(limit)
+
+    def _break_off(self) -> None:
+        socket.socket.shutdown(self._sock, socket.SHUT_RDWR)  # not as TLS does, which would end it by an AttributeError
+
+
+class _Sender(Sender):  # type: ignore[misc]
+    """Tells who sends that a broker does not accept the account.
+
+    kafka-python notes it once and raises it whenever it would connect, which ends each turn of this thread before it
+    reads: what was sent would wait for ever.
+    """
+
+    def run_once(self) -> None:
+        try:
+            super().run_once()
+        except (AuthorizationError, SaslAuthenticationFailedError) as error:
+            self._maybe_abort_batches(error)
+            self._client.poll(timeout_ms=self.config["retry_backoff_ms"])

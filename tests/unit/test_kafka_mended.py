@@ -1,0 +1,91 @@
+"""What would let kafka-python's clients stand still for good. Without the mends each test fails."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kafka import TopicPartition
+from kafka.errors import KafkaError, SaslAuthenticationFailedError
+from kafka.net import manager
+from kafka.net.selector import NetworkSelector
+from kafka.producer import kafka as producer
+from kafka.protocol.metadata import MetadataResponse
+
+from oda.kafka import client, mended
+
+assert client  # which installs them
+
+READINGS = TopicPartition("readings", 0)
+
+
+def answer(leader: int) -> Any:
+    """Of a cluster whose only broker is 1, as it comes from there."""
+    partition = MetadataResponse.MetadataResponseTopic.MetadataResponsePartition(
+        error_code=0, partition_index=0, leader_id=leader, leader_epoch=5, replica_nodes=[1], isr_nodes=[1]
+    )
+    topic = MetadataResponse.MetadataResponseTopic(
+        error_code=0, name="readings", is_internal=False, partitions=[partition]
+    )
+    broker = MetadataResponse.MetadataResponseBroker(1, "127.0.0.1", 9092, None)
+    sent = MetadataResponse(brokers=[broker], cluster_id="c", controller_id=1, topics=[topic])
+    return MetadataResponse.decode(sent.encode(version=9), version=9)
+
+
+def test_a_leader_that_died_while_the_broker_answered_is_none() -> None:
+    net = NetworkSelector()
+    cluster = manager.KafkaConnectionManager(net).cluster
+    for leader, known in ((1, 1), (2, -1)):
+        cluster.update_metadata(answer(leader))
+        assert cluster.leader_for_partition(READINGS) == known
+    net.close()
+
+
+def test_a_leader_of_whom_a_broker_tells_is_asked_for_when_it_is_new() -> None:
+    net = NetworkSelector()
+    cluster = manager.KafkaConnectionManager(net).cluster
+    cluster.update_metadata(answer(1))
+    assert not cluster.update_partition_leader(READINGS, 2, 6)
+    assert (cluster.leader_for_partition(READINGS), cluster.need_update) == (1, True)
+    assert cluster.update_partition_leader(READINGS, 1, 6)
+    net.close()
+
+
+def test_a_broker_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mended, "HANDSHAKE_SECONDS", 0.2)
+    net = NetworkSelector()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        secured = {"security_protocol": "SSL", "ssl_context": ssl.create_default_context()}
+        connections = manager.KafkaConnectionManager(net, bootstrap_servers=f"127.0.0.1:{port}", **secured)
+        connection = connections.get_connection("bootstrap-0")
+        net.poll(timeout_ms=60_000, future=connection.init_future)
+        with pytest.raises(KafkaError, match="Handshake failed"):
+            raise connection.init_future.exception or TimeoutError
+    connections.close()
+    net.close()
+
+
+def test_who_sends_is_told_that_the_account_is_refused() -> None:
+    """By a broker that was restarted meanwhile: its connection is made anew, in the thread that sends."""
+    refused = SaslAuthenticationFailedError("wrong password")
+
+    def maybe_connect(*_: Any, **__: Any) -> None:
+        raise refused
+
+    batches: list[Exception] = []
+    accumulator = SimpleNamespace(
+        ready=lambda *_, **__: ({1}, 0.0, False), has_incomplete=True, abort_batches=batches.append
+    )
+    network = SimpleNamespace(
+        cluster=None,
+        is_ready=lambda _: False,
+        connection_delay=lambda _: 0,
+        maybe_connect=maybe_connect,
+        poll=lambda **_: None,
+    )
+    producer.Sender(network, None, accumulator).run_once()
+    assert batches == [refused]
