@@ -11,6 +11,7 @@ import pytest
 from oda.chaos import runner
 from oda.chaos.recovery import Recovery
 from oda.chaos.signals import deferred, end_at_sigterm
+from oda.errors import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +38,15 @@ class Harmless:
 
 
 @pytest.fixture
-def struck(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def service() -> SimpleNamespace:
+    """Stands in for the load, and for what changes the rules."""
+    return SimpleNamespace(stop=lambda: None, applied=0, acknowledged=0, error=None)
+
+
+@pytest.fixture
+def struck(monkeypatch: pytest.MonkeyPatch, service: SimpleNamespace) -> list[str]:
     """The names of the faults that were struck."""
     happened: list[str] = []
-    service = SimpleNamespace(stop=lambda: None, applied=0, acknowledged=0)
     observer = SimpleNamespace(begin=lambda: None, expect=lambda _: None, wait=lambda _: Recovery(0, 0, 0, 0))
     for name, replaced in {
         "TrackedLoad": lambda *_, **__: service,
@@ -69,6 +75,12 @@ def test_a_run_is_resumed_by_its_seed_and_a_number(struck: list[str]) -> None:
     struck.clear()
     run(struck, 2, 1, 10)
     assert struck != whole
+
+
+def test_a_load_that_failed_ends_the_run(struck: list[str], service: SimpleNamespace) -> None:
+    service.error = UserError("Kafka refused a message")
+    with pytest.raises(UserError, match="the load failed"):
+        run(struck, 1, 1, 3)
 
 
 @pytest.fixture

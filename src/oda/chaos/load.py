@@ -39,10 +39,12 @@ class TrackedLoad:
 
     Attributes:
         acknowledged: how many readings Kafka has acknowledged to producers that have ended.
+        error: why there is no load any more, if it has failed.
     """
 
     def __init__(self, settings: Settings, rate: float) -> None:
         self.acknowledged = 0
+        self.error: UserError | None = None
         self._settings = settings
         self._rate = rate
         self._over = threading.Event()
@@ -56,13 +58,20 @@ class TrackedLoad:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._over.is_set():
-            producer = self._connect()
+        try:
+            while not self._over.is_set():
+                self._session(self._connect())
+        except UserError as error:
+            self.error = error
+
+    def _session(self, producer: Producer) -> None:
+        try:
             try:
                 self._produce(producer)
             finally:
                 producer.close(_LONGEST_OUTAGE)
-                self.acknowledged += producer.acknowledged
+        finally:
+            self.acknowledged += producer.acknowledged
 
     @retry(retry=retry_if_exception_type(UserError), wait=wait_fixed(1))
     def _connect(self) -> Producer:

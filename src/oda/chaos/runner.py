@@ -108,7 +108,7 @@ class Run:
         """Strike until `enough(number of faults so far)`; at the end everything is healed.
 
         Raises:
-            UserError: the topology does nothing, although nothing has struck yet.
+            UserError: the topology does nothing, although nothing has struck yet, or the load itself failed.
         """
         draws = itertools.takewhile(
             lambda draw: self.timeline.clean and not enough(draw.number - first), drawn(faults, seed, first)
@@ -136,6 +136,8 @@ class Run:
             load.stop()
             self.timeline.rules += rules.applied
             self.timeline.acknowledged += load.acknowledged
+        if load.error:
+            raise UserError(f"the load failed, so nothing is known of what it met: {load.error}")
 
     def _strike(self, draw: Draw) -> None:
         time.sleep(draw.pause)
