@@ -101,8 +101,8 @@ class Simulation:
         self._make_peace()
         while self.events.now < until + PEACE:
             self.events.run(self.events.now + 5)
-            if self._is_done():
-                self._check()
+            if expected := self._expected():
+                self._check(expected)
                 return
         told = f"{self.members.committed} of {self.members.ends} of the log of members"
         raise BrokenPromiseError(f"not done: committed {self.topic.committed} of {self.topic.ends}, {told}")
@@ -255,6 +255,7 @@ class Simulation:
         self._kill_others()
         self._bury(self.zombies)
         self.topology.loss, self.topology.delay, self.topology.slow = 0.0, 0.05, 0.1
+        self.topic.most = self.members.most = 20  # what is left is soon done
         if rules := self.topic.rules:  # groups wait for partitions that do not know of them
             for partition in self.topic.records:
                 value = rulemark.encode(self.settings.kafka.group, max(rules), digest(rules[max(rules)]))
@@ -275,16 +276,14 @@ class Simulation:
             if offset > self.heads.position(partition, machines):
                 raise BrokenPromiseError(f"partition {partition}: {offset} is committed, no snapshot reaches it")
 
-    def _is_done(self) -> bool:
-        """All is committed, and all windows of silent series, and of groups, have closed."""
-        topics = self.topic, self.members
-        return all(topic.committed == topic.ends for topic in topics) and self._expected().is_closed
+    def _expected(self) -> Expected | None:
+        """What is to be stored, once all is committed, and all windows of silent series, and of groups, have closed."""
+        if any(topic.committed != topic.ends for topic in (self.topic, self.members)):
+            return None
+        expected = Expected(self.settings, self.topic.records, self.topic.rules, self.members.records)
+        return expected if expected.is_closed else None
 
-    def _expected(self) -> Expected:
-        return Expected(self.settings, self.topic.records, self.topic.rules, self.members.records)
-
-    def _check(self) -> None:
-        expected = self._expected()
+    def _check(self, expected: Expected) -> None:
         expected.compare_groups()
         for store in STORES:
             expected.compare(store.name, set(store.streams), self.stores[store.name].rows)

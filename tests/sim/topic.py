@@ -38,6 +38,7 @@ class Topic:
     Attributes:
         rules: texts of the topic of rules, by version.
         away_until: the brokers answer nobody before that.
+        most: records that they give at once, where a reader asks for fewer.
         committing: is told of each commit.
     """
 
@@ -48,6 +49,7 @@ class Topic:
         self.committed = dict.fromkeys(self.records, 0)
         self.rules: dict[int, str] = {}
         self.away_until = 0.0
+        self.most = 0
         self.committing: Callable[[dict[int, int]], None] = lambda _: None
 
     def append(self, partition: int, key: bytes | None, value: bytes | None, gap: int = 0) -> int:
@@ -102,7 +104,7 @@ class Source:
             return {}
         found = {}
         for number, position in self._positions.items():
-            most = self._topic.events.random.randint(1, self._most)
+            most = self._topic.events.random.randint(1, max(self._most, self._topic.most))
             records = self._topic.between(number, position, most)
             if records:
                 found[number] = records
