@@ -36,14 +36,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return _ByServers(config, log)
 
 
+_CLUSTERS = {"faults": "integration"} | {name: name for name in ("integration", "machines", "secured", "services")}
+"""Folders whose tests need servers, and whose servers they are."""
+
+
 class _ByServers(LoadScopeScheduling):
-    """One process runs all that needs servers, another what needs secured ones; else a file's tests stay together."""
+    """What uses the same servers stays in one process, one test after the other; else what is in one file."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if file.startswith("tests/integration/secured/"):
-            return "secured"
-        return "servers" if file.startswith(("tests/faults/", "tests/integration/")) else file
+        return _CLUSTERS.get(file.split("/")[1], file)
 
 
 def _shifted(config: dict, by: int) -> list[int]:
