@@ -20,7 +20,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     """As `oda machines up` makes them, beside any that are up."""
     folder = tmp_path_factory.mktemp("machines")
     config = json.loads((ROOT / "config.json").read_text().replace("/etc/oda/machines", str(folder / "keys")))
-    config["envs"]["machines"]["servers"] |= {"data": str(folder / "data"), "namespaces": "oda-test"}
+    config["envs"]["machines"]["servers"] |= {"data": str(folder / "data"), "namespaces": "odatest"}
     path = folder / "config.json"
     path.write_text(json.dumps(config))
     machines = Cluster(path, "machines")
@@ -29,6 +29,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     machines.oda("machines", "down")
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(not MAKES_NAMESPACES, reason="who runs this may not make network namespaces")
 def test_a_few_faults_of_machines_chosen_by_a_seed(machines: Cluster) -> None:
     """Audited after each: nothing lost, nothing counted twice."""
