@@ -11,13 +11,14 @@ from cassandra.cluster import NoHostAvailable, Session
 from kafka.admin import UserScramCredentialUpsertion
 
 from oda.cluster.certificates import Authority
+from oda.collect.producer import Producer
 from oda.errors import UserError
 from oda.kafka import account, client
 from oda.settings import StormSecurity
 from oda.stores.session import open_session
 from oda.storm.rest import RestApi
 from secured.servers import Servers, reach
-from support import secret, wait_until
+from support import HANG_SECONDS, secret, wait_until
 
 
 def test_a_password_that_is_changed_holds_from_the_next_connection_on(servers: Servers, tmp_path: Path) -> None:
@@ -46,6 +47,35 @@ def test_a_password_that_is_changed_holds_from_the_next_connection_on(servers: S
             user.cluster.control_connection.reconnect()
             wait_until(lambda: user.cluster.control_connection._connection, "Cassandra was not reached again")
             reach("cassandra", settings)
+
+
+def test_a_collector_that_is_refused_goes_on_when_its_file_has_the_new_password(
+    roles: Servers, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, former = tmp_path / "password", roles.password("collector").read_text().strip()
+    path.write_text(former)
+    settings = roles.settings(kafka__security__user="oda-collector", kafka__security__password_file=path)
+    with closing(client.admin(roles.settings().kafka)) as admin:
+
+        def change(word: str) -> None:
+            admin.alter_user_scram_credentials([UserScramCredentialUpsertion("oda-collector", "SCRAM-SHA-512", word)])
+
+        with Producer(settings.kafka, settings.kafka.readings) as producer:
+            try:
+                producer.send(b"before")
+                producer.settle(HANG_SECONDS)
+                change("another")
+                wait_until(lambda: account.problem(settings.kafka), "the broker lets the former password in")
+                network = producer._client._sender._client
+                for connection in list(network._manager._conns.values()):
+                    network._net.call_soon_threadsafe(connection.close)
+                producer.send(b"after")
+                wait_until(lambda: "SaslAuthenticationFailedError" in caplog.text, "it was not refused")
+                path.write_text("another")
+                producer.settle(HANG_SECONDS)
+            finally:
+                change(former)
+            assert producer.acknowledged == 2
 
 
 def _altered(session: Session, word: str) -> bool:

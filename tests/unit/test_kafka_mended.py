@@ -69,23 +69,23 @@ def test_a_broker_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.
     net.close()
 
 
-def test_who_sends_is_told_that_the_account_is_refused() -> None:
-    """By a broker that was restarted meanwhile: its connection is made anew, in the thread that sends."""
-    refused = SaslAuthenticationFailedError("wrong password")
+def test_an_account_that_was_refused_is_tried_again() -> None:
+    """By the thread that sends, to a broker that was restarted while the password became another one."""
+    refusals: dict[int, Exception] = {1: SaslAuthenticationFailedError("wrong password")}
+    polled: list[int] = []
 
-    def maybe_connect(*_: Any, **__: Any) -> None:
-        raise refused
+    def maybe_connect(node: int, **_: Any) -> None:
+        if node in refusals:
+            raise refusals[node]
 
-    batches: list[Exception] = []
-    accumulator = SimpleNamespace(
-        ready=lambda *_, **__: ({1}, 0.0, False), has_incomplete=True, abort_batches=batches.append
-    )
     network = SimpleNamespace(
         cluster=None,
         is_ready=lambda _: False,
         connection_delay=lambda _: 0,
         maybe_connect=maybe_connect,
-        poll=lambda **_: None,
+        poll=lambda timeout_ms: polled.append(timeout_ms),
+        _manager=SimpleNamespace(_auth_failures=refusals),
     )
-    producer.Sender(network, None, accumulator).run_once()
-    assert batches == [refused]
+    sender = producer.Sender(network, None, SimpleNamespace(ready=lambda *_, **__: ({1}, 0.0, False)))
+    sender.run_once()
+    assert (refusals, len(polled)) == ({}, 1)

@@ -70,15 +70,15 @@ class _Transport(KafkaSSLTransport):  # type: ignore[misc]
 
 
 class _Sender(Sender):  # type: ignore[misc]
-    """Tells who sends that a broker does not accept the account.
+    """Tries again where a broker did not accept the account: a password that is changed is changed in two places.
 
     kafka-python notes it once and raises it whenever it would connect, which ends each turn of this thread before it
-    reads: what was sent would wait for ever.
+    reads: what was sent would wait for ever, in silence. So it is told in the log, once a second.
     """
 
     def run_once(self) -> None:
         try:
             super().run_once()
-        except (AuthorizationError, SaslAuthenticationFailedError) as error:
-            self._maybe_abort_batches(error)
+        except (AuthorizationError, SaslAuthenticationFailedError):
+            self._client._manager._auth_failures.clear()
             self._client.poll(timeout_ms=self.config["retry_backoff_ms"])
