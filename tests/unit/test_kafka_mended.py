@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import socket
 import ssl
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kafka import TopicPartition
-from kafka.errors import KafkaError, SaslAuthenticationFailedError
+from kafka.errors import KafkaError
 from kafka.net import manager
 from kafka.net.selector import NetworkSelector
-from kafka.producer import kafka as producer
 from kafka.protocol.metadata import MetadataResponse
 
 from oda.kafka import client, mended
@@ -67,25 +65,3 @@ def test_a_broker_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.
             raise connection.init_future.exception or TimeoutError
     connections.close()
     net.close()
-
-
-def test_an_account_that_was_refused_is_tried_again() -> None:
-    """By the thread that sends, to a broker that was restarted while the password became another one."""
-    refusals: dict[int, Exception] = {1: SaslAuthenticationFailedError("wrong password")}
-    polled: list[int] = []
-
-    def maybe_connect(node: int, **_: Any) -> None:
-        if node in refusals:
-            raise refusals[node]
-
-    network = SimpleNamespace(
-        cluster=None,
-        is_ready=lambda _: False,
-        connection_delay=lambda _: 0,
-        maybe_connect=maybe_connect,
-        poll=lambda timeout_ms: polled.append(timeout_ms),
-        _manager=SimpleNamespace(_auth_failures=refusals),
-    )
-    sender = producer.Sender(network, None, SimpleNamespace(ready=lambda *_, **__: ({1}, 0.0, False)))
-    sender.run_once()
-    assert (refusals, len(polled)) == ({}, 1)

@@ -10,11 +10,8 @@ from typing import Any
 
 from kafka import TopicPartition
 from kafka.cluster import ClusterMetadata
-from kafka.errors import AuthorizationError, SaslAuthenticationFailedError
 from kafka.net import manager
 from kafka.net.transport import KafkaSSLTransport
-from kafka.producer import kafka as producer
-from kafka.producer.sender import Sender
 
 HANDSHAKE_SECONDS = 10.0
 """As long as kafka-python lets the connection before it take."""
@@ -26,7 +23,6 @@ NOBODY = -1
 def install() -> None:
     manager.ClusterMetadata = _Metadata
     manager.KafkaSSLTransport = _Transport
-    producer.Sender = _Sender
 
 
 class _Metadata(ClusterMetadata):  # type: ignore[misc]
@@ -67,18 +63,3 @@ class _Transport(KafkaSSLTransport):  # type: ignore[misc]
 
     def _break_off(self) -> None:
         socket.socket.shutdown(self._sock, socket.SHUT_RDWR)  # not as TLS does, which would end it by an AttributeError
-
-
-class _Sender(Sender):  # type: ignore[misc]
-    """Tries again where a broker did not accept the account: a password that is changed is changed in two places.
-
-    kafka-python notes it once and raises it whenever it would connect, which ends each turn of this thread before it
-    reads: what was sent would wait for ever, in silence. So it is told in the log, once a second.
-    """
-
-    def run_once(self) -> None:
-        try:
-            super().run_once()
-        except (AuthorizationError, SaslAuthenticationFailedError):
-            self._client._manager._auth_failures.clear()
-            self._client.poll(timeout_ms=self.config["retry_backoff_ms"])
