@@ -1,6 +1,7 @@
 """The audit of the log of members finds each thing that may be wrong with it, and nothing where all is right."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -9,6 +10,9 @@ import pytest
 from made import settings
 from oda.audit.members import Members
 from oda.audit.reference import Reference
+from oda.audit.second import groups_compared
+from oda.audit.sources import Positions
+from oda.core.groups import derived
 from oda.core.groups.telling import Said, Telling
 from oda.core.groups.told import Member
 from oda.core.reading import Reading
@@ -20,21 +24,22 @@ groups: [{name: g, members: "s*", aggregate: sum, window: {size: 2s, lateness: 0
 
 
 class Record:
-    def __init__(self, offset: int, value: bytes) -> None:
-        self.offset, self.value = offset, value
+    def __init__(self, offset: int, value: bytes, key: bytes | None = None) -> None:
+        self.offset, self.value, self.key = offset, value, key
 
 
-def reference() -> Reference:
+def reference(windows: int = 1) -> Reference:
     """Of two series whose first windows closed."""
     found = Reference(settings())
     found.read_rules(0, parsed(RULES, settings(), 1))
-    for offset, (name, time) in enumerate((("s1", 0), ("s2", 1), ("s1", 2000), ("s2", 2001)), 1):
-        found.read(offset, Reading(name, time, float(offset)))
+    for number in range(2 * windows + 2):
+        time = 2000 * (number // 2) + number % 2
+        found.read(number + 1, Reading(f"s{number % 2 + 1}", time, float(number + 1)))
     return found
 
 
-def log_of_members() -> list[bytes]:
-    """What is right: both members, then progress by which the group's window is over."""
+def log_of_members(windows: int = 1) -> list[bytes]:
+    """What is right: of each window both members, then progress by which the group's is over."""
     members = [
         Member(
             one.group,
@@ -48,11 +53,14 @@ def log_of_members() -> list[bytes]:
             one.is_anomalous,
             one.definition,
         )
-        for one in reference().members
+        for one in reference(windows).members
     ]
-    said = [Said(0, 0, 5, 0, 2001, members)]
-    telling = Telling("oda", 1)
-    return [value for _, value in telling.members(said) + telling.progress(said, 1)]
+    telling, values = Telling("oda", 1), []
+    for number in range(windows):
+        start, end = 2 * number + 3 if number else 0, 2 * number + 5
+        said = [Said(0, start, end, 0, 2000 * number + 2001, members[2 * number : 2 * number + 2])]
+        values += [value for _, value in telling.members(said) + telling.progress(said, 1)]
+    return values
 
 
 def faults(values: list[bytes], derived: list[Reading]) -> tuple[Any, ...]:
@@ -106,6 +114,34 @@ def test_progress_that_was_told_too_early_is_found():
 )
 def test_readings_that_members_did_not_make_are_found(derived, found):
     assert faults(log_of_members(), derived) == (NONE, found)
+
+
+class Living:
+    """The logs of a system that closes a window more between any two questions of how far it is."""
+
+    def __init__(self, windows: int) -> None:
+        self._members = [Record(offset, value) for offset, value in enumerate(log_of_members(windows))]
+        sums = [(2000 * number, 4.0 * number + 3) for number in range(windows)]
+        made = [derived.encode("oda", "group:g", time, value) for time, value in sums]
+        self._readings = [Record(offset, value, derived.KEY) for offset, value in enumerate(made)]
+        self._closed = 0
+
+    def positions(self, topic: str = "") -> Positions:
+        self._closed += 1
+        end = 2 * self._closed if topic else self._closed
+        return Positions({0: end}, {0: end}, {})
+
+    def records(self, _: int, start: int, end: int, topic: str = "") -> list[Record]:
+        return (self._members if topic else self._readings)[start:end]
+
+
+def test_a_system_that_goes_on_while_it_is_audited_is_right():
+    members = Members("oda")
+    members.expect(0, reference())
+    log: Any = Living(3)
+    expected: Any = SimpleNamespace(members=members)
+    for found in groups_compared(settings(), log, expected, {0: 0}):
+        assert (found.faults, found.found > 0) == (0, True), found
 
 
 def test_a_group_in_two_partitions_of_the_readings_is_found():

@@ -25,12 +25,14 @@ def groups_compared(settings: Settings, log: Log, expected: Expected, ends: Mapp
     """
     members = expected.members
     topic = settings.kafka.members
-    positions = log.positions(topic)
-    for partition, end in positions.ends.items():
-        members.read(partition, log.records(partition, 0, end, topic), positions.committed[partition])
+    # Meanwhile it goes on. What of the members is committed was published before; what is published came of members
+    # that were there before: so first how much of them is committed, then where readings end, then where members do.
+    committed = log.positions(topic).committed
+    readings = log.positions()
+    for partition, end in log.positions(topic).ends.items():
+        members.read(partition, log.records(partition, 0, end, topic), committed.get(partition, 0))
     if members.has_made_any:
-        # What is committed there was published before; perhaps behind what of the readings is committed.
-        readings = log.positions()
+        # Perhaps behind what of the readings is committed.
         for partition, end in (readings.ends | readings.held).items():
             for record in log.records(partition, ends.get(partition, 0), end):
                 found = read_derived_record(record.value) if record.key == DERIVED_KEY else None
