@@ -36,7 +36,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return _ByServers(config, log)
 
 
-_CLUSTERS = {"faults": "integration"} | {name: name for name in ("integration", "machines", "secured", "services")}
+_CLUSTERS = {"faults": "integration"} | {name: name for name in ("integration", "secured", "services")}
 """Folders whose tests need servers, and whose servers they are."""
 
 
