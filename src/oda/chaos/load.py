@@ -66,11 +66,9 @@ class TrackedLoad:
 
     def _session(self, producer: Producer) -> None:
         try:
-            try:
-                self._produce(producer)
-            finally:
-                producer.close(_LONGEST_OUTAGE)
+            self._produce(producer)
         finally:
+            producer.close(_LONGEST_OUTAGE)
             self.acknowledged += producer.acknowledged
 
     @retry(retry=retry_if_exception_type(UserError), wait=wait_fixed(1))

@@ -11,7 +11,7 @@ import typer
 from oda.paths import ROOT
 
 _PYTEST = ["pytest", "-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
-"""Two processes: what needs no servers runs beside what waits for them (tests/conftest.py)."""
+"""Two processes: the tests of one set of servers run beside those of another, or of none (tests/conftest.py)."""
 
 _CHECKS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], _PYTEST]
 

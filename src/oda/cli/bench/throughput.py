@@ -22,7 +22,10 @@ def measure_throughput(
     readings: Annotated[int, typer.Option(min=1000, help="How many readings the topic holds.")] = 1_000_000,
     series: Annotated[int, typer.Option(min=1, help="Of how many series.")] = 100,
     rules: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Also with these, between two runs without any.")
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A file of rules: once more with them, between two runs without."
+        ),
     ] = None,
 ) -> None:
     """From a full topic to all three stores, beside kafka-python's bare poll() over the same topic.
