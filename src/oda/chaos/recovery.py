@@ -21,7 +21,8 @@ from oda.settings import Settings
 class Recovery(NamedTuple):
     """Seconds from the end of a fault; infinite for never.
 
-    Of a fault that is outlived `judged` and `stored` are from its beginning, while what was struck stays away.
+    Of a fault that is outlived `judged` and `stored` are from its beginning, while what was struck stays away. What
+    is stored is looked at only when it has struck: where that takes minutes, `stored` is no less.
 
     Attributes:
         healed: until what does not start again by itself had been started, and served.
