@@ -61,6 +61,7 @@ def running(stream, component: str) -> list[psutil.Process]:
 
 
 def wait_for_windows(stream) -> None:
+    stream.verify()  # what is drained has tables
     for series in GROUPS:
         wait_until(lambda series=series: windows(stream, series) >= 3, f"no windows of {series}")
 

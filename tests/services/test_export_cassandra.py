@@ -32,6 +32,7 @@ def walked(stream, rules):
     """With readings of now, some of which are anomalies, and all windows closed."""
     stream.oda("rules", "apply", rules)
     stream.oda("collect", "walk", "--series", 8, "--rate", 2_000, "--count", 20_000, "--spikes", 500)
+    stream.verify()  # what is drained has tables
     with closing(CassandraStore(stream.settings)) as store:
         wait_until(lambda: len(silent(store)) == 8, "the clock does not close the last windows")
     stream.verify()

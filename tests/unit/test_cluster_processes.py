@@ -23,6 +23,7 @@ def data(tmp_path: Path):
 
 
 def run(data: Path, name: str, command: list[str] = SLEEP) -> psutil.Process:
+    """Start what does not end by itself, and can be found."""
     process = start(data, name, command, os.environ, data / f"{name}.log")
     wait_until(process.environ, "it has no environment")  # which a moment after its start is not there yet
     return process
@@ -49,9 +50,10 @@ def test_ending_a_server_leaves_the_others(data: Path) -> None:
 
 
 def test_what_a_server_started_ends_with_it_even_when_the_server_died_before(data: Path) -> None:
-    parent = run(data, "supervisor", [sys.executable, "-c", f"import subprocess; subprocess.Popen({SLEEP!r})"])
+    begins = [sys.executable, "-c", f"import subprocess; subprocess.Popen({SLEEP!r})"]
+    parent = start(data, "supervisor", begins, os.environ, data / "supervisor.log")
     parent.wait(HANG_SECONDS)
-    (worker,) = find(data)["supervisor"]
+    (worker,) = wait_until(lambda: find(data).get("supervisor"), "what the server started is not found")
     assert worker.pid != parent.pid
     assert find_servers(data) == {}
     assert end(data, ["supervisor"]) == 1
@@ -85,7 +87,8 @@ time.sleep(60)
 
 
 def test_a_server_has_a_session_of_its_own_and_writes_to_its_log(data: Path) -> None:
-    process = run(data, "kafka", [sys.executable, "-c", "import os; print(os.getsid(0))"])
+    prints = [sys.executable, "-c", "import os; print(os.getsid(0))"]
+    process = start(data, "kafka", prints, os.environ, data / "kafka.log")
     process.wait(HANG_SECONDS)
     assert (data / "kafka.log").read_text() == f"{process.pid}\n"
 
