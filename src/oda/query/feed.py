@@ -114,12 +114,11 @@ class Feed:
             self._seek(consumer, ends)
             while not self._stopped.is_set():
                 polled = consumer.poll(_POLL_MS)
-                if not self.is_live:
-                    self.is_live = all(consumer.position(part) >= end for part, end in ends.items())
-                news = self._news(polled)
-                self._take(news)
+                self._take(self._news(polled))
                 self._positions = {part: consumer.position(part) for part in ends}
                 self.problem = None
+                if not self.is_live:
+                    self.is_live = all(self._positions[part] >= end for part, end in ends.items())
                 if self.is_live:
                     self._stopped.wait(_PAUSE_SECONDS)
                 if consumer.partitions_for_topic(self._settings.kafka.readings) != numbers:
