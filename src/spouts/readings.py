@@ -16,7 +16,12 @@ from oda.kafka.source import KafkaSource
 from oda.settings import Settings
 from oda.world import WORLD
 
-_POLL_MS = 20
+_POLL_MS = 100
+"""At most: it ends as soon as there is a record."""
+
+_PAUSED_MS = 20
+"""While none is read: then what is waited for are acknowledgements, which come between two calls."""
+
 _COMMIT_SECONDS = 1.0
 _CROWDED_SECONDS = 0.5
 _REPORT_SECONDS = 60.0
@@ -82,7 +87,7 @@ class ReadingsSpout(Spout):
             self._stand_still(problem, now)
             return
         paused = now < self.next_poll or self._unacked() >= self.pace.limit(now)
-        for partition, records in self.source.poll(_POLL_MS, paused).items():
+        for partition, records in self.source.poll(_PAUSED_MS if paused else _POLL_MS, paused).items():
             self._emit_records(partition, records)
         if not paused and sum(progress.batches for progress in self.partitions.values()) > self.crowd:
             # Something is slow. Larger batches let Storm's limit on their number last longer.
