@@ -27,7 +27,8 @@ HANG_SECONDS = 600
 HEARS_CTRL_C = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
 """For a child: a shell that runs the tests in the background has made them, and so the child, deaf to it."""
 
-ENV = ENVIRONMENT | {"COLUMNS": "160", "TERM": "dumb"}
+ENV = ENVIRONMENT | {"COLUMNS": "160", "TERM": "dumb", "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
+"""Of commands, and of the servers that one of them starts: for some minutes these would compile more than they work."""
 
 
 @dataclass(frozen=True)
