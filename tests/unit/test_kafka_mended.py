@@ -11,6 +11,8 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 from kafka.net import manager
 from kafka.net.selector import NetworkSelector
+from kafka.producer import kafka as producer
+from kafka.producer.transaction_manager import TransactionState
 from kafka.protocol.metadata import MetadataResponse
 
 from oda.kafka import client, mended
@@ -65,3 +67,13 @@ def test_a_broker_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.
             raise connection.init_future.exception or TimeoutError
     connections.close()
     net.close()
+
+
+def test_a_producer_that_gave_up_what_a_broker_may_have_ends() -> None:
+    sequences = producer.TransactionManager(None, 0, 100, (4, 0), None)
+    sequences.init_producer_id()
+    assert sequences.next_request_handler(has_incomplete_batches=False)
+    sequences._transition_to(TransactionState.READY)
+    sequences.reset_producer_id()
+    sequences.init_producer_id()  # as its thread does in each turn, to get an id again
+    assert sequences.has_fatal_error() or sequences.next_request_handler(has_incomplete_batches=True)

@@ -93,9 +93,11 @@ class Blink(Away):
 
 
 class Apart(Fault):
-    """Two machines do not hear each other, and both hear all others."""
+    """Two machines do not hear each other for a while, and both hear all others.
 
-    outlived = APART_SECONDS
+    It need not be outlived: to whoever gives out the work and the partitions both are well, so a worker on the one goes on
+    with a leader on the other that it can't reach.
+    """
 
     def __init__(self, one: Machine, other: Machine) -> None:
         self.name = f"{one.name} and {other.name} apart"
@@ -103,6 +105,7 @@ class Apart(Fault):
 
     def strike(self, system: System) -> None:
         system.network.separate(*self._pair)
+        time.sleep(APART_SECONDS)
 
     def heal(self, system: System) -> None:
         system.network.unite(*self._pair)

@@ -10,8 +10,11 @@ from typing import Any
 
 from kafka import TopicPartition
 from kafka.cluster import ClusterMetadata
+from kafka.errors import KafkaError
 from kafka.net import manager
 from kafka.net.transport import KafkaSSLTransport
+from kafka.producer import kafka as producer
+from kafka.producer.transaction_manager import TransactionManager
 
 HANDSHAKE_SECONDS = 10.0
 """As long as kafka-python lets the connection before it take."""
@@ -23,6 +26,7 @@ NOBODY = -1
 def install() -> None:
     manager.ClusterMetadata = _Metadata
     manager.KafkaSSLTransport = _Transport
+    producer.TransactionManager = _Sequences
 
 
 class _Metadata(ClusterMetadata):  # type: ignore[misc]
@@ -63,3 +67,15 @@ class _Transport(KafkaSSLTransport):  # type: ignore[misc]
 
     def _break_off(self) -> None:
         socket.socket.shutdown(self._sock, socket.SHUT_RDWR)  # not as TLS does, which would end it by an AttributeError
+
+
+class _Sequences(TransactionManager):  # type: ignore[misc]
+    """Ends where a batch that a broker may have got is given up, when `delivery_timeout_ms` is over.
+
+    kafka-python takes the producer's id away then, so that no sequence number goes on after one that may be missing; but
+    it asks for no new one, as it does so only at the beginning. Nothing more is sent and nothing fails, ever, and who
+    flushes waits for as long. By a fatal error all that waits fails at once, and who sent it makes another producer.
+    """
+
+    def reset_producer_id(self) -> None:
+        self.transition_to_fatal_error(KafkaError("a batch was given up that a broker may have"))
