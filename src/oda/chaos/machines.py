@@ -95,8 +95,8 @@ class Blink(Away):
 class Apart(Fault):
     """Two machines do not hear each other for a while, and both hear all others.
 
-    It need not be outlived: to whoever gives out the work and the partitions both are well, so a worker on the one goes on
-    with a leader on the other that it can't reach.
+    It need not be outlived: to whoever gives out the work and the partitions both are well, so a worker on the one goes
+    on with a leader on the other that it can't reach.
     """
 
     def __init__(self, one: Machine, other: Machine) -> None:

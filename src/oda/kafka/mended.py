@@ -72,9 +72,9 @@ class _Transport(KafkaSSLTransport):  # type: ignore[misc]
 class _Sequences(TransactionManager):  # type: ignore[misc]
     """Ends where a batch that a broker may have got is given up, when `delivery_timeout_ms` is over.
 
-    kafka-python takes the producer's id away then, so that no sequence number goes on after one that may be missing; but
-    it asks for no new one, as it does so only at the beginning. Nothing more is sent and nothing fails, ever, and who
-    flushes waits for as long. By a fatal error all that waits fails at once, and who sent it makes another producer.
+    kafka-python takes the producer's id away then, so that no sequence number goes on after one that may be missing;
+    but it asks for no new one, as it does so only at the beginning. Nothing more is sent and nothing fails, ever, and
+    who flushes waits for as long. By a fatal error all that waits fails at once, and who sent it begins anew.
     """
 
     def reset_producer_id(self) -> None:
