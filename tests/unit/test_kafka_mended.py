@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from kafka import TopicPartition
@@ -15,43 +18,70 @@ from kafka.producer import kafka as producer
 from kafka.producer.transaction_manager import TransactionState
 from kafka.protocol.metadata import MetadataResponse
 
-from oda.kafka import client, mended
+from oda.kafka import client, leaders, mended
 
 assert client  # which installs them
 
 READINGS = TopicPartition("readings", 0)
 
 
-def answer(leader: int) -> Any:
-    """Of a cluster whose only broker is 1, as it comes from there."""
+def answer(leader: int, epoch: int = 5, topic_number: int = 1) -> Any:
+    """Of a cluster whose brokers are 1 and 3, as it comes from there."""
     partition = MetadataResponse.MetadataResponseTopic.MetadataResponsePartition(
-        error_code=0, partition_index=0, leader_id=leader, leader_epoch=5, replica_nodes=[1], isr_nodes=[1]
+        error_code=0, partition_index=0, leader_id=leader, leader_epoch=epoch, replica_nodes=[1], isr_nodes=[1]
     )
     topic = MetadataResponse.MetadataResponseTopic(
-        error_code=0, name="readings", is_internal=False, partitions=[partition]
+        error_code=0, name="readings", topic_id=UUID(int=topic_number), is_internal=False, partitions=[partition]
     )
-    broker = MetadataResponse.MetadataResponseBroker(1, "127.0.0.1", 9092, None)
-    sent = MetadataResponse(brokers=[broker], cluster_id="c", controller_id=1, topics=[topic])
-    return MetadataResponse.decode(sent.encode(version=9), version=9)
+    brokers = [MetadataResponse.MetadataResponseBroker(node, "127.0.0.1", 9092, None) for node in (1, 3)]
+    sent = MetadataResponse(brokers=brokers, cluster_id="c", controller_id=1, topics=[topic])
+    return MetadataResponse.decode(sent.encode(version=12), version=12)
 
 
-def test_a_leader_that_died_while_the_broker_answered_is_none() -> None:
+@pytest.fixture
+def cluster() -> Iterator[Any]:
     net = NetworkSelector()
-    cluster = manager.KafkaConnectionManager(net).cluster
-    for leader, known in ((1, 1), (2, -1)):
-        cluster.update_metadata(answer(leader))
-        assert cluster.leader_for_partition(READINGS) == known
+    yield manager.KafkaConnectionManager(net).cluster
     net.close()
 
 
-def test_a_leader_of_whom_a_broker_tells_is_asked_for_when_it_is_new() -> None:
-    net = NetworkSelector()
-    cluster = manager.KafkaConnectionManager(net).cluster
+def test_a_leader_that_died_while_the_broker_answered_is_none(cluster: Any) -> None:
+    for leader, known in ((1, 1), (2, -1)):
+        cluster.update_metadata(answer(leader))
+        assert cluster.leader_for_partition(READINGS) == known
+
+
+def test_a_leader_of_whom_a_broker_tells_is_asked_for_when_it_is_new(cluster: Any) -> None:
     cluster.update_metadata(answer(1))
     assert not cluster.update_partition_leader(READINGS, 2, 6)
     assert (cluster.leader_for_partition(READINGS), cluster.need_update) == (1, True)
     assert cluster.update_partition_leader(READINGS, 1, 6)
-    net.close()
+
+
+def test_a_leader_of_before_is_none_any_more(cluster: Any) -> None:
+    for leader, epoch in ((1, 5), (3, 6), (1, 5)):
+        cluster.update_metadata(answer(leader, epoch))
+    assert (cluster.leader_for_partition(READINGS), cluster.leader_epoch_for_partition(READINGS)) == (3, 6)
+    cluster.update_metadata(answer(1, 7))
+    assert cluster.leader_for_partition(READINGS) == 1
+
+
+def test_of_a_topic_that_was_made_anew_any_leader_is_newer(cluster: Any) -> None:
+    cluster.update_metadata(answer(3, 6))
+    cluster.update_metadata(answer(1, 0, topic_number=2))
+    assert cluster.leader_for_partition(READINGS) == 1
+
+
+def test_a_leader_that_was_heard_of_elsewhere_makes_those_of_before_none(cluster: Any) -> None:
+    consumer = SimpleNamespace(_cluster=cluster)
+    cluster.update_metadata(answer(1, 5))
+    leaders.heard_of(consumer, READINGS, 5)
+    assert cluster.leader_for_partition(READINGS) == 1
+    leaders.heard_of(consumer, READINGS, 6)
+    cluster.update_metadata(answer(1, 5))
+    assert cluster.leader_for_partition(READINGS) == mended.NOBODY
+    cluster.update_metadata(answer(3, 6))
+    assert cluster.leader_for_partition(READINGS) == 3
 
 
 def test_a_broker_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

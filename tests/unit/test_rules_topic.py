@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from kafka import TopicPartition
-from kafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
+from kafka.errors import KafkaConnectionError, KafkaError, TopicAuthorizationFailedError
 
 from oda.core.rulemark import KEY, decode
 from oda.core.rules.match import digest
@@ -28,6 +28,8 @@ class Broker:
         self.logs: dict[TopicPartition, list[Any]] = {TOPIC: []}
         self.asked = 0
         self.fails: list[int] = []
+        self.stale: int | None = None
+        """What a leader of before takes for the end of the topic of rules, for whoever has not asked the replicas."""
         for number in range(SETTINGS.partitions):
             self.add_partition(number)
 
@@ -47,6 +49,14 @@ class Broker:
 
     def text(self, version: int) -> str:
         return self.logs[TOPIC][version - 1].value.decode()
+
+    def ask_replicas(self, consumer: Consumer, part: TopicPartition) -> None:
+        assert part == TOPIC
+        assert consumer.broker is self
+        self.asked += 1
+        if self.asked in self.fails:
+            raise KafkaError("told by 1 of 3")
+        self.stale = None
 
 
 class Consumer:
@@ -73,7 +83,7 @@ class Consumer:
         self.broker.asked += 1
         if self.broker.asked in self.broker.fails:
             raise KafkaConnectionError("away")
-        return {TOPIC: len(self.broker.logs[TOPIC])}
+        return {TOPIC: len(self.broker.logs[TOPIC]) if self.broker.stale is None else self.broker.stale}
 
     def poll(self, _: float) -> dict[TopicPartition, list[Any]]:
         found = self.broker.logs[TOPIC][self.at : self.at + 2]
@@ -104,6 +114,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     made = Broker()
     monkeypatch.setattr(rules, "create_topics", lambda _: None)
     monkeypatch.setattr(rules.client, "consumer", lambda *_, **__: Consumer(made))
+    monkeypatch.setattr(rules.leaders, "ask_replicas", made.ask_replicas)
     sends(made, monkeypatch, 10**6)
     return made
 
@@ -215,6 +226,24 @@ def test_the_spout_waits_for_a_kafka_that_does_not_answer(broker: Broker) -> Non
     assert patient.read(1) == broker.text(1)
     with pytest.raises(LookupError):
         patient.read(99)
+
+
+def test_a_leader_of_before_does_not_make_rules_a_forgery(broker: Broker) -> None:
+    apply(SETTINGS, "rules: [1]")
+    newest = apply(SETTINGS, "rules: [2]").version
+    broker.stale = 2
+    broker.fails = [broker.asked + 2]
+    patient = PatientRules(SETTINGS, logging.getLogger("spout"))
+    assert patient.read(newest) == broker.text(newest)
+
+
+def test_a_leader_of_before_does_not_bring_older_rules_back(broker: Broker) -> None:
+    apply(SETTINGS, "rules: [1]")
+    newest = apply(SETTINGS, "rules: [2]").version
+    broker.stale = 2
+    broker.add_partition(2)
+    repeated()
+    assert broker.rules_of(2) == [newest]
 
 
 def repeated(log: logging.Logger | None = None) -> None:

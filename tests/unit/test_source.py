@@ -16,6 +16,7 @@ from kafka.structs import OffsetAndMetadata
 
 from oda.errors import UserError
 from oda.kafka import source
+from oda.kafka.mended import NOBODY
 from oda.kafka.source import KafkaSource
 from oda.settings import Settings
 from support import HANG_SECONDS, wait_until
@@ -42,10 +43,15 @@ class Broker:
         self.error: Exception | None = None
         self.epoch = 5
         self._fetcher = SimpleNamespace()
-        self._cluster = SimpleNamespace(topic_id=lambda _: self.id)
+        self.heard: dict[TopicPartition, int] = {}
+        self._cluster = SimpleNamespace(topic_id=lambda _: self.id, update_partition_leader=self.hear)
         self.places: dict[TopicPartition, OffsetAndMetadata] = {}
         self._subscription = SimpleNamespace(seek=self.places.__setitem__, position=self.places.__getitem__)
         self.paused: set[TopicPartition] = set()
+
+    def hear(self, place: TopicPartition, leader: int, epoch: int) -> None:
+        assert leader == NOBODY
+        self.heard[place] = epoch
 
     def partitions_for_topic(self, _: str) -> set[int]:
         return set(self.partitions) if self.id else set()
@@ -120,6 +126,7 @@ def test_it_starts_where_the_group_is_or_at_the_beginning(broker, start):
     begun = start()
     assert begun.new_partitions(set()) == {0: 3, 1: 7}
     assert broker.places == {tp(0): OffsetAndMetadata(3, "", -1), tp(1): OffsetAndMetadata(7, "", 2)}
+    assert broker.heard[tp(1)] == 2, "a leader of before, whose log may end before 7, is not to be asked"
     assert begun.changed() is None
 
 

@@ -1,4 +1,5 @@
-"""Faults of kafka-python 3.0.12 by which a client stands still for good, mended: `install`, before the first client.
+"""Faults of kafka-python 3.0.12 that stop a client for good or have it ask who must not be asked, mended: `install`,
+before the first client.
 
 Each class takes the place of kafka-python's own in the module that makes it, as there is no official way.
 """
@@ -30,23 +31,31 @@ def install() -> None:
 
 
 class _Metadata(ClusterMetadata):  # type: ignore[misc]
-    """Knows no leader that it could not connect to.
+    """Knows no leader that it could not connect to, and none that is older than one that it knew.
 
     A broker lists the leaders first and the brokers that live then. One that dies in between leads and is none. For
     kafka-python that is an error, which its producer's thread meets again and again before it would read anything, so
     no newer metadata arrives, ever; and a consumer waits for the answer to a request that it could not send.
+
+    A broker that the controller does not reach tells of the leaders of before, itself perhaps, and that one's log ends
+    where it was left. Who has read on behind the next leader must not go back there: it would find its position beyond
+    the end of the log. So of two leaders the one of the higher epoch counts, as long as it is the same topic (KIP-320).
     """
 
     def update_metadata(self, metadata: Any) -> None:
         brokers = {broker.node_id for broker in metadata.brokers}
         for topic in metadata.topics:
+            known = self._partitions.get(topic.name, {}) if self.topic_id(topic.name) == topic.topic_id else {}
             for partition in topic.partitions:
+                before = known.get(partition.partition_index)
+                if before is not None and before.leader_epoch > partition.leader_epoch:
+                    partition.leader_id, partition.leader_epoch = before.leader_id, before.leader_epoch
                 if partition.leader_id not in brokers:
                     partition.leader_id = NOBODY  # as a broker says of one that has died before; who needs it asks
         super().update_metadata(metadata)
 
     def update_partition_leader(self, partition: TopicPartition, leader_id: int, leader_epoch: int) -> bool:
-        if self.broker_metadata(leader_id) is None:
+        if leader_id != NOBODY and self.broker_metadata(leader_id) is None:
             self.request_update()
             return False
         return bool(super().update_partition_leader(partition, leader_id, leader_epoch))

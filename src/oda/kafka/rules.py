@@ -23,7 +23,7 @@ from kafka.errors import KafkaError, TopicAuthorizationFailedError
 from oda.core.rulemark import KEY, encode
 from oda.core.rules.match import digest
 from oda.errors import UserError
-from oda.kafka import client
+from oda.kafka import client, leaders
 from oda.kafka.reader import partitions, read_to_end
 from oda.kafka.topics import create_topics
 from oda.settings import Kafka
@@ -76,6 +76,8 @@ class RulesTopic:
         """The text of a version. Raises LookupError if there is none."""
         if version > self._end:
             self._catch_up()
+        if version > self._end:
+            self._catch_up(surely=True)
         return self._versions[version].text
 
     def time(self, version: int) -> int:
@@ -91,12 +93,13 @@ class RulesTopic:
         self._catch_up()
         return list(self._versions.values())
 
-    def marks(self) -> dict[int, dict[int, int]]:
+    def marks(self, surely: bool = False) -> dict[int, dict[int, int]]:
         """Where our group's rule records are: by version the offset in each partition of the readings.
 
-        As far as it was reported: who applied a version may have died before.
+        As far as it was reported: who applied a version may have died before. `surely` asks until nothing that was
+        reported before can be missing.
         """
-        self._catch_up()
+        self._catch_up(surely)
         found: dict[int, dict[int, int]] = {}
         for report in self._reports:
             if report.group == self._settings.group and report.version in self._versions:
@@ -126,10 +129,12 @@ class RulesTopic:
             self._consumer.seek(self._part, self._end)
         return self._consumer
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, surely: bool = False) -> None:
         try:
             with client.explained(self._settings):
                 consumer = self._open()
+                if surely:
+                    leaders.ask_replicas(consumer, self._part)
                 for _, records in read_to_end(consumer):
                     for record in records:
                         self._take(record)
@@ -174,7 +179,7 @@ class PatientRules:
         self._again(self._repeat, list(partitions))
 
     def _repeat(self, partitions: list[int]) -> None:
-        marks = self._topic.marks()
+        marks = self._topic.marks(surely=True)
         if not marks:
             return
         version = max(marks)

@@ -22,7 +22,7 @@ from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from oda.errors import UserError
-from oda.kafka import client
+from oda.kafka import client, leaders
 from oda.kafka.problems import HeldUp, lost_its_end, made_anew
 from oda.kafka.records import Record, lean
 from oda.kafka.topics import create_topics
@@ -114,6 +114,7 @@ class KafkaSource:
             self._consumer.resume(*self._assigned)
             self._paused = False
             for tp, start in starts.items():
+                leaders.heard_of(self._consumer, tp, start.leader_epoch)
                 self._positions.seek(tp, start)
                 self._lost = start.metadata or self._lost
         return {tp.partition: start.offset for tp, start in starts.items()}
