@@ -1,7 +1,7 @@
-"""Faults of kafka-python 3.0.12 that stop a client for good or have it ask who must not be asked, mended: `install`,
-before the first client.
+"""Faults of kafka-python 3.0.12 that let a client stand still for good, or go back to a leader of before, mended.
 
-Each class takes the place of kafka-python's own in the module that makes it, as there is no official way.
+`install` comes before the first client. Each class takes the place of kafka-python's own in the module that makes it,
+as there is no official way.
 """
 
 from __future__ import annotations
