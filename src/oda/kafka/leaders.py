@@ -2,6 +2,7 @@
 
 A broker that the controller does not reach takes itself for the leader of what it led until it hears that it is none,
 and answers with an end of the log that was one once. A leader's epoch tells: it grows with each one.
+kafka-python has no public way to tell a consumer of one, nor to ask a broker of one's choice.
 """
 
 from __future__ import annotations
