@@ -12,6 +12,7 @@ from oda.chaos.faults import Fault, Upgrade
 from oda.chaos.system import System
 from oda.cluster import joining
 from oda.cluster.layout import Machine
+from oda.cluster.zookeeper import ZooKeeper
 
 BLINK_SECONDS = 5.0
 """A link that is down for so long is noticed by few."""
@@ -159,17 +160,24 @@ class Joining(Fault):
 
 
 class RollingRestart(Fault):
-    """Every server is ended and started again, a machine after the other, as for an upgrade of the servers."""
+    """Every server is ended and started again, a machine after the other, as for an upgrade of the servers.
+
+    The machine of ZooKeeper's leader is the last (docs/operations.md), so there is one election.
+    """
 
     name = "rolling restart"
 
     def strike(self, system: System) -> None:
-        for machine in system.network.machines:
+        for machine in sorted(system.network.machines, key=lambda machine: _leads(system, machine)):
             system.cluster.down([server.name for server in system.servers_of(machine)])
             system.mend()
 
     def heal(self, system: System) -> None:
         system.mend()
+
+
+def _leads(system: System, machine: Machine) -> bool:
+    return any(isinstance(server, ZooKeeper) and server.leads() for server in system.servers_of(machine))
 
 
 def machine_faults(system: System) -> list[Fault]:

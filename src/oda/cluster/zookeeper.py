@@ -7,7 +7,9 @@ import ssl
 
 from oda.cluster.server import PROBE_SECONDS, Server
 
-_WORKS = (b"Mode: standalone", b"Mode: leader", b"Mode: follower")
+_LEADS = b"Mode: leader"
+
+_WORKS = (b"Mode: standalone", _LEADS, b"Mode: follower")
 
 
 class ZooKeeper(Server):
@@ -39,11 +41,22 @@ class ZooKeeper(Server):
 
     def probe(self) -> None:
         """Whether it serves, alone or with the others."""
-        with self._connected() as client:
-            client.sendall(b"srvr")
-            answer = client.recv(4096)
+        answer = self._answer()
         if not any(mode in answer for mode in _WORKS):
             raise ConnectionError(f"ZooKeeper says {answer!r}")
+
+    def leads(self) -> bool:
+        """Whether it leads the others: while they elect another, none serves.
+
+        Raises:
+            OSError: it does not answer.
+        """
+        return _LEADS in self._answer()
+
+    def _answer(self) -> bytes:
+        with self._connected() as client:
+            client.sendall(b"srvr")
+            return client.recv(4096)
 
     def _connected(self) -> socket.socket:
         connection = socket.create_connection((self.machine.address, self.ports[0]), PROBE_SECONDS)
