@@ -1,4 +1,4 @@
-"""Three machines of everything: one is cut off, one dies, two are apart. `oda chaos --machines` is the same for longer."""
+"""Three machines of everything: one is cut off, one dies, two are apart; `oda chaos --machines` is that for longer."""
 
 import json
 from collections.abc import Iterator
