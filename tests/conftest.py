@@ -14,12 +14,15 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from oda.cluster.network import SLACK_NS
 from oda.paths import ROOT
 from support import Cluster
 
 # On a busy machine everything takes long: it says nothing about a property, nor about how its examples are made.
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("busy")
+
+Path("/proc/self/timerslack_ns").write_text(str(SLACK_NS))  # which the servers inherit, that share the cores with us
 
 _SMALL_DISKS = {"kafka-1": 700, "cassandra": 1200, "elasticsearch": 500}
 """Servers whose disk is a small one in memory, and its size, MiB."""
