@@ -1,6 +1,9 @@
 (defproject oda "0.1.0"
   :description "The jar that carries ODA's Python spouts and bolts to Storm"
+  ;; streamparse puts src there; here it would be in the jar twice, and bytecode is each machine's own.
   :resource-paths ["_resources"]
+  :source-paths []
+  :jar-exclusions [#"__pycache__"]
   :target-path "_build"
   :min-lein-version "2.0.0"
   :jvm-opts ["-client"]
