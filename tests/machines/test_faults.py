@@ -29,7 +29,7 @@ def machines(tmp_path) -> Iterator[Cluster]:
         found.oda("machines", "down")
 
 
-@pytest.mark.timeout(5400)  # 3 topologies' worth of servers on the cores of one
+@pytest.mark.timeout(5400)  # three of each server, on the cores of one machine
 def test_nothing_is_lost_or_counted_twice(machines: Cluster):
     only = [argument for name in FAULTS for argument in ("--only", name)]
     run = ["chaos", "--machines", "--minutes", 60, "--faults", len(FAULTS), "--seed", SEED, *only]
