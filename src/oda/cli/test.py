@@ -10,15 +10,10 @@ import typer
 
 from oda.paths import ROOT
 
-_CHECKS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]]
-
 _PYTEST = ["pytest", "-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
 """Two processes: the tests of one set of servers run beside those of another, or of none (tests/conftest.py)."""
 
-_MACHINES = "tests/machines"
-"""Whose three of each server take the cores whole."""
-
-_ALL = [[*_PYTEST, "--ignore", _MACHINES], ["pytest", _MACHINES]]
+_CHECKS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], _PYTEST]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,8 +27,10 @@ def run_all(
 
     Examples: oda test, oda test tests/unit, oda test -- -k walk
     """
-    for check in [*_CHECKS, *([[*_PYTEST, *arguments]] if arguments else _ALL)]:
-        print(f"$ {' '.join(check)}", flush=True)
-        code = subprocess.run([sys.executable, "-m", *check], cwd=ROOT, check=False).returncode
+    for check in _CHECKS:
+        more = (arguments or []) if check is _PYTEST else []
+        command = [sys.executable, "-m", *check, *more]
+        print(f"$ {' '.join([*check, *more])}", flush=True)
+        code = subprocess.run(command, cwd=ROOT, check=False).returncode
         if code:
             raise typer.Exit(code)
