@@ -162,6 +162,10 @@ def test_files_that_can_not_be_used_name_their_setting(tmp_path: Path) -> None:
             context(section)
 
 
+_PBKDF2 = re.compile(rb"(?s)\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0c\x30.\x04\x10.{16}\x02.(.+?)\x30\x0c\x06")
+"""How a key is derived (RFC 8018, A.2): its name, the salt of 16 bytes, how many rounds, and the hash."""
+
+
 def test_key_stores_that_storm_reads_hold_who_one_is_and_who_is_trusted(tmp_path: Path) -> None:
     """`keytool` says what Java sees in them; only their owner sees it."""
     certificates, stores = tmp_path / "pki", tmp_path / "stores"
@@ -175,6 +179,7 @@ def test_key_stores_that_storm_reads_hold_who_one_is_and_who_is_trusted(tmp_path
         listed = [find_jdk() / "bin/keytool", "-list", "-v", "-keystore", file, "-storepass", PASSWORD]
         text = subprocess.run(listed, check=True, capture_output=True, text=True).stdout
         found[file.name] = set(re.findall(r"Entry type: (\w+)|Owner: CN=(\w+)", text))
+        assert set(_PBKDF2.findall(file.read_bytes())) == {b"\x01"}, "ZooKeeper's client reads it for each connection"
     assert found == {
         "server.p12": {("PrivateKeyEntry", ""), ("", "server")},
         "trust.p12": {("trustedCertEntry", ""), ("", "ca")},
