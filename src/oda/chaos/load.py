@@ -79,11 +79,14 @@ class TrackedLoad:
         size, end = self._settings.window.size_ms, time.monotonic() + _SESSION_SECONDS
         while not self._over.wait(1 / self._rate) and time.monotonic() < end:
             now = time.time_ns() // 1_000_000
-            level = 1e6 * (now // size % 2)
-            number = producer.sent
-            due = [Reading(SERIES[number % len(SERIES)], now, level + number % 7)]
+            due = [in_turn(producer.sent, now, size)]
             for reading in (*due, *(reading for quiet in self._quiet for reading in quiet.due(now))):
                 producer.send(encode(reading), reading.series.encode())
+
+
+def in_turn(number: int, now: int, size: int) -> Reading:
+    """A reading of the time `now` (epoch ms), of which the windows of `size` ms have their levels."""
+    return Reading(SERIES[number % len(SERIES)], now, 1e6 * (now // size % 2) + number % 7)
 
 
 class Quiet:

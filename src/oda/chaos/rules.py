@@ -10,13 +10,15 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
+from oda.core.rules.match import Rules
 from oda.core.rules.parse import parse
 from oda.errors import UserError
 from oda.kafka.rules import apply
 from oda.settings import Settings
 
-_WATCHED = {"use": "sigma", "as": "level"}
-"""By what it finds `oda.chaos.recovery` sees that readings are judged; so every rule has it."""
+_WATCHED = {"use": "sigma", "as": "level", "min_count": 1}
+"""By what it finds `oda.chaos.recovery` sees that readings are judged; so every rule has it, and however short a rule's
+windows are, and few the readings, each series has anomalies. By default a window of one reading is no baseline."""
 
 _BESIDES: tuple[dict[str, Any], ...] = (
     {"use": "student", "sigmas": 3},
@@ -63,41 +65,45 @@ class RuleChanges:
             self._apply()
 
     def _apply(self) -> bool:
-        rules = [self._rule(pattern) for pattern in _PATTERNS]
-        groups = [self._group(name, members) for name, members in _GROUPS]
-        text = json.dumps({"rules": rules, "groups": groups}, indent=1)  # which is YAML, too
         try:
-            apply(self._settings.kafka, parse(text, self._settings).text)
+            apply(self._settings.kafka, drawn(self._random, self._settings).text)
         except (UserError, KafkaError):
             self.failed += 1
             return False
         self.applied += 1
         return True
 
-    def _group(self, name: str, members: str) -> dict[str, Any]:
-        random = self._random
-        return {
-            "name": name,
-            "members": members,
-            "aggregate": random.choice(("mean", "sum", "stddev", "anomalous", "late", {"quantile": 0.9})),
-            "window": {"size": random.choice(("1s", "2s", "5s")), "lateness": random.choice(("0s", "5s", "15s"))},
-            "least": random.choice((1, 1, 3)),
-        }
 
-    def _rule(self, pattern: str) -> dict[str, Any]:
-        random = self._random
-        besides = random.sample(_BESIDES, random.randint(0, 3))
-        rule: dict[str, Any] = {
-            "series": pattern,
-            "window": {"size": random.choice(("500ms", "1s", "2s")), "lateness": random.choice((0, 500))},
-            "detectors": [_WATCHED, *besides],
-            "labels": {"run": f"{random.random():.6f}"},
+def drawn(random: Random, settings: Settings) -> Rules:
+    """Rules and groups for the load's series."""
+    rules = [_rule(random, pattern) for pattern in _PATTERNS]
+    groups = [_group(random, name, members) for name, members in _GROUPS]
+    return parse(json.dumps({"rules": rules, "groups": groups}, indent=1), settings)  # which is YAML, too
+
+
+def _group(random: Random, name: str, members: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "members": members,
+        "aggregate": random.choice(("mean", "sum", "stddev", "anomalous", "late", {"quantile": 0.9})),
+        "window": {"size": random.choice(("1s", "2s", "5s")), "lateness": random.choice(("0s", "5s", "15s"))},
+        "least": random.choice((1, 1, 3)),
+    }
+
+
+def _rule(random: Random, pattern: str) -> dict[str, Any]:
+    besides = random.sample(_BESIDES, random.randint(0, 3))
+    rule: dict[str, Any] = {
+        "series": pattern,
+        "window": {"size": random.choice(("500ms", "1s", "2s")), "lateness": random.choice((0, 500))},
+        "detectors": [_WATCHED, *besides],
+        "labels": {"run": f"{random.random():.6f}"},
+    }
+    if random.random() < 0.7:
+        rule["incident"] = {
+            "open": {"anomalies": random.choice((1, 3)), "of": 3},
+            "quiet": random.choice(("1s", "5s", "30s")),
+            "rest": {"readings": random.choice((5, 50))},
+            "escalate": {"anomalies": 20, "to": "critical"},
         }
-        if random.random() < 0.7:
-            rule["incident"] = {
-                "open": {"anomalies": random.choice((1, 3)), "of": 3},
-                "quiet": random.choice(("1s", "5s", "30s")),
-                "rest": {"readings": random.choice((5, 50))},
-                "escalate": {"anomalies": 20, "to": "critical"},
-            }
-        return rule
+    return rule
