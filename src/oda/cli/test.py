@@ -10,10 +10,16 @@ import typer
 
 from oda.paths import ROOT
 
-_PYTEST = ["pytest", "-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
-"""Two processes: the tests of one set of servers run beside those of another, or of none (tests/conftest.py)."""
+_CHECKS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]]
 
-_CHECKS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], _PYTEST]
+_PYTEST = ["pytest", "-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
+"""The tests of one set of servers run beside those of another, or of none (tests/conftest.py). Most of their time
+they wait, so three keep two cores busy."""
+
+_MACHINES = "tests/machines"
+"""Whose three of each server take the cores whole."""
+
+_ALL = [[*_PYTEST, "--ignore", _MACHINES], ["pytest", _MACHINES]]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,10 +33,8 @@ def run_all(
 
     Examples: oda test, oda test tests/unit, oda test -- -k walk
     """
-    for check in _CHECKS:
-        more = (arguments or []) if check is _PYTEST else []
-        command = [sys.executable, "-m", *check, *more]
-        print(f"$ {' '.join([*check, *more])}", flush=True)
-        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    for check in [*_CHECKS, *([[*_PYTEST, *arguments]] if arguments else _ALL)]:
+        print(f"$ {' '.join(check)}", flush=True)
+        code = subprocess.run([sys.executable, "-m", *check], cwd=ROOT, check=False).returncode
         if code:
             raise typer.Exit(code)
