@@ -42,11 +42,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return _ByServers(config, log)
 
 
-_CLUSTERS = {"faults", "integration", "secured", "services"}
-"""Folders whose tests need servers."""
-
-_PORTS = 3_000
-"""How far the ports of one process's servers may be from those of the next one's: both look for them at once."""
+_CLUSTERS = {"faults": "integration"} | {name: name for name in ("integration", "secured", "services")}
+"""Folders whose tests need servers, and whose servers they are."""
 
 
 class _ByServers(LoadScopeScheduling):
@@ -54,8 +51,7 @@ class _ByServers(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        folder = file.split("/")[1]
-        return folder if folder in _CLUSTERS else file
+        return _CLUSTERS.get(file.split("/")[1], file)
 
 
 def _shifted(config: dict, by: int) -> list[int]:
@@ -110,8 +106,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield Cluster(Path(running).resolve())
         return
     folder = tmp_path_factory.mktemp("cluster")
-    first = 10_000 + _PORTS * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    for by in range(first, first + _PORTS, 100):
+    for by in range(10_000, 20_000, 100):
         config = json.loads((ROOT / "config.json").read_text())
         config["servers"] |= _TWO_SUPERVISORS
         config["envs"]["local"]["options"] |= _OPTIONS

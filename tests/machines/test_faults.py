@@ -1,4 +1,7 @@
-"""Three machines of everything: one is cut off, one dies, two are apart; `oda chaos --machines` is that for longer."""
+"""Three machines of everything, under load: one is cut off, two do not hear each other, the topology is upgraded.
+
+The three faults of `oda chaos --machines` that are over soon; what it does when a machine dies takes minutes more.
+"""
 
 import json
 from collections.abc import Iterator
@@ -8,10 +11,10 @@ import pytest
 from oda.paths import ROOT
 from support import Cluster
 
-FAULTS = ("death of m1", "m2 cut off for 5 s", "m1 and m3 apart")
+FAULTS = ("m2 cut off for 5 s", "m1 and m3 apart", "upgrade topology")
 
-SEED = 22
-"""With which each of them is struck once, a machine that is cut off first."""
+SEED = 6
+"""With which each of them is struck once."""
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator
+from math import inf
 from types import SimpleNamespace
 from typing import Any
 
@@ -81,6 +82,20 @@ def test_a_load_that_failed_ends_the_run(struck: list[str], service: SimpleNames
     service.error = UserError("Kafka refused a message")
     with pytest.raises(UserError, match="the load failed"):
         run(struck, 1, 1, 3)
+
+
+def test_series_that_are_not_judged_in_time_are_named(struck: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = iter([Recovery(0, 0, 0, 0), Recovery(0, inf, inf, inf)])  # before the fault, and after it
+    nothing = {"begin": lambda: None, "expect": lambda _: None}
+    observer = SimpleNamespace(wait=lambda _: next(found), unjudged=["chaos-3", "chaos-14"], **nothing)
+    monkeypatch.setattr(runner, "Observer", lambda _: observer)
+    told: list[str] = []
+    system: Any = SimpleNamespace(settings=None)
+    one = runner.Run(system, told.append, 200)
+    one.strike([Harmless("fault", struck)], 1, 1, lambda so_far: so_far == 3)
+    assert struck == ["fault"]
+    assert not one.timeline.clean
+    assert told[-1].endswith("not judged in time: chaos-3, chaos-14")
 
 
 @pytest.fixture

@@ -30,20 +30,23 @@ class Recovery(NamedTuple):
         stored: until all that was in the log by then was in every store, too: its offsets were committed.
         behind: how old the newest reading that was judged became at most, in any series, from its beginning on: the
             longest that nothing was judged.
-        unjudged: the series of which nothing was in time, where `judged` is infinite.
     """
 
     healed: float
     judged: float
     stored: float
     behind: float
-    unjudged: tuple[str, ...] = ()
 
 
 class Observer:
-    """Watches the results from its start on."""
+    """Watches the results from its start on.
+
+    Attributes:
+        unjudged: the series of which nothing was judged in time, when `wait` last gave up.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        self.unjudged: list[str] = []
         self._settings = settings
         self._newest = dict.fromkeys(SERIES, 0)
         self._since_ms = 0
@@ -67,8 +70,8 @@ class Observer:
         healed = self._seconds_after(_now_ms())
         with self._noted:
             if not self._noted.wait_for(lambda: self._judged_ms is not None, limit):
-                missed = (series for series, newest in self._newest.items() if newest < self._since_ms)
-                return Recovery(healed, inf, inf, inf, tuple(missed))
+                self.unjudged = [series for series, newest in self._newest.items() if newest < self._since_ms]
+                return Recovery(healed, inf, inf, inf)
             judged = self._seconds_after(self._judged_ms or 0)
             behind = max(self._behind_ms.values()) / 1000
         stored = self._wait_until_stored(limit)

@@ -149,8 +149,8 @@ class Run:
             f"judging again after {found.judged:.1f} s, all stored after {found.stored:.1f} s, "
             f"behind by {found.behind:.1f} s at most"
         )
-        if found.unjudged:
-            self._note(f"     not judged in time: {', '.join(found.unjudged)}")
+        if not isfinite(found.judged):
+            self._note(f"     not judged in time: {', '.join(self._observer.unjudged)}")
 
     def _note(self, line: str) -> None:
         self._tell(f"{time.monotonic() - self._began:7.1f} s  {line}")

@@ -12,9 +12,9 @@ from oda.paths import ROOT
 
 _CHECKS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]]
 
-_PYTEST = ["pytest", "-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
-"""The tests of one set of servers run beside those of another, or of none (tests/conftest.py). Most of their time
-they wait, so three keep two cores busy."""
+_PYTEST = ["pytest", "-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
+"""Two processes: the tests of one set of servers run beside those of another, or of none (tests/conftest.py). With
+three, and servers for each, two cores are full, and all takes longer."""
 
 _MACHINES = "tests/machines"
 """Whose three of each server take the cores whole."""
