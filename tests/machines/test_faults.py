@@ -1,6 +1,6 @@
-"""Three machines of everything, under load: one is cut off, two do not hear each other, the topology is upgraded.
+"""Three machines of everything, under load: two are cut off in turn, and the topology is upgraded.
 
-The three faults of `oda chaos --machines` that are over soon; what it does when a machine dies takes minutes more.
+Those of `oda chaos --machines` that are over soon: after the death of a machine it takes minutes until that one is back.
 """
 
 import json
@@ -11,9 +11,9 @@ import pytest
 from oda.paths import ROOT
 from support import Cluster
 
-FAULTS = ("m2 cut off for 5 s", "m1 and m3 apart", "upgrade topology")
+FAULTS = ("m1 cut off for 5 s", "m2 cut off for 5 s", "upgrade topology")
 
-SEED = 6
+SEED = 22
 """With which each of them is struck once."""
 
 
