@@ -1,6 +1,6 @@
 """Three machines of everything, under load: two are cut off in turn, and the topology is upgraded.
 
-Those of `oda chaos --machines` that are over soon: after the death of a machine it takes minutes until that one is back.
+Those of `oda chaos --machines` that are over soon: after a machine's death it takes minutes until that one is back.
 """
 
 import json
