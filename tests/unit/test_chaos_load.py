@@ -19,7 +19,7 @@ APART_MS = 52
 
 @pytest.mark.parametrize("seed", range(8))
 def test_each_series_has_anomalies_again_and_again(seed: int) -> None:
-    readings = [in_turn(n, BEGIN + n * APART_MS, settings().window.size_ms) for n in range(500)]
+    readings = [in_turn(n, BEGIN + n * APART_MS) for n in range(500)]
     rules = drawn(Random(seed), settings())
     found = run([Readings.of(range(len(readings)), readings)], settings(), rules)
     for series in SERIES:

@@ -1,7 +1,7 @@
 """The load under which faults strike: readings whose fate is known.
 
-The values of a window lie around 0, those of the next around a million, so every reading is an
-anomaly and its judgement can be seen from outside. Some series more fall silent again and again, for
+For `_LEVEL_MS` values lie around 0, then for as long around a million, so each series has anomalies, and
+that it is judged can be seen from outside. Some series more fall silent again and again, for
 about as long as it takes the clock to close their windows, and then get one more reading into the
 same window: in time or late, as it comes. Counts what Kafka has acknowledged: a witness that does
 not depend on ODA's own reading of the log.
@@ -32,6 +32,9 @@ _SESSION_SECONDS = 60.0
 """How long a producer lives: the next one sees new partitions."""
 
 _LONGEST_OUTAGE = 300.0
+
+_LEVEL_MS = 2_000
+"""The longest window that `oda.chaos.rules` draws, and a multiple of the others: none has values of both levels."""
 
 
 class TrackedLoad:
@@ -76,17 +79,17 @@ class TrackedLoad:
         return Producer(self._settings.kafka, self._settings.kafka.readings)
 
     def _produce(self, producer: Producer) -> None:
-        size, end = self._settings.window.size_ms, time.monotonic() + _SESSION_SECONDS
+        end = time.monotonic() + _SESSION_SECONDS
         while not self._over.wait(1 / self._rate) and time.monotonic() < end:
             now = time.time_ns() // 1_000_000
-            due = [in_turn(producer.sent, now, size)]
+            due = [in_turn(producer.sent, now)]
             for reading in (*due, *(reading for quiet in self._quiet for reading in quiet.due(now))):
                 producer.send(encode(reading), reading.series.encode())
 
 
-def in_turn(number: int, now: int, size: int) -> Reading:
-    """A reading of the time `now` (epoch ms), of which the windows of `size` ms have their levels."""
-    return Reading(SERIES[number % len(SERIES)], now, 1e6 * (now // size % 2) + number % 7)
+def in_turn(number: int, now: int) -> Reading:
+    """The reading of that number, of the time `now` (epoch ms): each series has its turn."""
+    return Reading(SERIES[number % len(SERIES)], now, 1e6 * (now // _LEVEL_MS % 2) + number % 7)
 
 
 class Quiet:
