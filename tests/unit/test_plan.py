@@ -9,8 +9,8 @@ from oda.cli.main import app
 from oda.errors import UserError
 from oda.plan.demand import Demand, Density
 from oda.plan.groups import load
-from oda.plan.measured import CostRun, GroupRun, ScaleRun
-from oda.plan.model import BUSY, COMPONENTS, MACHINE_CORES, SNAPSHOTS, Model
+from oda.plan.measured import CostRun, GroupRun, NodeRun, ScaleRun
+from oda.plan.model import BUSY, COMPONENTS, MACHINE_CORES, SERVED, SNAPSHOTS, Model
 
 PROCESSES = (*COMPONENTS, "worker", "kafka server", "cassandra server", "elasticsearch server")
 
@@ -94,6 +94,30 @@ def test_workers_that_are_held_up_by_each_other_are_more():
 
 def test_two_workers_that_do_more_than_twice_as_much_are_taken_for_noise():
     assert Model(RUNS, scaled(10_000, 22_000, 33_000), GROUPS).apart == 0
+
+
+def written(store: str, *rows: float, of_all_copies: float) -> list[NodeRun]:
+    """Rows a second of one node with a quarter of a core, of two, of three; and of three with all copies."""
+    cases = [(1, 1), (2, 1), (3, 1), (3, SERVED[store])]
+    return [
+        NodeRun(store, *case, 0.25, int(100 * each), 100, 25 * case[0])
+        for case, each in zip(cases, (*rows, of_all_copies), strict=True)
+    ]
+
+
+def test_a_copy_that_costs_less_than_the_first_takes_fewer_nodes():
+    # A half of a row's cost for each of two further copies: three nodes do as much as one and a half without copies.
+    cheap = written("kafka", 10_000, 20_000, 30_000, of_all_copies=15_000)
+    held_up = written("cassandra", 10_000, 16_000, 22_500, of_all_copies=7_500)
+    model = Model(RUNS, [], GROUPS, [*cheap, *held_up])
+    assert model.spread["kafka"] == pytest.approx((0.0, 0.5))
+    assert model.spread["cassandra"] == pytest.approx((0.5, 1.0))
+    assert model.spread["elasticsearch"] == (0.0, 1.0)  # it was not measured
+    demand = Demand(10_000_000, 5_000_000, 0.1)
+    found, before = model.plan(demand).nodes, MODEL.plan(demand).nodes
+    assert found["kafka"] == pytest.approx(before["kafka"] * 2 / 3, rel=0.05)
+    assert found["cassandra"] == pytest.approx(before["cassandra"] * 1.5, rel=0.05)
+    assert found["elasticsearch"] == before["elasticsearch"]
 
 
 def test_a_series_has_at_most_one_window_for_each_reading():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, TypeVar
 
 import msgspec
 import typer
@@ -12,7 +13,7 @@ from rich.table import Table
 from oda.errors import UserError
 from oda.paths import ROOT
 from oda.plan.demand import Demand
-from oda.plan.measured import CostRun, GroupRun, ScaleRun
+from oda.plan.measured import CostRun, GroupRun, NodeRun, ScaleRun
 from oda.plan.model import BUSY, MACHINE_CORES, MACHINE_DISK, SERVED, Model, Plan
 
 COST = ROOT / "benchmarks/cost.json"
@@ -21,8 +22,13 @@ COST = ROOT / "benchmarks/cost.json"
 SCALING = ROOT / "benchmarks/scaling.json"
 """Written by `oda bench workers --quota`."""
 
+NODES = ROOT / "benchmarks/nodes.json"
+"""Written by `oda bench nodes`."""
+
 GROUPS = ROOT / "benchmarks/groups.json"
 """Written by `oda bench groups`."""
+
+_Run = TypeVar("_Run")
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +44,7 @@ def plan(
         int | None, typer.Option(min=1, help="Series of a group.", show_default="all are dealt to the groups")
     ] = None,
 ) -> None:
-    """Partitions, executors, machines and disk for a load, from what `oda bench cost`, `workers` and `groups` measured.
+    """Partitions, executors, machines and disk for a load, from what `oda bench` measured.
 
     docs/capacity.md tells the model and how near it comes.
 
@@ -57,11 +63,16 @@ def plan(
 
 
 def load_model() -> Model:
-    """Fitted to benchmarks/cost.json and groups.json, and, if workers have been measured, scaling.json."""
-    costs = msgspec.json.decode(COST.read_bytes(), type=list[CostRun])
-    scaling = SCALING.read_bytes() if SCALING.exists() else b"[]"
-    groups = msgspec.json.decode(GROUPS.read_bytes(), type=list[GroupRun])
-    return Model(costs, msgspec.json.decode(scaling, type=list[ScaleRun]), groups)
+    """Fitted to benchmarks/cost.json and groups.json, and, if they have been measured, scaling.json and nodes.json."""
+    return Model(_runs(COST, CostRun), _measured(SCALING, ScaleRun), _runs(GROUPS, GroupRun), _measured(NODES, NodeRun))
+
+
+def _runs(file: Path, kind: type[_Run]) -> list[_Run]:
+    return msgspec.json.decode(file.read_bytes(), type=list[kind])  # type: ignore[valid-type]
+
+
+def _measured(file: Path, kind: type[_Run]) -> list[_Run]:
+    return _runs(file, kind) if file.exists() else []
 
 
 def _show(found: Plan, console: Console) -> None:

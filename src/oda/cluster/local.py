@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -75,18 +75,20 @@ class Status:
 
 
 class LocalCluster:
-    """The servers of one layout. Of several machines, whoever asks them has to be in the network of one.
+    """The servers of one layout, or some kinds of them.
+
+    Of several machines, whoever asks them has to be in the network of one.
 
     Attributes:
         network: the machines, if they are several; they have to be up.
         servers: all of them, in the order of their start.
     """
 
-    def __init__(self, layout: Layout, software: Software) -> None:
+    def __init__(self, layout: Layout, software: Software, kinds: Sequence[type[Server]] = KINDS) -> None:
         self.layout = layout
         self.network = Network(layout) if layout.is_shared else None
         self.servers: list[Server] = [
-            kind(layout, software, number) for kind in KINDS for number in range(1, len(layout.places[kind.kind]) + 1)
+            kind(layout, software, number) for kind in kinds for number in range(1, len(layout.places[kind.kind]) + 1)
         ]
 
     def up(self, on_ready: Callable[[Server, float], None]) -> list[Server]:

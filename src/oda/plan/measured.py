@@ -54,6 +54,32 @@ class ScaleRun(msgspec.Struct):
         return self.workers * self.quota * self.seconds / self.readings
 
 
+class NodeRun(msgspec.Struct):
+    """A run of `oda bench nodes`: what nodes of so many cores each wrote of a load that takes all of these."""
+
+    store: str
+    nodes: int
+    copies: int
+    quota: float
+    rows: int
+    seconds: float
+    cpu: float
+
+    @property
+    def per_second(self) -> float:
+        return self.rows / self.seconds
+
+    @property
+    def used(self) -> float:
+        """Of the cores that they were given. Much less than 1: something else was in short supply."""
+        return self.cpu / self.seconds / self.nodes / self.quota
+
+    @property
+    def core_seconds(self) -> float:
+        """What a row took of the cores that they were given."""
+        return self.nodes * self.quota * self.seconds / self.rows
+
+
 class GroupRun(msgspec.Struct):
     """A run of `oda bench groups`: what a member's window takes, and room for those that wait.
 

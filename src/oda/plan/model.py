@@ -8,9 +8,7 @@ by the second besides, for each series. What groups take besides (`oda.plan.grou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import count
 from math import ceil
-from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +18,8 @@ from oda.errors import UserError
 from oda.plan.buckets import buckets
 from oda.plan.demand import Demand, Density
 from oda.plan.groups import GroupLoad, load
-from oda.plan.measured import CostRun, GroupRun, ScaleRun
+from oda.plan.measured import CostRun, GroupRun, NodeRun, ScaleRun
+from oda.plan.several import apart, machines, spread
 from oda.stores.catalogue import STORES
 
 COMPONENTS = ("readings", "windows", "anomalies", *(store.name for store in STORES))
@@ -66,18 +65,26 @@ class Plan(NamedTuple):
 
 
 class Model:
-    """Fitted to runs of at least three sizes, and to runs with one worker and with more.
+    """Fitted to runs of at least three sizes, and to runs with one worker or node and with more.
 
     Args:
         runs: of `oda bench cost`.
         scaling: of `oda bench workers --quota`; may be none.
         groups: of `oda bench groups`.
+        nodes: of `oda bench nodes`; may be none.
 
     Attributes:
         apart: what a reading takes more where workers are many, as a share of what it takes in one.
+        spread: the same of each store.
     """
 
-    def __init__(self, runs: Iterable[CostRun], scaling: Iterable[ScaleRun], groups: Iterable[GroupRun]) -> None:
+    def __init__(
+        self,
+        runs: Iterable[CostRun],
+        scaling: Iterable[ScaleRun],
+        groups: Iterable[GroupRun],
+        nodes: Iterable[NodeRun] = (),
+    ) -> None:
         runs = list(runs)
         self._groups = list(groups)
         density = np.array([run.density for run in runs])
@@ -89,7 +96,9 @@ class Model:
             name: _fit(density[:, :1], [run.disk[name] / run.readings for run in runs]) for name in runs[0].disk
         }
         series = np.array([[run.series] for run in runs])
-        self.apart = max(0.0, _apart(list(scaling)))
+        self.apart = apart(list(scaling))
+        nodes = list(nodes)
+        self.spread = {store: spread([run for run in nodes if run.store == store]) for store in SERVED}
         self._bytes_at_start, self.bytes_per_series = _fit(series, [run.state_mb * 2**20 for run in runs])
 
     def cpu(self, process: str, density: Density) -> float:
@@ -114,7 +123,8 @@ class Model:
         cores = {process: self.cpu(process, density) * demand.rate for process in self._cpu}
         cores["kafka"] += of_groups.told
         components = {name: cores[name] for name in COMPONENTS}
-        workers = self._workers(cores["worker"] + sum(components.values()) + of_groups.read + of_groups.merged)
+        in_one = cores["worker"] + sum(components.values()) + of_groups.read + of_groups.merged
+        workers = machines(in_one, MACHINE_CORES * BUSY, self.apart)
         if of_groups.merged:
             # There are as many of the spout as of the bolt: the busier says how many.
             components["groups"] = max(of_groups.read, of_groups.merged)
@@ -126,7 +136,7 @@ class Model:
         nodes = {
             store: max(
                 copies,
-                ceil(cores[f"{store} server"] * copies / BUSY / MACHINE_CORES),
+                self._nodes(store, cores[f"{store} server"]),
                 ceil(disk[store] / BUSY / MACHINE_DISK),
             )
             for store, copies in SERVED.items()
@@ -136,9 +146,10 @@ class Model:
         state = demand.series * self.bytes_per_series
         return Plan(executors, partitions, workers, nodes, disk, state, of_groups.memory, buckets(demand))
 
-    def _workers(self, cores: float) -> int:
-        """So many that these have room for what would take so many cores in one."""
-        return next(n for n in count(1) if cores * (1 + self.apart * _away(n)) <= n * MACHINE_CORES * BUSY)
+    def _nodes(self, store: str, cores: float) -> int:
+        """Of a store whose one node without copies would take so many cores."""
+        of = self.spread[store]
+        return machines(cores * of.copies(SERVED[store]), MACHINE_CORES * BUSY, of.apart)
 
 
 def _require_mergeable(groups: GroupLoad) -> None:
@@ -147,25 +158,6 @@ def _require_mergeable(groups: GroupLoad) -> None:
             f"one group would take {groups.largest:.1f} cores, and can have {BUSY:g} of one, since all of a group "
             "belongs to one executor: plan more groups of fewer members, and groups of these (docs/groups.md)"
         )
-
-
-def _away(workers: int) -> float:
-    """Of what goes to any worker alike, as acknowledgements do, how much goes to another one.
-
-    >>> [_away(workers) for workers in (1, 2, 4)]
-    [0.0, 0.5, 0.75]
-    """
-    return 1 - 1 / workers
-
-
-def _apart(runs: list[ScaleRun]) -> float:
-    """Mean over the runs with more than one worker, each beside those of one worker and as many series; 0 of none."""
-    alone = {
-        series: fmean(run.core_seconds for run in runs if run.workers == 1 and run.series == series)
-        for series in {run.series for run in runs}
-    }
-    more = [run for run in runs if run.workers > 1]
-    return fmean((run.core_seconds / alone[run.series] - 1) / _away(run.workers) for run in more) if more else 0.0
 
 
 _Terms = tuple[float, ...]

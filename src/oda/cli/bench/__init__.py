@@ -10,6 +10,7 @@ from oda.cli.bench import (
     flame,
     groups,
     latency,
+    nodes,
     outage,
     peers,
     services,
@@ -32,6 +33,7 @@ app.command("notify")(services.measure_notify)
 app.command("rules")(latency.measure_rules)
 app.command("throughput")(throughput.measure_throughput)
 app.command("workers")(workers.measure_workers)
+app.command("nodes")(nodes.measure_nodes)
 app.command("peers")(peers.measure_peers)
 app.command("flame")(flame.draw_flame_graphs)
 app.command("cost")(cost.measure_cost)
