@@ -113,7 +113,7 @@ def test_a_copy_that_costs_less_than_the_first_takes_fewer_nodes():
     assert model.spread["kafka"] == pytest.approx((0.0, 0.5))
     assert model.spread["cassandra"] == pytest.approx((0.5, 1.0))
     assert model.spread["elasticsearch"] == (0.0, 1.0)  # it was not measured
-    demand = Demand(10_000_000, 5_000_000, 0.1)
+    demand = Demand(10_000_000, 5_000_000, 0.01)
     found, before = model.plan(demand).nodes, MODEL.plan(demand).nodes
     assert found["kafka"] == pytest.approx(before["kafka"] * 2 / 3, rel=0.05)
     assert found["cassandra"] == pytest.approx(before["cassandra"] * 1.5, rel=0.05)
