@@ -88,13 +88,12 @@ class Servers:
     """
 
     def __init__(self, config: Path, software: Software, folder: Path) -> None:
-        self._document = json.loads(config.read_text())
-        self._software, self._folder = software, folder
-        self.network = Network(prepare(self._config(STORES[0], cases(STORES[0])[-1])))
+        self._config, self._software, self._folder = config, software, folder
+        self.network = Network(prepare(config_of(config, STORES[0], cases(STORES[0])[-1], folder)))
 
     @contextmanager
     def running(self, store: Description, case: Case) -> Iterator[LocalCluster]:
-        layout = prepare(self._config(store, case))
+        layout = prepare(config_of(self._config, store, case, self._folder))
         network = Network(layout)
         network.up()
         network.enter(network.people)
@@ -112,20 +111,21 @@ class Servers:
             return Readings(settings.kafka, self._software, cluster.layout.data)
         return Windows(settings, store)
 
-    def _config(self, store: Description, case: Case) -> Path:
-        """Environment `machines` with so many nodes of one store, in networks of its own."""
-        document = json.loads(json.dumps(self._document))
-        section = document["envs"][ENVIRONMENT]
-        options, servers = section["options"], section["servers"]
-        section["servers"] |= {"data": str(self._folder / "data"), "namespaces": _NAMESPACES}
-        nodes = f"oda.{store.name}.{_ADDRESSES[store.name]}"
-        options[nodes] = ",".join(options[nodes].split(",")[: case.nodes])
-        options |= _copies(store.name, case.copies)
-        for ports in ("kafka_controller_ports", "kafka_internal_ports") if store.name == "kafka" else ():
-            servers[ports] = servers[ports][: case.nodes]
-        path = self._folder / "config.json"
-        path.write_text(json.dumps(document))
-        return path
+
+def config_of(config: Path, store: Description, case: Case, folder: Path) -> Path:
+    """Write a config.json with so many nodes of one store in environment `machines`, in networks of its own."""
+    document = json.loads(config.read_text())
+    section = document["envs"][ENVIRONMENT]
+    options, servers = section["options"], section["servers"]
+    servers |= {"data": str(folder / "data"), "namespaces": _NAMESPACES}
+    nodes = f"oda.{store.name}.{_ADDRESSES[store.name]}"
+    options[nodes] = ",".join(options[nodes].split(",")[: case.nodes])
+    options |= _copies(store.name, case.copies)
+    for ports in ("kafka_controller_ports", "kafka_internal_ports") if store.name == "kafka" else ():
+        servers[ports] = servers[ports][: case.nodes]
+    path = folder / "config.json"
+    path.write_text(json.dumps(document))
+    return path
 
 
 def _copies(store: str, copies: int) -> dict[str, Any]:
