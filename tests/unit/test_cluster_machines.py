@@ -3,6 +3,7 @@
 import json
 import shutil
 import ssl
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from oda.cluster.certificates import make_certificates
 from oda.cluster.elasticsearch import ElasticsearchNode
 from oda.cluster.layout import CLUSTER, Layout, load_layout
 from oda.cluster.local import LocalCluster
-from oda.cluster.network import Network
+from oda.cluster.network import SLACK_NS, Network
 from oda.cluster.server import Server
 from oda.cluster.software import Software
 from oda.errors import UserError
@@ -176,3 +177,19 @@ def test_a_command_runs_in_a_machine_under_its_name(layout: Layout) -> None:
     line = network.inside(layout.machines[0], ["hostname", "-f"])
     assert line[:2] == ["nsenter", "--net=/run/netns/oda-m1"]
     assert line[-3:] == ["m1", "hostname", "-f"]
+
+
+def test_what_runs_in_a_machine_reaches_its_address_and_waits_as_long_as_costs_little(tmp_path: Path) -> None:
+    layout = load_layout(written(tmp_path, namespaces="odaunit"), "machines")
+    network, machine = Network(layout), layout.machines[0]
+    try:
+        network.up()
+        script = "hostname; cat /proc/self/timerslack_ns; ip -o addr show eth0; cat /proc/self/cgroup"
+        line = network.inside(machine, ["sh", "-c", script])
+        found = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    finally:
+        network.down()
+    assert found.startswith(f"m1\n{SLACK_NS}\n")
+    assert f" {machine.address}/24 " in found
+    assert "/odaunit-m1\n" in found
+    assert not network.is_up
