@@ -204,17 +204,25 @@ settings_names = st.one_of(
     st.sampled_from(["oda.", "oda.window", "oda..", "oda.window.size_ms.x"]),
     st.text().map("oda.".__add__),
 )
+MAY_BE_NONE = {
+    f"oda.{section}.{name}"
+    for section, of in Settings.model_fields.items()
+    for name, field in of.annotation.model_fields.items()
+    if field.default is None
+}
 NEEDED = {"oda.kafka.brokers": "a:1", "oda.cassandra.hosts": "a:1", "oda.elasticsearch.urls": "http://a:1"}
 
 
 @given(st.dictionaries(settings_names, json_values, max_size=3))
+@example({"oda.cassandra.datacenter": None})
 def test_settings_of_any_type_are_taken_or_named(options):
     try:
         found = Settings.from_options({**NEEDED, **options})
     except SettingsError as error:
         text = str(error)
     else:
-        assert all(not isinstance(value, bool | None) for value in options.values())
+        assert not any(isinstance(value, bool) for value in options.values())
+        assert {name for name, value in options.items() if value is None} <= MAY_BE_NONE
         assert Settings.model_validate(found.model_dump()) == found
         return
     lines = text.splitlines()[:-1]

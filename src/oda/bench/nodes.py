@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ _ADDRESSES = {"kafka": "brokers", "cassandra": "hosts", "elasticsearch": "urls"}
 
 _NAMESPACES = "odabench"
 
-_WARM_SECONDS = 20
+_WARM_SECONDS = 40
 """With all cores: young processes compile."""
 
 _SETTLE_SECONDS = 5
@@ -93,7 +94,7 @@ class Servers:
 
     @contextmanager
     def running(self, store: Description, case: Case) -> Iterator[LocalCluster]:
-        layout = prepare(config_of(self._config, store, case, self._folder))
+        layout = replace(prepare(config_of(self._config, store, case, self._folder)), compiles=True)
         network = Network(layout)
         network.up()
         network.enter(network.people)

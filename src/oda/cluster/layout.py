@@ -72,6 +72,8 @@ class Layout:
         settings: how clients reach the servers.
         logviewer_port: of Storm's logviewer; several machines have none, since here one folder has all logs.
         certificates: the folder of the servers' certificates; None if all is plain.
+        compiles: whether servers compile all they can also where machines share cores: after each start that takes most
+            of these, but without it TLS takes many times as much.
     """
 
     data: Path
@@ -80,6 +82,7 @@ class Layout:
     settings: Settings
     logviewer_port: int
     certificates: Path | None = None
+    compiles: bool = False
 
     @property
     def kafka(self) -> Kafka:

@@ -108,7 +108,8 @@ class Server(ABC):
         """What its templates may refer to."""
         itself = {"name": self.name, "number": self.number, "address": self.machine.address}
         # Where machines share the cores of one, compiling anew after each start would take most of them.
-        itself |= {"compiler": "-XX:TieredStopAtLevel=1" if self.layout.is_shared else ""}
+        starts_fast = self.layout.is_shared and not self.layout.compiles
+        itself |= {"compiler": "-XX:TieredStopAtLevel=1" if starts_fast else ""}
         folders = {"folder": self.folder, "conf": self.conf, "logs": self.layout.logs}
         folders |= {"certificates": self.certificates} if self.certificates else {}
         # Where Java expects a URI, a blank or a percent sign in a folder's name has to be escaped.

@@ -111,7 +111,8 @@ class Courier:
         if current and before.was_told(current.place):
             mailbox.know(current)
         elif note.standstill:
-            mailbox.know(self._standing.resume(note.standstill))
+            remember = mailbox.know if note.is_told else mailbox.take
+            remember(self._standing.resume(note.standstill))
         else:
             self._standing.current = None
         self._mailbox, self._gate, self._committed, self._resend_at = mailbox, gate, None, 0.0
@@ -128,7 +129,10 @@ class Courier:
             for located, *place in self._log.poll(0 if busy else _POLL_SECONDS):
                 self._gate.take(IncidentChange(located), *place)
         self._release()
-        self._commit(at_once=self._tell())
+        if self._mind_standstill():
+            # Noted first: no log has it, and who may have been told that it began is told that it is over.
+            self._commit(at_once=True)
+        self._commit(at_once=self._deliver())
 
     def _release(self) -> None:
         self._gate.follow(self._service.rules.current().newest())
@@ -136,19 +140,22 @@ class Courier:
             some = f"{', '.join(places[:3])}{_more(len(places) - 3)}"
             self._say(f"is not told of {some}: suppressed by an incident of {group}")
 
-    def _tell(self) -> bool:
+    def _tell(self) -> None:
         self._mind_standstill()
-        return self._deliver()
+        self._deliver()
 
     def _is_for(self, notification: Notification) -> bool:
         return self._name in self._routes.receivers(notification.severity, notification.labels)
 
-    def _mind_standstill(self) -> None:
+    def _mind_standstill(self) -> bool:
+        """Take note of one that begins, or is over; whether Kafka can keep one that begins."""
         found = self._service.watch.found()
+        change = None
         if found or self._service.watch.is_known:
             change = self._standing.look(found, round(time.time() * 1000))
-            if change:
-                self._mailbox.take(change)
+        if change:
+            self._mailbox.take(change)
+        return change is not None and change.until is None and change.told.waiting is not None
 
     def _deliver(self) -> bool:
         """Tell what is due, as much as goes at once, and now and then what lasts; returns whether anything was due."""
@@ -209,9 +216,10 @@ class Courier:
         self._commit_at = now + _COMMIT_SECONDS
 
     def _note(self) -> Note:
-        current = self._standing.current
-        told = current.told if current and self._mailbox.was_told(current.place) else None
-        return Note(told, shorten(self._away, 500), self._gate.suppressed)
+        current, mailbox = self._standing.current, self._mailbox
+        is_told = current is not None and mailbox.was_told(current.place)
+        told = current.told if current and (is_told or mailbox.waits(current.place)) else None
+        return Note(told, shorten(self._away, 500), self._gate.suppressed, is_told)
 
     def _say(self, what: str) -> None:
         say(f"receiver {self._name} {plain(what)}")

@@ -31,12 +31,14 @@ _COMMIT_MS = 10_000
 class Note(msgspec.Struct, frozen=True):
     """What is kept beside the offsets: the standstill that it was told of, and why it takes nothing.
 
-    `suppressed` is how many incidents those of groups suppressed (see `oda.notify.gate`).
+    `suppressed` is how many incidents those of groups suppressed (see `oda.notify.gate`). Of a standstill that is being
+    told `is_told` is false: whether it arrived is known only when that note is replaced.
     """
 
     standstill: Told | None = None
     away: str = ""
     suppressed: int = 0
+    is_told: bool = True
 
 
 def group(settings: Kafka, receiver: str) -> str:

@@ -54,7 +54,7 @@ def status(settings: Kafka, file: File) -> Iterator[Status]:
             ends = consumer.end_offsets(parts)
             waiting = {part: ends[part] - start for part, start in behind.items() if start < ends[part]}
             oldest = min((_time(consumer, part, behind[part]) for part in waiting), default=None)
-            since = note.standstill.since if note.standstill else None
+            since = note.standstill.since if note.standstill and note.is_told else None
             yield Status(
                 receiver.name, bool(committed), sum(waiting.values()), oldest, note.away, note.suppressed, since, ours
             )
