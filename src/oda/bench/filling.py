@@ -34,8 +34,8 @@ from oda.stores.place import SLOT_MS
 PARTS = 6
 """Partitions, and shards: as many for each of one, two and three nodes."""
 
-_WRITERS = 3
-"""Processes; what one waits for is another's turn."""
+_WRITERS = 9
+"""Processes. Each waits for the node that answers last; so many that none of the nodes waits for them."""
 
 _SERIES = 1000
 """As many rows are written at once."""

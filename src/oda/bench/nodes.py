@@ -34,7 +34,7 @@ _ADDRESSES = {"kafka": "brokers", "cassandra": "hosts", "elasticsearch": "urls"}
 
 _NAMESPACES = "odabench"
 
-_WARM_SECONDS = 40
+_WARM_SECONDS = 30
 """With all cores: young processes compile."""
 
 _SETTLE_SECONDS = 5

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from oda.bench import nodes
+from oda.chaos.signals import end_at_sigterm
 from oda.cli.bench.shown import console, tell
 from oda.cli.plan import NODES
 from oda.cli.servers import fetch
@@ -22,13 +23,13 @@ from oda.stores.catalogue import STORES
 def measure_nodes(
     ctx: typer.Context,
     quota: Annotated[float, typer.Option(min=0.05, help="Cores of a broker, or node.")] = 0.2,
-    seconds: Annotated[float, typer.Option(min=1, help="For how long each is measured.")] = 30,
+    seconds: Annotated[float, typer.Option(min=1, help="For how long each is measured.")] = 20,
     rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 1,
 ) -> None:
     """What one, two and three brokers, and nodes of Cassandra and of Elasticsearch, do with so many cores each
 
     Each store is alone on machines as of `oda machines up`, encrypted, and has as much to write as it can take: with
-    one copy on one, two and three of them, and with three the copies that environment `cluster` keeps. Takes about 25
+    one copy on one, two and three of them, and with three the copies that environment `cluster` keeps. Takes about 20
     minutes a round, and 3 GB of memory. Writes benchmarks/nodes.json.
 
     Example:
@@ -36,6 +37,7 @@ def measure_nodes(
         oda bench nodes --quota 0.2
     """
     check_root()
+    end_at_sigterm()
     software = fetch(console)  # while this process still reaches the registry
     found = list[NodeRun]()
     with (
