@@ -35,7 +35,7 @@ _ADDRESSES = {"kafka": "brokers", "cassandra": "hosts", "elasticsearch": "urls"}
 _NAMESPACES = "odabench"
 
 _WARM_SECONDS = 30
-"""With all cores: young processes compile."""
+"""For each node, with all cores: young processes compile, and have to share them."""
 
 _SETTLE_SECONDS = 5
 """With a part of them: what they had begun before is done."""
@@ -70,7 +70,7 @@ def measure(servers: Servers, store: Description, case: Case, quota: float, seco
         UserError: this machine can't limit processes, or the load was refused.
     """
     with servers.running(store, case) as cluster, servers.filling(cluster, store) as load:
-        _wait_for_rows(load)
+        _warm_up(load, _WARM_SECONDS * case.nodes)
         with ExitStack() as limits:
             for family in (families := _families(cluster)):
                 limits.enter_context(limited(quota, [process.pid for process in family]))
@@ -135,10 +135,10 @@ def _copies(store: str, copies: int) -> dict[str, Any]:
     return {f"oda.{store}.replication": copies}
 
 
-def _wait_for_rows(load: Filling) -> None:
+def _warm_up(load: Filling, seconds: float) -> None:
     """Until it has written some, and worked for a while."""
     began = time.monotonic()
-    while not load.written() or time.monotonic() - began < _WARM_SECONDS:
+    while not load.written() or time.monotonic() - began < seconds:
         time.sleep(0.5)
 
 

@@ -29,8 +29,8 @@ def measure_nodes(
     """What one, two and three brokers, and nodes of Cassandra and of Elasticsearch, do with so many cores each
 
     Each store is alone on machines as of `oda machines up`, encrypted, and has as much to write as it can take: with
-    one copy on one, two and three of them, and with three the copies that environment `cluster` keeps. Takes about 20
-    minutes a round, and 3 GB of memory. Writes benchmarks/nodes.json.
+    one copy on one, two and three of them, and with three the copies that environment `cluster` keeps. Takes half an
+    hour a round, and 3 GB of memory. Writes benchmarks/nodes.json.
 
     Example:
 
