@@ -141,12 +141,15 @@ def _properties(settings: Kafka) -> dict[str, object]:
 
 def _write(settings: Settings, name: str, number: int, written: Synchronized[int]) -> None:
     """Write until it is ended; what a node without time did not answer is written again, as a sink does."""
+    parent = multiprocessing.parent_process()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process ends this one
     description = next(store for store in STORES if store.name == name)
     retry, stop = retry_if_not_exception_type(UserError), stop_after_delay(_GIVE_UP_SECONDS)
     again = Retrying(retry=retry, stop=stop, wait=wait_fixed(0.5), reraise=True)
     with closing(description.open(settings)) as store:
         for rows in _rows(number):
+            if parent is None or not parent.is_alive():
+                return
             again(store.write, [Rows(WINDOWS, number, time.time_ns() // 1_000_000, rows)])
             written.value += len(rows)
 

@@ -26,11 +26,11 @@ def measure_nodes(
     seconds: Annotated[float, typer.Option(min=1, help="For how long each is measured.")] = 20,
     rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 1,
 ) -> None:
-    """What one, two and three brokers, and nodes of Cassandra and of Elasticsearch, do with so many cores each
+    """What one, two and three brokers, and nodes of Cassandra and of Elasticsearch, do with so many cores each.
 
-    Each store is alone on machines as of `oda machines up`, encrypted, and has as much to write as it can take: with
-    one copy on one, two and three of them, and with three the copies that environment `cluster` keeps. Takes half an
-    hour a round, and 3 GB of memory. Writes benchmarks/nodes.json.
+    As root: each store is alone on machines as of `oda machines up`, encrypted, and has as much to write as it can
+    take: with one copy on one, two and three of them, and with three the copies that environment `cluster` keeps.
+    Takes half an hour a round, and 3 GB of memory. Writes benchmarks/nodes.json.
 
     Example:
 
@@ -57,7 +57,7 @@ def measure_nodes(
 
 
 def _table(runs: list[NodeRun], quota: float) -> Table:
-    columns = ("store", "nodes", "copies", "rows/s", "of one node's", "of its cores used", "CPU, us a row")
+    columns = ("store", "nodes", "copies", "rows/s", "of one's", "cores used", "CPU, us a row")
     table = Table(*columns, title=f"Nodes of {quota:g} cores")
     one = runs[0]
     for run in runs:
