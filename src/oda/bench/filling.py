@@ -10,12 +10,13 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
 from tenacity import Retrying, retry_if_not_exception_type, stop_after_delay, wait_fixed
 
 from oda.bench.workload import series_name
@@ -50,6 +51,21 @@ class Filling(ABC):
     def written(self) -> int:
         """How many rows are durable by now. Raises UserError when it has ended."""
 
+    @property
+    @abstractmethod
+    def pids(self) -> list[int]:
+        """Of its processes."""
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """It writes nothing meanwhile."""
+        processes = [psutil.Process(pid) for pid in self.pids]
+        for process in processes:
+            process.suspend()
+        yield
+        for process in processes:
+            process.resume()
+
     @abstractmethod
     def __enter__(self) -> Self: ...
 
@@ -77,6 +93,10 @@ class Windows(Filling):
             raise UserError("a writer of the load has ended: what it was refused stands above")
         return sum(count.value for count in self._counts)
 
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes if process.pid]
+
     def __enter__(self) -> Self:
         for process in self._processes:
             process.start()
@@ -84,7 +104,7 @@ class Windows(Filling):
 
     def __exit__(self, *_: object) -> None:
         for process in self._processes:
-            process.terminate()
+            process.kill()  # it may be paused
             process.join()
 
 
@@ -119,6 +139,10 @@ class Readings(Filling):
         self._group.close()
         self._process.kill()  # with all that it has not sent yet
         self._process.wait()
+
+    @property
+    def pids(self) -> list[int]:
+        return [self._process.pid]
 
     @property
     def _log(self) -> Path:

@@ -34,11 +34,16 @@ _ADDRESSES = {"kafka": "brokers", "cassandra": "hosts", "elasticsearch": "urls"}
 
 _NAMESPACES = "odabench"
 
-_WARM_SECONDS = 30
+_WARM_SECONDS = 20
 """For each node, with all cores: young processes compile, and have to share them."""
 
-_SETTLE_SECONDS = 5
-"""With a part of them: what they had begun before is done."""
+_SETTLE_SECONDS = 10
+"""With a part of them."""
+
+_IDLE = 0.15
+"""Cores of a node that has nothing to do, at most."""
+
+_MOST_IDLING_SECONDS = 120
 
 
 class Case(NamedTuple):
@@ -70,9 +75,12 @@ def measure(servers: Servers, store: Description, case: Case, quota: float, seco
         UserError: this machine can't limit processes, or the load was refused.
     """
     with servers.running(store, case) as cluster, servers.filling(cluster, store) as load:
+        families = _families(cluster)
         _warm_up(load, _WARM_SECONDS * case.nodes)
+        with load.paused():
+            _wait_until_idle(families)
         with ExitStack() as limits:
-            for family in (families := _families(cluster)):
+            for family in families:
                 limits.enter_context(limited(quota, [process.pid for process in family]))
             time.sleep(_SETTLE_SECONDS)
             before, cpu, began = load.written(), _cpu(families), time.monotonic()
@@ -140,6 +148,16 @@ def _warm_up(load: Filling, seconds: float) -> None:
     began = time.monotonic()
     while not load.written() or time.monotonic() - began < seconds:
         time.sleep(0.5)
+
+
+def _wait_until_idle(families: list[list[psutil.Process]]) -> None:
+    """Until compaction, merging and the like of the warm-up are done: with all cores it has left more than is usual."""
+    end = time.monotonic() + _MOST_IDLING_SECONDS
+    while time.monotonic() < end:
+        before, began = _cpu(families), time.monotonic()
+        time.sleep(2)
+        if (_cpu(families) - before) / (time.monotonic() - began) < _IDLE * len(families):
+            return
 
 
 def _families(cluster: LocalCluster) -> list[list[psutil.Process]]:
