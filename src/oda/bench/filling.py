@@ -114,7 +114,6 @@ class Readings(Filling):
     def __init__(self, settings: Kafka, software: Software, folder: Path) -> None:
         self._settings, self._folder, self._java = settings, folder, str(software.jdk / "bin/java")
         self._classpath = os.pathsep.join(map(str, software.cache.files("kafka")))
-        self._group = Group(settings)
 
     def written(self) -> int:
         if self._process.poll() is not None:
@@ -123,6 +122,9 @@ class Readings(Filling):
 
     def __enter__(self) -> Self:
         create_topic(self._settings, self._settings.readings, PARTS, self._settings.replication)
+        self._group = Group(self._settings)
+        # A broker may not have heard of it yet.
+        Retrying(stop=stop_after_delay(_GIVE_UP_SECONDS), wait=wait_fixed(0.5), reraise=True)(self._group.ends)
         payload, config = self._folder / "readings.json", self._folder / "client.properties"
         now = time.time_ns() // 1_000_000
         payload.write_bytes(b"\n".join(encode(Reading(series_name(n), now, n / 7)) for n in range(_SERIES)))
