@@ -43,6 +43,9 @@ _SERIES = 1000
 
 _GIVE_UP_SECONDS = 120
 
+_TOLD = 2000
+"""Characters of a log that is told."""
+
 
 class Filling(ABC):
     """A load, from when it is entered until it is left."""
@@ -117,7 +120,8 @@ class Readings(Filling):
 
     def written(self) -> int:
         if self._process.poll() is not None:
-            raise UserError(f"Kafka's tool for loads has ended: see {self._log}")
+            said = self._log.read_text(errors="replace")[-_TOLD:]
+            raise UserError(f"Kafka's tool for loads has ended with exit code {self._process.returncode}:\n{said}")
         return sum(self._group.ends().values())
 
     def __enter__(self) -> Self:

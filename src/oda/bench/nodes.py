@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
 
@@ -137,7 +137,7 @@ def config_of(config: Path, store: Description, case: Case, folder: Path) -> Pat
     return path
 
 
-def _copies(store: str, copies: int) -> dict[str, Any]:
+def _copies(store: str, copies: int) -> dict[str, int]:
     if store == "elasticsearch":
         return {"oda.elasticsearch.shards": PARTS, "oda.elasticsearch.replicas": copies - 1}
     return {f"oda.{store}.replication": copies}
