@@ -28,7 +28,7 @@ _Store = StrEnum("_Store", ["cassandra", "elasticsearch", "kafka"])
 def measure_nodes(
     ctx: typer.Context,
     quota: Annotated[float, typer.Option(min=0.05, help="Cores of a broker, or node.")] = 0.2,
-    seconds: Annotated[float, typer.Option(min=1, help="For how long each is measured.")] = 20,
+    seconds: Annotated[float, typer.Option(min=1, help="For how long each is measured.")] = 60,
     rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 1,
     only: Annotated[_Store | None, typer.Option(help="Only this one; the others keep their figures.")] = None,
 ) -> None:
@@ -36,7 +36,7 @@ def measure_nodes(
 
     As root: each store is alone on machines as of `oda machines up`, encrypted, and has as much to write as it can
     take: with one copy on one, two and three of them, and with three the copies that environment `cluster` keeps.
-    Takes half an hour a round, and 3 GB of memory. Writes benchmarks/nodes.json.
+    Takes 40 minutes a round, and 3 GB of memory. Writes benchmarks/nodes.json.
 
     Examples:
 
