@@ -59,7 +59,7 @@ _decode = msgspec.json.Decoder(_Row).decode
 
 
 def expect(settings: Settings) -> Expected:
-    """Run the simple implementation over the readings topic."""
+    """Run the simple implementation over the readings topic. Raises UserError if no window ends in a partition."""
     rows: Rows = {}
     after = 0
     with reader(settings.kafka, [settings.kafka.readings], from_beginning=True) as consumer:
@@ -69,6 +69,11 @@ def expect(settings: Settings) -> Expected:
             references[tp].read(record.offset, reading)
         ends = consumer.end_offsets(consumer.assignment())
     for tp, reference in references.items():
+        if not reference.windows:
+            raise UserError(
+                f"of the {sum(ends.values()):,} readings none ends a window in partition {tp.partition}: "
+                "give more with --readings, of which an engine may get a tenth, or fewer --series"
+            )
         rows |= {(row.series, row.start, None): (row.count, row.mean, row.stddev) for row in reference.windows}
         rows |= {(row.series, row.time, row.value): (row.mean, row.stddev) for row in reference.anomalies}
         after += ends[tp] - reference.windows[0].closed_at  # no anomaly is before the first window
