@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import psutil
 
 from oda.bench.filling import PARTS, Filling, Readings, Windows
-from oda.bench.quota import limited
+from oda.bench.quota import cpu_seconds, each_limited
 from oda.cluster import processes
 from oda.cluster.broker import Broker
 from oda.cluster.cassandra import CassandraNode
@@ -79,14 +79,12 @@ def measure(servers: Servers, store: Description, case: Case, quota: float, seco
         _warm_up(load, _WARM_SECONDS * case.nodes)
         with load.paused():
             _wait_until_idle(families)
-        with ExitStack() as limits:
-            for family in families:
-                limits.enter_context(limited(quota, [process.pid for process in family]))
+        with each_limited(quota, families):
             time.sleep(_SETTLE_SECONDS)
-            before, cpu, began = load.written(), _cpu(families), time.monotonic()
+            before, cpu, began = load.written(), cpu_seconds(families), time.monotonic()
             time.sleep(seconds)
             rows, took = load.written() - before, time.monotonic() - began
-            return NodeRun(store.name, case.nodes, case.copies, quota, rows, took, _cpu(families) - cpu)
+            return NodeRun(store.name, case.nodes, case.copies, quota, rows, took, cpu_seconds(families) - cpu)
 
 
 class Servers:
@@ -154,9 +152,9 @@ def _wait_until_idle(families: list[list[psutil.Process]]) -> None:
     """Until compaction, merging and the like of the warm-up are done: with all cores it has left more than is usual."""
     end = time.monotonic() + _MOST_IDLING_SECONDS
     while time.monotonic() < end:
-        before, began = _cpu(families), time.monotonic()
+        before, began = cpu_seconds(families), time.monotonic()
         time.sleep(2)
-        if (_cpu(families) - before) / (time.monotonic() - began) < _IDLE * len(families):
+        if (cpu_seconds(families) - before) / (time.monotonic() - began) < _IDLE * len(families):
             return
 
 
@@ -164,8 +162,3 @@ def _families(cluster: LocalCluster) -> list[list[psutil.Process]]:
     """The processes of each node."""
     found = processes.find(cluster.layout.data)
     return [found[server.name] for server in cluster.servers]
-
-
-def _cpu(families: list[list[psutil.Process]]) -> float:
-    times = [process.cpu_times() for family in families for process in family]
-    return sum(time.user + time.system for time in times)

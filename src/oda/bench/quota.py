@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
+
+import psutil
 
 from oda.errors import UserError
 
@@ -14,6 +16,24 @@ _PERIOD_US = 100_000
 """After which the kernel deals time anew; its default."""
 
 _GROUPS = Path("/sys/fs/cgroup")
+
+Family = Sequence[psutil.Process]
+"""The processes of what stands for one machine."""
+
+
+@contextmanager
+def each_limited(cores: float, families: Sequence[Family]) -> Iterator[None]:
+    """As `limited`, each family by itself."""
+    with ExitStack() as limits:
+        for family in families:
+            limits.enter_context(limited(cores, [process.pid for process in family]))
+        yield
+
+
+def cpu_seconds(families: Sequence[Family]) -> float:
+    """What all of them have used so far."""
+    times = [process.cpu_times() for family in families for process in family]
+    return sum(time.user + time.system for time in times)
 
 
 @contextmanager

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import psutil
 
 from oda.bench import throughput
 from oda.bench.own import own_stream
-from oda.bench.quota import limited
+from oda.bench.quota import cpu_seconds, each_limited
 from oda.bench.workload import Workload
 from oda.chaos.system import System
 from oda.cli.context import Context
@@ -61,9 +61,13 @@ def scale(context: Context, cluster: LocalCluster, workload: Workload, quota: fl
                 _limited(system, quota),
             ):
                 storm.activate(system.topology)
-                first, began, before = throughput.wait_for_commits(settings, _FROM), time.monotonic(), _cpu(system)
+                first, began, before = (
+                    throughput.wait_for_commits(settings, _FROM),
+                    time.monotonic(),
+                    cpu_seconds(_families(system)),
+                )
                 readings = throughput.wait_for_commits(settings, _TO) - first
-                seconds, cpu = time.monotonic() - began, _cpu(system) - before
+                seconds, cpu = time.monotonic() - began, cpu_seconds(_families(system)) - before
         yield ScaleRun(workload.series, workers, quota, readings, seconds, cpu)
 
 
@@ -91,12 +95,5 @@ def _families(system: System) -> list[list[psutil.Process]]:
 def _limited(system: System, quota: float) -> Iterator[None]:
     if not (families := _families(system)):
         raise UserError("--quota needs the workers on this machine: the servers that run here were started elsewhere")
-    with ExitStack() as limits:
-        for family in families:
-            limits.enter_context(limited(quota, [process.pid for process in family]))
+    with each_limited(quota, families):
         yield
-
-
-def _cpu(system: System) -> float:
-    times = [process.cpu_times() for family in _families(system) for process in family]
-    return sum(time.user + time.system for time in times)
