@@ -177,6 +177,23 @@ def test_keys_pan_and_zoom(window: Window):
     page.wait_for_url(re.compile("live="))
 
 
+def test_keys_that_come_at_once_each_do_their_own(window: Window):
+    page = window(SERIES)
+    stopped_at = loaded_chart(page).evaluate(
+        """(chart) => {
+          const press = (key) => chart.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+          press("l");
+          const { since } = Object.fromEntries(new URLSearchParams(location.hash.split("?")[1]));
+          press("ArrowLeft");
+          return Number(since);
+        }"""
+    )
+    page.wait_for_function(
+        "before => Math.abs(new URLSearchParams(location.hash.split('?')[1]).get('since') - before + 60000) < 3",
+        arg=stopped_at,
+    )
+
+
 def test_several_series_have_one_cursor(window: Window):
     page = window(f"/#/series?name={NAME}&name={names()[500]}&live=300000")
     for number in range(2):

@@ -22,12 +22,9 @@ export function href(view, parameters = {}) {
 export function go(view, parameters = {}, { replace = false } = {}) {
   const hash = href(view, parameters);
   if (hash === location.hash) return;
-  if (replace) {
-    history.replaceState(null, "", hash);
-    dispatchEvent(new HashChangeEvent("hashchange"));
-  } else {
-    location.hash = hash;
-  }
+  // Told at once: a browser tells of a new location.hash later, and what a key did meanwhile would be undone then.
+  history[replace ? "replaceState" : "pushState"](null, "", hash);
+  dispatchEvent(new HashChangeEvent("hashchange"));
 }
 
 // A moment with what came before it and after.
