@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from oda.admin.rights import ROLES
 from oda.cluster.accounts import make_passwords, write_environments
@@ -20,6 +21,8 @@ from oda.cluster.local import LocalCluster
 from oda.cluster.network import SLACK_NS, Network
 from oda.cluster.server import Server
 from oda.cluster.software import Software
+from oda.cluster.storm_daemons import Supervisor
+from oda.cluster.zookeeper import ZooKeeper
 from oda.errors import UserError
 from oda.settings import load_options
 
@@ -111,6 +114,18 @@ def test_zookeepers_know_each_other_by_address(layout: Layout) -> None:
         assert (zookeeper.folder / "data/myid").read_text() == f"{zookeeper.number}\n"
 
 
+def test_who_is_cut_off_is_missed_in_order(layout: Layout) -> None:
+    """First by ZooKeeper, then by nimbus as a machine, then as the place of workers (docs/guarantees.md)."""
+    zookeeper, supervisor = (servers(layout, kind)[0] for kind in (ZooKeeper, Supervisor))
+    for server in (zookeeper, supervisor):
+        server.prepare()
+    quorum = properties(zookeeper.conf / "zoo.cfg")
+    leader_missed_ms = int(quorum["tickTime"]) * int(quorum["syncLimit"])
+    storm = YAML(typ="safe").load(supervisor.conf / "storm.yaml")
+    session_ms, task_ms = storm["storm.zookeeper.session.timeout"], storm["nimbus.task.timeout.secs"] * 1000
+    assert leader_missed_ms < session_ms < task_ms < storm["nimbus.task.launch.secs"] * 1000
+
+
 def test_all_of_cassandra_start_as_seeds(layout: Layout) -> None:
     for node in servers(layout, CassandraNode):
         values = node.values()
@@ -177,6 +192,15 @@ def test_a_command_runs_in_a_machine_under_its_name(layout: Layout) -> None:
     line = network.inside(layout.machines[0], ["hostname", "-f"])
     assert line[:2] == ["nsenter", "--net=/run/netns/oda-m1"]
     assert line[-3:] == ["m1", "hostname", "-f"]
+
+
+def test_those_that_tell_who_lives_come_first_on_cores_that_are_shared(layout: Layout) -> None:
+    def first(layout: Layout) -> set[str]:
+        cluster = LocalCluster(layout, SOFTWARE)
+        return {server.kind for server in cluster.servers if "nice" in cluster.command(server)}
+
+    assert first(layout) == {"zookeeper", "nimbus"}
+    assert first(load_layout(CONFIG, "local")) == set()
 
 
 def test_what_runs_in_a_machine_reaches_its_address_and_waits_as_long_as_costs_little(tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ ASK_SECONDS = 0.3
 ASK_SHARED_SECONDS = 2.0
 """The same, where three of each kind start on the same cores: questions cost, too."""
 
+_FIRST = ("nice", "-n", "-10")
+"""Of those that share a machine's part of the cores: as much as nine others, if it wants that."""
+
 LOG_LINES = 25
 """How much of the log of a server that failed is shown."""
 
@@ -163,10 +166,15 @@ class LocalCluster:
             future.result()
 
     def _start(self, server: Server) -> psutil.Process:
-        command = server.command()
-        if self.network:
-            command = self.network.inside(server.machine, command)
+        command = self.command(server)
         return processes.start(self.layout.data, server.name, command, server.environment(), server.log)
+
+    def command(self, server: Server) -> list[str]:
+        """What starts a server, on its machine."""
+        command = server.command()
+        if self.network is None:
+            return command
+        return self.network.inside(server.machine, [*_FIRST, *command] if server.decides else command)
 
     def _before(self, server: Server) -> tuple[str, ...]:
         """The kinds that must serve first."""

@@ -39,6 +39,8 @@ class Server(ABC):
         numbered: whether it has a number in its name although it is the only one.
         after: kinds whose servers must serve before this one is started.
         adopts: whether it takes over what a former one of its kind started and left behind.
+        decides: whether it is one of those that tell who lives. Where machines share cores these come first: late,
+            they take for dead what is only slow.
         number: 1 is the first of its kind.
         name: as people and files call it.
     """
@@ -49,6 +51,7 @@ class Server(ABC):
     numbered: ClassVar[bool] = False
     after: ClassVar[tuple[str, ...]] = ()
     adopts: ClassVar[bool] = False
+    decides: ClassVar[bool] = False
 
     def __init__(self, layout: Layout, software: Software, number: int = 1) -> None:
         self.layout = layout

@@ -34,7 +34,7 @@ class Patience(NamedTuple):
 
 ALONE = Patience(worker=10, worker_start=30, component=10, task=30, task_start=120)
 
-SHARED = Patience(worker=30, worker_start=120, component=120, task=15, task_start=45)
+SHARED = Patience(worker=30, worker_start=120, component=120, task=12, task_start=45)
 """Of several machines on one. At a load of 60 a Python component said nothing for 30 s, and was well; a worker that its
 supervisor started again took longer than `task`, so nimbus dealt out all of them anew. More would be too long for a
 machine that died: a worker on another one is to judge again within 30 s. For `task_start` after a worker was given to
@@ -101,6 +101,7 @@ class Nimbus(StormDaemon):
     main = "nimbus.Nimbus"
     after = ("zookeeper",)
     memory_mb = 160
+    decides = True
 
     def probe(self) -> None:
         """Whether it knows its cluster."""

@@ -18,6 +18,7 @@ class ZooKeeper(Server):
     kind = "zookeeper"
     templates = "zookeeper"
     memory_mb = 110
+    decides = True
 
     def values(self) -> dict[str, object]:
         """Who the others are."""
