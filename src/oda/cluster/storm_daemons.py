@@ -36,8 +36,8 @@ ALONE = Patience(worker=10, worker_start=30, component=10, task=30, task_start=1
 
 SHARED = Patience(worker=30, worker_start=120, component=120, task=12, task_start=45)
 """Of several machines on one. At a load of 60 a Python component said nothing for 30 s, and was well; a worker that its
-supervisor started again took longer than `task`, so nimbus dealt out all of them anew (at 20 readings/s it told of itself
-9.7 s after its death). More would be too long for a machine that died: a worker on another one is to judge again within
+supervisor started again took longer than `task`, so nimbus dealt out all of them anew (at 20 readings/s one told of
+itself after 9.7 s). More would be too long for a machine that died: a worker on another one is to judge again within
 30 s. For `task_start` after a worker was given to a supervisor nimbus takes it for alive, whether it says anything or
 not: with 120, Storm's default, a machine that died soon after was missed after 69 s. A worker told of itself 8 to 22 s
 after it was given out.
