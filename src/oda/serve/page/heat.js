@@ -1,7 +1,7 @@
 // How many anomalies each series had in each step of time, on a canvas beside the series' names.
 import { fill, h, link, named, set } from "./dom.js";
 import { count, plain, several, time } from "./format.js";
-import { seriesAround } from "./route.js";
+import { follow, seriesAround } from "./route.js";
 import { color } from "./settings.js";
 
 const AXIS = 22;
@@ -165,7 +165,7 @@ export class HeatMap {
   enter() {
     if (!this.cell) return;
     const [x, y] = this.cell;
-    location.hash = seriesAround(this.heat.series[y], this.heat.times[x], this.heat.times[x] + this.heat.step);
+    follow(seriesAround(this.heat.series[y], this.heat.times[x], this.heat.times[x] + this.heat.step));
   }
 
   key(event) {

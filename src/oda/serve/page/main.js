@@ -8,7 +8,7 @@ import * as incidents from "./incidents.js";
 import * as insights from "./insights.js";
 import { Live } from "./live.js";
 import * as pipeline from "./pipeline.js";
-import { href, parse } from "./route.js";
+import { go, href, parse } from "./route.js";
 import * as series from "./series.js";
 import { apply, choose, setting } from "./settings.js";
 
@@ -181,14 +181,7 @@ addEventListener("keydown", (event) => {
     {
       "?": openHelp,
       t: () => choose("theme", THEMES[setting("theme")]),
-      ...Object.fromEntries(
-        names.map((name, at) => [
-          String(at + 1),
-          () => {
-            location.hash = href(name);
-          },
-        ]),
-      ),
+      ...Object.fromEntries(names.map((name, at) => [String(at + 1), () => go(name)])),
     }[event.key];
   if (!act) return;
   event.preventDefault();

@@ -19,8 +19,11 @@ export function href(view, parameters = {}) {
   return `#/${view}${asked ? `?${asked}` : ""}`;
 }
 
-export function go(view, parameters = {}, { replace = false } = {}) {
-  const hash = href(view, parameters);
+export function go(view, parameters = {}, options = {}) {
+  follow(href(view, parameters), options);
+}
+
+export function follow(hash, { replace = false } = {}) {
   if (hash === location.hash) return;
   // Told at once: a browser tells of a new location.hash later, and what a key did meanwhile would be undone then.
   history[replace ? "replaceState" : "pushState"](null, "", hash);
