@@ -61,11 +61,8 @@ def scale(context: Context, cluster: LocalCluster, workload: Workload, quota: fl
                 _limited(system, quota),
             ):
                 storm.activate(system.topology)
-                first, began, before = (
-                    throughput.wait_for_commits(settings, _FROM),
-                    time.monotonic(),
-                    cpu_seconds(_families(system)),
-                )
+                first = throughput.wait_for_commits(settings, _FROM)
+                began, before = time.monotonic(), cpu_seconds(_families(system))
                 readings = throughput.wait_for_commits(settings, _TO) - first
                 seconds, cpu = time.monotonic() - began, cpu_seconds(_families(system)) - before
         yield ScaleRun(workload.series, workers, quota, readings, seconds, cpu)
